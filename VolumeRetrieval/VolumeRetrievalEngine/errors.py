@@ -1,0 +1,93 @@
+"""Every error the engine raises on purpose.
+
+Each message names the file or the value, says what was expected and what to do about it, so that it can be shown to
+the user as it is. Anything that is not a :class:`VolumeRetrievalError` is a defect of ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class VolumeRetrievalError(Exception):
+    """Base of every error raised on purpose; its text is meant for the user."""
+
+
+class UnreadableFileError(VolumeRetrievalError):
+    """A file that should hold an image, but cannot be read as one."""
+
+    def __init__(self, path: Path | str, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+class NotAVolumeError(VolumeRetrievalError):
+    """An image that is readable, but is no volume to search in (a localizer, a report, fewer than 3 slices ...)."""
+
+    def __init__(self, path: Path | str, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+class MetadataError(VolumeRetrievalError):
+    """A metadata table or sidecar whose content is not what was expected."""
+
+
+class RecipeError(VolumeRetrievalError):
+    """A recipe with an impossible value, or two recipes that were about to be mixed."""
+
+
+class EncoderError(VolumeRetrievalError):
+    """An unknown encoder, or one that cannot run here; the text says which would."""
+
+
+class WeightsError(EncoderError):
+    """Network weights that are missing, damaged, of the wrong shape or of another network."""
+
+
+class MissingPackageError(VolumeRetrievalError):
+    """An optional package is needed for what was asked and is not installed."""
+
+    def __init__(self, package: str, purpose: str):
+        super().__init__(
+            f"{purpose} needs the Python package '{package}', which is not installed: pip install {package}"
+        )
+        self.package = package
+
+
+class StoreError(VolumeRetrievalError):
+    """The store cannot be used as asked."""
+
+
+class StoreLockedError(StoreError):
+    """Another process is writing to the store; the text names it."""
+
+
+class StoreReadOnlyError(StoreError):
+    """A change was asked of a store that was opened, or lies in a folder that is, read-only."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer version of the engine."""
+
+
+class DamagedStoreError(StoreError):
+    """The store's file is damaged; the text says what is affected and how to go on."""
+
+
+class UnknownVolumeError(StoreError):
+    """A volume id or path that the store does not hold."""
+
+
+class QueryError(VolumeRetrievalError):
+    """A query that cannot be searched with."""
+
+
+class EmptyRegionError(QueryError):
+    """A region that selects no slice of the query volume."""
+
+
+class FilterError(QueryError):
+    """An attribute filter that names no known attribute or has no valid value."""

@@ -1,0 +1,64 @@
+"""How long work tells where it stands, and how it is told to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+class Cancelled(Exception):
+    """Raised by a progress callback to stop the work; what is finished stays."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where some work stands.
+
+    Attributes:
+        stage: what is being done, e.g. "scan", "index", "search".
+        done, total: how much of it; total 0 means not known yet.
+        item: what is being worked on now (a path).
+        rate: per second, over the time since the work began; 0.0 while unknown.
+        remaining: estimated seconds; None while unknown.
+    """
+
+    stage: str
+    done: int
+    total: int
+    item: str = ""
+    rate: float = 0.0
+    remaining: float | None = None
+
+
+#: Called with every step; may raise Cancelled.
+ProgressCallback = Callable[[Step], None]
+
+
+@dataclass
+class ProgressClock:
+    """Counts work that is not all alike: the estimate goes by weight (bytes, slices), what is shown by items."""
+
+    stage: str
+    total: int
+    total_weight: float
+    report: ProgressCallback | None
+    done: int = 0
+    weight: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def tell(self, item: str) -> None:
+        """Say what is worked on now."""
+        if self.report is None:
+            return
+        elapsed = time.monotonic() - self.started
+        known = self.weight > 0 and elapsed > 0
+        remaining = elapsed * (self.total_weight - self.weight) / self.weight if known else None
+        rate = self.done / elapsed if known else 0.0
+        self.report(Step(self.stage, self.done, self.total, item, rate, remaining))
+
+    def advance(self, weight: float, item: str = "") -> None:
+        """One item of this weight is finished."""
+        self.done += 1
+        self.weight += weight
+        self.tell(item)
