@@ -68,13 +68,13 @@ def _claim(temporary: Path, path: Path) -> None:
         pass
     except OSError:  # a file system without hard links (FAT, some network shares)
         if not path.exists():
-            os.replace(temporary, path)
+            temporary.replace(path)
 
 
 def _checked(path: Path, secret: bytes) -> bytes:
     if len(secret) != _SECRET_BYTES:
         raise StoreError(
-            f"{path}: expected {_SECRET_BYTES} bytes, found {len(secret)}; restore the file from a backup, or delete it: "
-            "volumes indexed so far will then no longer be known as the same patient's as new ones"
+            f"{path}: expected {_SECRET_BYTES} bytes, found {len(secret)}; restore the file from a backup, or delete it "
+            "(volumes indexed so far will then no longer be known as the same patient's as new ones)"
         )
     return secret
