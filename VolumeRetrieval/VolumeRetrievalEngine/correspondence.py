@@ -26,7 +26,7 @@ FLIP_COST = 0.1
 SMOOTHING_MM = 30.0
 
 #: Finer stacks are followed on a coarser grid, so that time and memory stay bounded.
-_MOST_ROWS = 256
+_MOST_ROWS = 128
 _MOST_CELLS = 4096
 
 
@@ -39,7 +39,7 @@ def correspondence(
 
     Args:
         similarity: S, float [n_q, n_c], finite.
-        query_positions_mm: float [n_q], strictly ascending; spacing may be irregular.
+        query_positions_mm: float [n_q], ascending; spacing may be irregular.
         candidate_positions_mm: float [n_c], likewise.
 
     Returns:
@@ -52,7 +52,7 @@ def correspondence(
     query_mm, candidate_mm = _ascending(query_positions_mm, "query"), _ascending(candidate_positions_mm, "candidate")
     scores = checked_similarity(similarity, len(query_mm), len(candidate_mm)).astype(np.float32, copy=False)
     best = scores.argmax(axis=1)
-    if len(query_mm) == 1 or len(candidate_mm) == 1:
+    if np.ptp(query_mm) == 0 or np.ptp(candidate_mm) == 0:  # one slice: there is nothing to follow
         return Correspondence(best=best, path=best.astype(np.float64), flipped=False)
 
     step = _query_step(query_mm, candidate_mm)
@@ -150,6 +150,6 @@ def _moving_average(values: np.ndarray, radius: int) -> np.ndarray:
 
 def _ascending(positions_mm: np.ndarray, whose: str) -> np.ndarray:
     positions = np.asarray(positions_mm, dtype=np.float64)
-    if positions.ndim != 1 or not np.isfinite(positions).all() or (np.diff(positions) <= 0).any():
+    if positions.ndim != 1 or not np.isfinite(positions).all() or (np.diff(positions) < 0).any():
         raise ValueError(f"positions of the {whose}'s slices: expected one ascending row of finite mm")
     return positions
