@@ -19,8 +19,10 @@ _SAMPLES_ACROSS = 56
 #: HU above which something is no air, lung, blanket or foam.
 _BODY_HU = -300.0
 
-#: Plates thinner than about twice this (table, head holder) are not body.
+#: Plates thinner than about twice this (table, head holder) are not body, unless they are most of what there is (a
+#: hollow phantom, a small field of view with nothing thick in it).
 _OPENING_MM = 6.0
+_MOST_IS_THIN = 0.5
 
 #: Kept around the body.
 _MARGIN_MM = 6.0
@@ -47,7 +49,7 @@ def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, modality: str) -> Box:
     ]
     coarse = np.asarray(voxels[:: strides[0], :: strides[1], :: strides[2]], dtype=np.float32)
     coarse_mm = np.asarray(spacing_mm, dtype=float) * strides
-    body = _largest_parts(_opened(_above_air(coarse, modality), coarse_mm))
+    body = _largest_parts(_without_plates(_above_air(coarse, modality), coarse_mm))
     occupied_rows = np.flatnonzero(body.any(axis=(0, 2)))
     occupied_columns = np.flatnonzero(body.any(axis=(0, 1)))
     if occupied_rows.size == 0:
@@ -86,11 +88,12 @@ def _background_level(shown: np.ndarray) -> float:
     return 0.5 * float(middles[int(np.argmax(np.nan_to_num(between)))])
 
 
-def _opened(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """The mask without parts thinner than twice the opening; what is cut off by the image's edge is not thin."""
     sizes = [2 * max(0, round(_OPENING_MM / mm)) + 1 for mm in spacing_mm]
     eroded = ndimage.minimum_filter(mask.astype(np.uint8), size=sizes, mode="nearest")
-    return ndimage.maximum_filter(eroded, size=sizes, mode="nearest").astype(bool)
+    opened = ndimage.maximum_filter(eroded, size=sizes, mode="nearest").astype(bool)
+    return opened if np.count_nonzero(opened) > _MOST_IS_THIN * np.count_nonzero(mask) else mask
 
 
 def _largest_parts(mask: np.ndarray) -> np.ndarray:

@@ -94,11 +94,15 @@ class _Axis:
 
 def choose_plane(volume: Volume, plane: str = "auto") -> str:
     """The plane to slice in: as asked, or for "auto" axial if the spacings differ at most by a factor of 2, else the
-    plane nearest to the one that was acquired (across the axis of the largest spacing)."""
+    plane nearest to the one that was acquired (across the axis of the largest spacing).
+
+    Two equally large spacings (pixels much larger than the slices are thick) point out no thick-slice axis: axial.
+    """
     if plane != "auto":
         return plane
     spacing = volume.spacing
-    if spacing.max() <= _NEARLY_ISOTROPIC * spacing.min():
+    largest, second, smallest = sorted(spacing, reverse=True)
+    if largest <= _NEARLY_ISOTROPIC * smallest or second > 0.9 * largest:
         return "axial"
     return _PLANE_ACROSS[_nearest_world_axes(volume).index(int(np.argmax(spacing)))]
 
