@@ -53,7 +53,8 @@ def correspondence(
     scores = checked_similarity(similarity, len(query_mm), len(candidate_mm)).astype(np.float32, copy=False)
     best = scores.argmax(axis=1)
     if np.ptp(query_mm) == 0 or np.ptp(candidate_mm) == 0:  # one slice: there is nothing to follow
-        return Correspondence(best=best, path=best.astype(np.float64), flipped=False)
+        place = float(scores.mean(axis=0).argmax())
+        return Correspondence(best=best, path=np.full(len(query_mm), place), flipped=False)
 
     step = _query_step(query_mm, candidate_mm)
     cell = step / MAXIMUM_SLOPE  # so that the smallest slope moves one cell for each row
