@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+import uuid
 
+import numpy as np
 from VolumeRetrievalEngine.errors import UnknownVolumeError
 from VolumeRetrievalEngine.pooling import pool
 from VolumeRetrievalEngine.store_records import Changes
@@ -17,7 +18,7 @@ class MemoryStore:
         self.reads = 0  # volumes whose rows were asked for
         self._volumes: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
         self._tombstones: dict[int, int] = {}
-        self._meta: dict[str, str] = {}
+        self.store_id = uuid.uuid4().hex
         self._next_key = 1
         self.forgets_tombstones_before = 0
 
@@ -41,12 +42,6 @@ class MemoryStore:
 
     def embeddings(self, key: int) -> np.ndarray:
         return self._volumes[key][1]
-
-    def meta(self, name: str) -> str | None:
-        return self._meta.get(name)
-
-    def set_meta(self, name: str, text: str) -> None:
-        self._meta[name] = text
 
     def changes_since(self, generation: int) -> Changes:
         rebuild = generation > self.generation or 0 < generation < self.forgets_tombstones_before

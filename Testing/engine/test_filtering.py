@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack, variant
-
 from VolumeRetrievalEngine import slice_index
 from VolumeRetrievalEngine.errors import QueryError
 from VolumeRetrievalEngine.filtering import (

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import stack
-
 from VolumeRetrievalEngine import late_interaction
 from VolumeRetrievalEngine.errors import QueryError
 from VolumeRetrievalEngine.late_interaction import score, score_segments, score_volumes, similarity_matrix

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import stack
-
 from VolumeRetrievalEngine.pooling import pool
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack
-
 from VolumeRetrievalEngine import exact_index, faiss_index, index_file, slice_index
 from VolumeRetrievalEngine.errors import MissingPackageError, QueryError
 from VolumeRetrievalEngine.late_interaction import similarity_matrix
@@ -118,7 +117,7 @@ def test_removed_volumes_are_not_found(kind: str, store: MemoryStore, queries: n
     store.remove(gone)
     assert index.sync(store)
     assert not (index.search(queries, 50).key == gone).any()
-    assert not (index.search(queries, 50, np.array(store.keys + [gone])).key == gone).any()
+    assert not (index.search(queries, 50, np.array([*store.keys, gone])).key == gone).any()
     assert gone not in index.keys
 
 
@@ -235,6 +234,19 @@ def test_the_index_of_another_store_at_the_same_place_is_not_used(queries: np.nd
     assert_exact(SliceIndex.open(tmp_path, other, kind="flat", writable=True), other, queries)
 
 
+def test_the_index_of_a_store_that_was_put_back_from_a_copy_is_not_used(
+    store: MemoryStore, queries: np.ndarray, tmp_path: Path
+) -> None:
+    pytest.importorskip("faiss")
+    copy = archive()
+    copy.store_id = store.store_id
+    store.add(queries)
+    SliceIndex.open(tmp_path, store, kind="flat", writable=True)
+    copy.add(queries[:4])
+    copy.add(queries[5:])
+    assert_exact(SliceIndex.open(tmp_path, copy, kind="flat"), copy, queries)
+
+
 def test_an_index_that_the_store_cannot_tell_the_difference_to_is_made_again(
     store: MemoryStore, queries: np.ndarray
 ) -> None:
@@ -284,6 +296,8 @@ def test_without_faiss_the_search_is_exact_and_the_same(
     pytest.importorskip("faiss")
     with_faiss = SliceIndex.open(tmp_path, store, writable=True)
     assert with_faiss.kind == "flat"
+    filters = (None, np.array(store.keys[::4]))
+    expected = [with_faiss.search(queries, 9, allowed) for allowed in filters]
 
     def missing() -> None:
         raise MissingPackageError("faiss-cpu", "An approximate index")
@@ -292,10 +306,9 @@ def test_without_faiss_the_search_is_exact_and_the_same(
         monkeypatch.setattr(module, "load_faiss", missing)
     without = SliceIndex.open(tmp_path, store)
     assert without.kind == "numpy"
-    for allowed in (None, np.array(store.keys[::4])):
-        a, b = with_faiss.search(queries, 9, allowed), without.search(queries, 9, allowed)
-        assert names(a) == names(b)
-        np.testing.assert_allclose(a.similarity, b.similarity, atol=1e-6)
+    for allowed, found in zip(filters, expected, strict=True):
+        assert names(without.search(queries, 9, allowed)) == names(found)
+        np.testing.assert_allclose(without.search(queries, 9, allowed).similarity, found.similarity, atol=1e-6)
     with pytest.raises(MissingPackageError, match="pip install faiss-cpu"):
         SliceIndex.open(None, store, kind="hnsw")
 

@@ -28,7 +28,7 @@ _MAGIC = b"VRINDEX1"
 MAP_ABOVE_BYTES = 1 << 30
 
 
-def write_index_file(path: Path, index: FaissIndex, rows: RowMap, token: str) -> bool:
+def write_index_file(path: Path, index: FaissIndex, rows: RowMap, store_id: str) -> bool:
     """Replace the file by this index; False (and a line in the log) if that is impossible, e.g. on a full disk.
 
     The index can always be made from the store again, so a file that cannot be written is no error.
@@ -41,7 +41,7 @@ def write_index_file(path: Path, index: FaissIndex, rows: RowMap, token: str) ->
         alive=rows.alive,
         generation=np.int64(rows.generation),
         kind=np.array(index.kind),
-        token=np.array(token),
+        store_id=np.array(store_id),
     )
     content = table.getvalue()
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -62,8 +62,8 @@ def write_index_file(path: Path, index: FaissIndex, rows: RowMap, token: str) ->
     return True
 
 
-def read_index_file(path: Path, token: str, map_large: bool) -> tuple[FaissIndex, RowMap] | None:
-    """The index and its row map; None if there is none that is whole and belongs to the store with this token."""
+def read_index_file(path: Path, store_id: str, map_large: bool) -> tuple[FaissIndex, RowMap] | None:
+    """The index and its row map; None if there is none that is whole and belongs to this store."""
     try:
         with path.open("rb") as file:
             footer = _read_footer(file)
@@ -72,7 +72,7 @@ def read_index_file(path: Path, token: str, map_large: bool) -> tuple[FaissIndex
                 return None
             length, content, checksum = footer
             with np.load(io.BytesIO(content)) as table:
-                if str(table["token"]) != token or not token:
+                if str(table["store_id"]) != store_id:
                     return None
                 rows = RowMap(table["keys"], table["count"], int(table["generation"]))
                 rows.alive = table["alive"].copy()

@@ -7,7 +7,6 @@ again from the store. Where FAISS is not installed, the rows are held in memory 
 from __future__ import annotations
 
 import logging
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,9 +35,10 @@ TRAINING_ROWS = 200_000
 class IndexedStore(EmbeddingSource, Protocol):
     """What is needed of a store that an index is kept beside."""
 
-    def meta(self, name: str) -> str | None: ...
-
-    def set_meta(self, name: str, text: str) -> None: ...
+    @property
+    def store_id(self) -> str:
+        """Differs between any two stores, also such as follow one another at the same place."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,10 @@ class SliceIndex:
         kind: "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh", or "numpy" (exact, without FAISS).
     """
 
-    def __init__(self, level: Level, wanted_kind: str, path: Path | None, token: str):
+    def __init__(self, level: Level, wanted_kind: str, path: Path | None):
         self.level = level
         self._wanted = wanted_kind
         self._path = path  # None: the index is not written
-        self._token = token
         self._map = RowMap()
         self._index: ExactIndex | FaissIndex | None = None  # None while the store is empty
 
@@ -93,16 +92,11 @@ class SliceIndex:
             MissingPackageError: if a FAISS kind is asked for and FAISS is not installed.
         """
         kind = checked_kind(kind)
-        token = (store.meta("index_token") or "") if folder is not None else ""
-        if writable and folder is not None and not token:
-            # Ties the file to this very store: another one at the same place may have the same generations.
-            token = uuid.uuid4().hex
-            store.set_meta("index_token", token)
         path = None if folder is None else Path(folder) / f"{level}.index"
-        index = cls(level, kind, path if writable else None, token)
+        index = cls(level, kind, path if writable else None)
         if path is not None and kind != "numpy" and faiss_is_installed():
-            found = read_index_file(path, token, map_large=not writable)
-            if found is not None and kind in ("auto", found[0].kind):
+            found = read_index_file(path, store.store_id, map_large=not writable)
+            if found is not None and kind in ("auto", found[0].kind) and _is_of(found[1], store, level):
                 index._index, index._map = found
         index.sync(store)
         return index
@@ -148,7 +142,7 @@ class SliceIndex:
             self._rebuild(store)
         changed = self._map.generation != before
         if changed and self._path is not None and isinstance(self._index, FaissIndex):
-            write_index_file(self._path, self._index, self._map, self._token)
+            write_index_file(self._path, self._index, self._map, store.store_id)
         return changed
 
     def search(self, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None) -> Hits:
@@ -229,6 +223,15 @@ class SliceIndex:
 
     def _wanted_kind(self, n_rows: int, dimension: int) -> str:
         return self._wanted if self._wanted != "auto" else automatic_kind(n_rows, dimension)
+
+
+def _is_of(rows: RowMap, store: IndexedStore, level: Level) -> bool:
+    """Whether every volume of the map that is still in the store has as many rows there.
+
+    A store that was put back from a copy goes on counting where the copy stood: the generation alone does not tell.
+    """
+    counted = dict(pending(RowMap(), store, level)[1])
+    return all(counted.get(key, count) == count for key, count in zip(rows.keys.tolist(), rows.count.tolist()))
 
 
 def automatic_kind(n_rows: int, dimension: int) -> str:
