@@ -96,9 +96,12 @@ class SliceIndex:
         index = cls(level, kind, path if writable else None)
         if path is not None and kind != "numpy" and faiss_is_installed():
             found = read_index_file(path, store.store_id, map_large=not writable)
-            if found is not None and kind in ("auto", found[0].kind) and _is_of(found[1], store, level):
+            if found is not None and kind in ("auto", found[0].kind):
                 index._index, index._map = found
         index.sync(store)
+        if not index._agrees_with(store):
+            index._rebuild(store)
+            index._save(store)
         return index
 
     @property
@@ -141,8 +144,8 @@ class SliceIndex:
         if self._index is None or not self._caught_up(store):
             self._rebuild(store)
         changed = self._map.generation != before
-        if changed and self._path is not None and isinstance(self._index, FaissIndex):
-            write_index_file(self._path, self._index, self._map, store.store_id)
+        if changed:
+            self._save(store)
         return changed
 
     def search(self, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None) -> Hits:
@@ -192,6 +195,21 @@ class SliceIndex:
         wanted = self._wanted_kind(self._map.n_alive, self._index.dimension)
         return wanted == self._index.kind and not (isinstance(self._index, FaissIndex) and self._index.outgrown)
 
+    def _agrees_with(self, store: IndexedStore) -> bool:
+        """Whether the index holds the volumes of the store, with as many rows.
+
+        A store that was put back from a copy goes on counting where the copy stood: the generation alone does not tell.
+        """
+        changes, counted = pending(RowMap(), store, self.level)
+        if changes.generation != self.generation:
+            return True  # Just changed by another process: the next search catches up.
+        alive = self._map.alive
+        return dict(counted) == dict(zip(self.keys.tolist(), self._map.count[alive].tolist(), strict=True))
+
+    def _save(self, store: IndexedStore) -> None:
+        if self._path is not None and isinstance(self._index, FaissIndex):
+            write_index_file(self._path, self._index, self._map, store.store_id)
+
     def _rebuild(self, store: IndexedStore) -> None:
         """Make the index from everything in the store."""
         self._map, self._index = RowMap(), None
@@ -223,15 +241,6 @@ class SliceIndex:
 
     def _wanted_kind(self, n_rows: int, dimension: int) -> str:
         return self._wanted if self._wanted != "auto" else automatic_kind(n_rows, dimension)
-
-
-def _is_of(rows: RowMap, store: IndexedStore, level: Level) -> bool:
-    """Whether every volume of the map that is still in the store has as many rows there.
-
-    A store that was put back from a copy goes on counting where the copy stood: the generation alone does not tell.
-    """
-    counted = dict(pending(RowMap(), store, level)[1])
-    return all(counted.get(key, count) == count for key, count in zip(rows.keys.tolist(), rows.count.tolist()))
 
 
 def automatic_kind(n_rows: int, dimension: int) -> str:
