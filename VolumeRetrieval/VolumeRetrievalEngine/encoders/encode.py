@@ -14,6 +14,9 @@ from ..progress import ProgressCallback, Step
 from ..recipe import Recipe
 from .base import Encoder
 
+#: Slices made ahead at least: enough that handing them over costs nothing, few enough to stay in the processor's cache.
+_FEWEST_AHEAD = 8
+
 
 def recipe_for(encoder: Encoder, **values: Any) -> Recipe:
     """The recipe of this encoder; `values` are the other entries of a Recipe (plane, slice_step_mm, crop ...)."""
@@ -28,14 +31,14 @@ def recipe_for(encoder: Encoder, **values: Any) -> Recipe:
 def encode(
     stack: Stack,
     encoder: Encoder,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: ProgressCallback | None = None,
     rows: np.ndarray | None = None,
 ) -> np.ndarray:
     """Embeddings of a stack's kept slices, or of these rows of it.
 
     Args:
-        batch_size: slices made and embedded at once.
+        batch_size: slices made and embedded at once; None is what the encoder runs at once, and at least 8.
         progress: called after each batch with the slices done; may raise Cancelled.
 
     Returns:
@@ -49,6 +52,7 @@ def encode(
             f"slices of {stack.size} pixels for the encoder {encoder.name}, which takes {encoder.input_size}: "
             "preprocess with recipe_for(encoder)"
         )
+    batch_size = batch_size or max(_FEWEST_AHEAD, getattr(encoder, "batch_size", _FEWEST_AHEAD))
     total = len(stack) if rows is None else len(rows)
     embeddings = np.empty((total, encoder.dimension), dtype=np.float32)
     done = 0
