@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .volume import Attributes, SourceFiles
+from .volume import Attributes, SliceTable, SourceFiles
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,11 @@ class SearchResult:
     """The ranking for one query, with what the user should know about how it came about."""
 
     matches: tuple[Match, ...]
+    query_id: str  # volume id of the query
     query_path: str
     query_plane: str
-    query_slices: np.ndarray  # int [n_q], full-stack numbers of the query's slices
-    query_positions_mm: np.ndarray  # float [n_q]
+    query_table: SliceTable  # the query's slices, rows of every similarity matrix
+    query_thumbnail: Callable[[int], bytes]  # JPEG of a row's slice, b"" if there is none
     n_volumes: int  # searched after filters
     n_candidates: int
     ranking: str  # "two-stage", "exhaustive", "count", "sum" or "maximum"
@@ -142,8 +144,8 @@ class SearchResult:
         return {
             "query": self.query_path,
             "plane": self.query_plane,
-            "query_slices": np.asarray(self.query_slices).tolist(),
-            "query_positions_mm": np.asarray(self.query_positions_mm, dtype=float).round(3).tolist(),
+            "query_slices": self.query_table.index.tolist(),
+            "query_positions_mm": self.query_table.position.round(3).tolist(),
             "volumes": self.n_volumes,
             "candidates": self.n_candidates,
             "ranking": self.ranking,

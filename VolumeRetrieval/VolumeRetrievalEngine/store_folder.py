@@ -91,6 +91,15 @@ class StoreFolder:
             raise StoreError(f"{self.parent}: nothing was indexed with the encoder {encoder!r}; there are: {names}")
         raise StoreError(f"{self.parent}: several stores to choose from; name one of them as the encoder: {names}")
 
+    def verify(self, encoder: str = "") -> list[str]:
+        """Read everything in every store (or in those of one encoder) and name each problem; none if there is none."""
+        problems = [f"{path}: {reason}" for path, reason in self.problems()]
+        for recipe, path in self.recipes():
+            if not encoder or encoder in (recipe.encoder, path.name):
+                with VolumeStore.open(path) as store:
+                    problems += store.verify()
+        return problems
+
     @property
     def scan_cache_path(self) -> Path:
         """Where facts about files are kept between scans; all recipes share them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecipeError, WeightsError
-from ..recipe import Recipe
+from ..recipe import PREPROCESSING_VERSION, Recipe
 from . import create_encoder
 from .base import Encoder
 
@@ -43,10 +43,15 @@ class EncoderRequest:
         """The encoder, checked to be the one that the recipe's embeddings were made with.
 
         Raises:
-            RecipeError: another encoder.
+            RecipeError: another encoder, or slices that were made by another version of the preprocessing.
             WeightsError: other weights, or none.
             EncoderError: it cannot run here.
         """
+        if recipe.preprocessing_version != PREPROCESSING_VERSION:
+            raise RecipeError(
+                f"the store was made with version {recipe.preprocessing_version} of the preprocessing and this is "
+                f"version {PREPROCESSING_VERSION}: volumes in it can be searched with, but no others; index the archive again"
+            )
         encoder = self.create()
         if encoder.name != recipe.encoder:
             raise RecipeError(f"encoder {encoder.name!r}: the store was made with {recipe.encoder!r}")

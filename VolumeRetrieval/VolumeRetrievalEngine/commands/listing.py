@@ -1,0 +1,96 @@
+"""`list` and `info`: what is in the store."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..attribute_filter import AttributeFilter
+from ..retriever import Retriever
+from ..store_records import VolumeRecord
+from .console import print_json, print_table
+from .options import new_command
+
+_LIST_EXAMPLES = """  python -m VolumeRetrievalEngine list --store /data/index
+  python -m VolumeRetrievalEngine list --store /data/index --filter modality=MR --json
+"""
+_INFO_EXAMPLES = """  python -m VolumeRetrievalEngine info --store /data/index
+  python -m VolumeRetrievalEngine info 3f2a9c01 --store /data/index
+"""
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    parser = new_command(commands, "list", "list the indexed volumes", _LIST_EXAMPLES, run_list)
+    parser.add_argument(
+        "--filter", action="append", default=[], metavar="CONDITION", help="only these, e.g. modality=CT"
+    )
+    parser = new_command(commands, "info", "describe the store, or one volume in it", _INFO_EXAMPLES, run_info)
+    parser.add_argument(
+        "volume", nargs="?", metavar="VOLUME", help="id (or its beginning) or path of an indexed volume"
+    )
+
+
+def run_list(options: argparse.Namespace) -> int:
+    """One line, or JSON object, for each volume."""
+    retriever = Retriever.open(options.store, options.encoder)
+    records = retriever.listing(AttributeFilter.parse(options.filter))
+    if options.json:
+        print_json([_values(retriever, record) for record in records])
+        return 0
+    print_table(
+        ("id", "modality", "body part", "date", "plane", "slices", "volume"),
+        [_row(retriever, record) for record in records],
+        right=(5,),
+    )
+    return 0
+
+
+def run_info(options: argparse.Namespace) -> int:
+    """What the store or the volume is, line by line."""
+    retriever = Retriever.open(options.store, options.encoder)
+    if options.volume:
+        record = retriever.find(options.volume)
+        values = {
+            **_values(retriever, record),
+            "embedded_slices": record.n_rows,
+            "device": record.device,
+            "precision": record.precision,
+            "indexed_at": record.indexed_at,
+            "notes": list(record.notes),
+        }
+    else:
+        values = retriever.status().to_dict()
+    if options.json:
+        print_json(values)
+        return 0
+    for name, value in values.items():
+        print(f"{name.replace('_', ' ')}: {value}")
+    return 0
+
+
+def _values(retriever: Retriever, record: VolumeRecord) -> dict[str, Any]:
+    return {
+        "id": record.volume_id,
+        "path": retriever.path_of(record),
+        "series_uid": record.series_uid,
+        "modality": record.attributes.modality,
+        "modality_from": record.attributes.modality_from,
+        "body_part": record.attributes.body_part,
+        "study_date": record.attributes.study_date,
+        "series_description": record.attributes.series_description,
+        "plane": record.plane,
+        "slices": record.n_slices,
+    }
+
+
+def _row(retriever: Retriever, record: VolumeRecord) -> tuple[object, ...]:
+    attributes = record.attributes
+    return (
+        record.volume_id[:8],
+        attributes.modality + ("?" if attributes.modality_from == "inferred" else ""),
+        attributes.body_part,
+        attributes.study_date,
+        record.plane,
+        record.n_slices,
+        retriever.path_of(record),
+    )
