@@ -1,9 +1,9 @@
 """How arrays lie in the store: little-endian blobs without headers, so that any language can read them.
 
 Embeddings are unit rows in float16 and are brought back to unit length on reading. What that costs was measured on
-random and on clustered unit rows of 64 to 2048 dimensions: the cosine of a row with what is read back is above
-1 - 1e-6, and the cosine of any two rows moves by less than 1.5e-4 (mean 1e-5), far below the differences between
-neighbouring slices (adjacent slices lie near 0.95). A test repeats the measurement.
+1500 random, clustered and sparse unit rows of each length d: a row's cosine with what is read back is above 1 - 1e-6,
+and the cosine of two rows moves by at most 2.5e-3 / sqrt(d) (by 2.4e-4 at d = 64, 9e-5 at 384, 3e-5 at 2048) and on
+average by a tenth of that. A test repeats the measurement.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ BUSY_TIMEOUT_S = 60.0
 # Blobs of 100 kB and more read about twice as fast from larger pages than from SQLite's 4096 bytes.
 _PAGE_SIZE = 16384
 
+#: What SQLite says where files cannot be locked.
+_NO_LOCKS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS}
+
 TABLES = (
     """
     CREATE TABLE meta (
@@ -138,21 +141,20 @@ def connect(file: Path, writable: bool) -> sqlite3.Connection:
         DamagedStoreError: not an SQLite file, or no whole one.
         StoreError: it cannot be opened.
     """
-    try:
-        with translated_errors(file):
+    with translated_errors(file):
+        try:
             return _configured(_open(file, "mode=rw"), writable)
-    except DamagedStoreError:
-        raise
-    except StoreError as error:
-        if writable or _can_write(file):
-            raise
-        if _has_unfinished_write(file):
-            raise StoreReadOnlyError(
-                f"{file}: was left in the middle of a write and cannot be set right here, because its folder cannot be "
-                "written; open the store once from an account that may write to it"
-            ) from error
-        with translated_errors(file):
-            return _configured(_open(file, "mode=ro&immutable=1"), writable=False)
+        except sqlite3.OperationalError as error:
+            unfinished = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
+            lockless = error.sqlite_errorcode & 0xFF in _NO_LOCKS and not _can_write(file)
+            if writable or not (unfinished or lockless):
+                raise
+            if unfinished or _has_unfinished_write(file):
+                raise StoreReadOnlyError(
+                    f"{file}: was left in the middle of a write, which cannot be undone because the folder cannot be "
+                    "written; open the store once from an account that may write to it"
+                ) from error
+        return _configured(_open(file, "mode=ro&immutable=1"), writable=False)
 
 
 def is_absent(file: Path) -> bool:
@@ -241,7 +243,10 @@ def _translated(file: Path, code: int, text: str) -> StoreError:
         return StoreReadOnlyError(f"{file}: is open for reading only, or its folder cannot be written ({text})")
     if code == sqlite3.SQLITE_CANTOPEN:
         return StoreError(f"{file}: cannot be opened; is it there, and may this account read it?")
-    return StoreError(f"{file}: {text}; check the disk, then run: python -m VolumeRetrievalEngine verify")
+    return StoreError(
+        f"{file}: {text}; check the disk and its quota, then run: python -m VolumeRetrievalEngine verify "
+        "(all volumes finished before are kept)"
+    )
 
 
 def _open(file: Path, options: str) -> sqlite3.Connection:

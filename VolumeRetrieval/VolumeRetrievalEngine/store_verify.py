@@ -61,12 +61,15 @@ def _volume_problems(connection: sqlite3.Connection) -> Iterator[str]:
     dimension = int((connection.execute("SELECT value FROM meta WHERE name = 'dimension'").fetchone() or ("0",))[0])
     volumes = connection.execute("SELECT key, volume_id, label, n_rows, n_pooled, n_files FROM volumes ORDER BY key")
     for key, volume_id, label, n_rows, n_pooled, n_files in volumes.fetchall():
-        found = [
-            *_embedding_problems(connection, key, n_rows, dimension),
-            *_pooled_problems(connection, key, n_rows, n_pooled, dimension),
-            *_slice_problems(connection, key, n_rows),
-            *_file_list_problems(connection, key, n_files),
-        ]
+        try:
+            found = [
+                *_embedding_problems(connection, key, n_rows, dimension),
+                *_pooled_problems(connection, key, n_rows, n_pooled, dimension),
+                *_slice_problems(connection, key, n_rows),
+                *_file_list_problems(connection, key, n_files),
+            ]
+        except (sqlite3.DatabaseError, TypeError) as error:  # one unreadable volume must not hide the next
+            found = [f"it cannot be read ({error})"]
         if found:
             yield f"volume {volume_id} ({label}): {'; '.join(found)}; remove it and index it again"
 
