@@ -7,9 +7,10 @@ slices. It errs on the side of keeping: what cannot be told from the body stays.
 from __future__ import annotations
 
 import numpy as np
+import SimpleITK as sitk
 from scipy import ndimage
 
-from .intensity import robust_range
+from .intensity import ClipAboveAir, IntensityRange
 from .resampling import Box
 
 #: The search runs on about this many samples along each axis in plane, and across.
@@ -31,13 +32,13 @@ _MARGIN_MM = 6.0
 _PART_OF_LARGEST = 0.05
 
 
-def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, modality: str) -> Box:
+def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> Box:
     """The box in plane that holds the body on every slice.
 
     Args:
         voxels: float32 [slices, rows, columns]; NaN counts as air.
         spacing_mm: float [3], mm between neighbouring slices, rows and columns.
-        modality: DICOM modality; "CT" means that the values are HU.
+        values: the grey range of the whole volume.
 
     Returns:
         The box with a margin; the whole image where no body can be told from its surroundings.
@@ -49,7 +50,7 @@ def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, modality: str) -> Box:
     ]
     coarse = np.asarray(voxels[:: strides[0], :: strides[1], :: strides[2]], dtype=np.float32)
     coarse_mm = np.asarray(spacing_mm, dtype=float) * strides
-    body = _largest_parts(_without_plates(_above_air(coarse, modality), coarse_mm))
+    body = _largest_parts(_without_plates(_above_air(coarse, values), coarse_mm))
     occupied_rows = np.flatnonzero(body.any(axis=(0, 2)))
     occupied_columns = np.flatnonzero(body.any(axis=(0, 1)))
     if occupied_rows.size == 0:
@@ -63,12 +64,12 @@ def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, modality: str) -> Box:
     ).within(rows, columns)
 
 
-def _above_air(coarse: np.ndarray, modality: str) -> np.ndarray:
+def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
     """Which samples are more than air or background: bool, same shape."""
-    if modality == "CT":
-        return np.nan_to_num(coarse, nan=-1000.0) > _BODY_HU
-    low, high = robust_range(coarse)
-    shown = np.sqrt(np.clip((np.nan_to_num(coarse, nan=low) - low) / (high - low), 0.0, 1.0))
+    above = ClipAboveAir(values)(coarse)
+    if values.hounsfield:
+        return above > _BODY_HU - values.low
+    shown = np.sqrt(above / np.float32(values.high - values.low))
     return shown > _background_level(shown)
 
 
@@ -78,14 +79,9 @@ def _background_level(shown: np.ndarray) -> float:
     Otsu's threshold separates dark from bright; tissue reaches below it, background seldom does above half of it.
     Without any background the level only cuts into dark tissue inside, which moves no outer edge.
     """
-    counts, edges = np.histogram(shown, bins=128, range=(0.0, 1.0))
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    sum_below = np.cumsum(counts * middles)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = below * above * (sum_below / below - (sum_below[-1] - sum_below) / above) ** 2
-    return 0.5 * float(middles[int(np.argmax(np.nan_to_num(between)))])
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(shown))
+    return 0.5 * otsu.GetThreshold()
 
 
 def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ CT_WINDOWS = ((-1000.0, 200.0), (-160.0, 240.0), (-200.0, 1000.0))
 PERCENTILES = (0.5, 99.5)
 
 #: Percentiles are taken over at most about this many voxels, evenly spread.
-_SAMPLED_VOXELS = 1 << 20
+_SAMPLED_VOXELS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,18 @@ class IntensityRange:
         low, high: values are clipped to these before anything is averaged, so that metal and padding do not bleed.
             `low` is what air and padding are.
         windows: for each of three channels the values that become 0 and 1.
-        thumbnail: the channel to show.
+        hounsfield: whether values are HU, in which air and tissue are known.
     """
 
     low: float
     high: float
     windows: tuple[tuple[float, float], ...]
-    thumbnail: int = 0
+    hounsfield: bool = False
+
+    @property
+    def thumbnail(self) -> int:
+        """The channel to show: soft tissue."""
+        return 1 if self.hounsfield else 0
 
 
 def intensity_range(voxels: np.ndarray, modality: str) -> IntensityRange:
@@ -46,7 +51,7 @@ def intensity_range(voxels: np.ndarray, modality: str) -> IntensityRange:
     """
     if modality == "CT":
         lows, highs = zip(*CT_WINDOWS, strict=True)
-        return IntensityRange(min(lows), max(highs), CT_WINDOWS, thumbnail=1)
+        return IntensityRange(min(lows), max(highs), CT_WINDOWS, hounsfield=True)
     low, high = robust_range(voxels)
     return IntensityRange(low, high, ((low, high),) * 3)
 

@@ -135,7 +135,7 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
     values = intensity_range(volume.voxels, volume.attributes.modality)
     body = Box.whole(rows, columns)
     if recipe.crop:
-        body = body_box(oriented.voxels, oriented.geometry.spacing[::-1], volume.attributes.modality)
+        body = body_box(oriented.voxels, oriented.geometry.spacing[::-1], values)
     shown = body if in_plane_box is None else Box(*(int(edge) for edge in in_plane_box)).within(rows, columns)
 
     def steps(size: int) -> tuple[Transform, ...]:
