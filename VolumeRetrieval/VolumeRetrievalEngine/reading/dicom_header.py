@@ -140,7 +140,7 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
         return skipped(reason)
     sop_class = text(data_set, "SOPClassUID")
     rows, columns = whole(data_set, "Rows"), whole(data_set, "Columns")
-    if not (rows and columns) or pixels_at >= size:
+    if not (rows and columns) or (pixels_at >= size and not _is_deflated(data_set)):
         if sop_class and sop_class not in _TOMOGRAPHIC:
             return skipped(f"no image ({UID(sop_class).name})")
         return failed("truncated: it ends before the pixel data; copy or export it again")
@@ -177,13 +177,25 @@ _MEDIA_CLASS = "MediaStorageSOPClassUID"
 
 def _missing_bytes(data_set: Dataset, size: int, pixels_at: int) -> int:
     """How many bytes of uncompressed pixel data the file lacks; 0 if none, or if it is compressed."""
-    syntax = getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is not None and (syntax == DeflatedExplicitVRLittleEndian or syntax.is_compressed):
+    if _is_deflated(data_set) or _is_compressed(data_set):
         return 0
     bits = whole(data_set, "Rows") * whole(data_set, "Columns") * whole(data_set, "BitsAllocated", 16)
     expected = bits * max(whole(data_set, "NumberOfFrames", 1), 1) // 8
     implicit = bool(data_set.original_encoding[0])
     return max(0, expected - (size - pixels_at - (8 if implicit else 12)))
+
+
+def _is_compressed(data_set: Dataset) -> bool:
+    syntax = getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", None)
+    if syntax is None:
+        return False
+    # pydicom cannot say it of a maker's own transfer syntax; then the length is left to the reader.
+    return not syntax.is_transfer_syntax or syntax.is_private or syntax.is_compressed
+
+
+def _is_deflated(data_set: Dataset) -> bool:
+    """Whether places in the data set are no places in the file."""
+    return getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian
 
 
 def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> SeriesFacts:

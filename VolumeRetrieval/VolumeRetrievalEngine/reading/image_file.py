@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class ImageFileSource(VolumeSource):
     """A volume in a file of its own. Its modality is inferred on reading if nothing else tells it."""
 
     def read(self) -> Volume:
+        _refuse_truncated(self.path)
         image, note = _opened(self.path, voxels=True)
         voxels, voxel_notes = checked_voxels(_three_dimensional(sitk.GetArrayFromImage(image)), self.path)
         affine = _affine(image)
@@ -66,6 +68,9 @@ def read_image_facts(stamp: FileStamp) -> FileFacts:
     if stamp.size == 0:
         return failed("an empty file")
     try:
+        for companion in raw_files(path):
+            if not companion.is_file():
+                return failed(f"its voxels should be in {companion.name}, which is not there")
         header, _ = _opened(path, voxels=False)
         facts = _judge(path, stamp, header)
     except UnreadableFileError as error:
@@ -92,32 +97,27 @@ def _judge(path: Path, stamp: FileStamp, header: sitk.ImageFileReader) -> ImageF
         raise NotAVolumeError(
             path, f"fewer than {FEWEST_SLICES} slices ({'x'.join(map(str, shape))} voxels): not a volume"
         )
-    companions = raw_files(path)
-    for companion in companions:
-        if not companion.is_file():
-            raise UnreadableFileError(path, f"its voxels should be in {companion.name}, which is not there")
-    if missing := nifti_bytes_missing(path, stamp.size):
-        raise UnreadableFileError(path, f"truncated: {missing} bytes are missing; copy or export it again")
     notes = ()
     if not has_geometry(path, header):
         notes = ("no orientation in the file: taken as if its axes were those of ITK's default",)
-    return ImageFacts(_fingerprint([path, *companions]), shape, notes)
+    return ImageFacts(_fingerprint([path, *raw_files(path)]), shape, notes)
 
 
 def _opened(path: Path, voxels: bool) -> tuple[sitk.ImageFileReader | sitk.Image, tuple[str, ...]]:
     """The image as float32, or the reader with its header only; and a note on its geometry."""
+    damaged = f"not readable as {image_ending(path.name)}: damaged, truncated or another kind of file"
     with quiet():
         try:
             return _execute(path, voxels), ()
         except RuntimeError as error:
             if "orthonormal" not in str(error):
-                raise UnreadableFileError(path, _reason(error)) from None
+                raise UnreadableFileError(path, damaged) from error
         before = os.environ.get(_PERMISSIVE)
         os.environ[_PERMISSIVE] = "1"
         try:
             return _execute(path, voxels), ("sheared orientation in the file: the nearest perpendicular one is used",)
         except RuntimeError as error:
-            raise UnreadableFileError(path, _reason(error)) from None
+            raise UnreadableFileError(path, damaged) from error
         finally:
             if before is None:
                 del os.environ[_PERMISSIVE]
@@ -136,11 +136,14 @@ def _execute(path: Path, voxels: bool) -> sitk.ImageFileReader | sitk.Image:
     return reader
 
 
-def _reason(error: RuntimeError) -> str:
-    """ITK's own sentence, without the source files it names."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    sentence = next((line for line in reversed(lines) if "ERROR" not in line), lines[-1] if lines else "")
-    return f"not readable, damaged or truncated ({sentence[:160]})"
+def _refuse_truncated(path: Path) -> None:
+    """UnreadableFileError for a NIfTI file that ends early or whose compressed data is damaged."""
+    try:
+        missing = nifti_bytes_missing(path)
+    except (EOFError, OSError, zlib.error) as error:
+        raise UnreadableFileError(path, "truncated or damaged: it cannot be decompressed; copy it again") from error
+    if missing:
+        raise UnreadableFileError(path, f"truncated: {missing} bytes are missing; copy or export it again")
 
 
 def _three_dimensional(voxels: np.ndarray) -> np.ndarray:
