@@ -20,6 +20,9 @@ _SAMPLES_ACROSS = 56
 #: HU above which something is no air, lung, blanket or foam.
 _BODY_HU = -300.0
 
+#: Share of Otsu's threshold, both of the grey values' roots: half the grey value.
+_OF_OTSU = 0.7
+
 #: Plates thinner than about twice this (table, head holder) are not body, unless they are most of what there is (a
 #: hollow phantom, a small field of view with nothing thick in it).
 _OPENING_MM = 6.0
@@ -69,19 +72,20 @@ def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
     above = ClipAboveAir(values)(coarse)
     if values.hounsfield:
         return above > _BODY_HU - values.low
-    shown = np.sqrt(above / np.float32(values.high - values.low))
+    smooth = ndimage.uniform_filter(above, size=3)  # noise in air is otherwise as bright as dark tissue
+    shown = np.sqrt(np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0))
     return shown > _background_level(shown)
 
 
 def _background_level(shown: np.ndarray) -> float:
-    """A level between background and the darkest tissue, for values in [0, 1].
+    """A level between background and the darkest tissue, for roots of grey values in [0, 1].
 
-    Otsu's threshold separates dark from bright; tissue reaches below it, background seldom does above half of it.
+    Otsu's threshold separates dark from bright; tissue reaches below it, background seldom above half its grey value.
     Without any background the level only cuts into dark tissue inside, which moves no outer edge.
     """
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.Execute(sitk.GetImageFromArray(shown))
-    return 0.5 * otsu.GetThreshold()
+    return _OF_OTSU * otsu.GetThreshold()
 
 
 def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
