@@ -15,6 +15,7 @@ from VolumeRetrievalEngine.region import MaskRegion, select_rows
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.search_options import SearchOptions
 from VolumeRetrievalEngine.store_records import VolumeRecord
+from VolumeRetrievalEngine.volume import SliceTable
 
 from .dataset import Case
 
@@ -59,9 +60,13 @@ class Database:
         geometry = PlaneGeometry.from_dict(record.geometry)
         return select_rows(MaskRegion.from_file(case.labels[organ]), geometry, self.retriever.slices(record))
 
+    def slices_of(self, case: Case) -> SliceTable:
+        """The stored slices of a case."""
+        return self.retriever.slices(self.records[case.id])
+
     def positions_of(self, case: Case) -> np.ndarray:
         """float64 [n], mm of the stored slices along the stack."""
-        return self.retriever.slices(self.records[case.id]).position
+        return self.slices_of(case).position
 
 
 def build_database(
