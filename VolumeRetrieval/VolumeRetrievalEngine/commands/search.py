@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_result(result: SearchResult) -> None:
-    slices = result.query_slices
+    slices = result.query_table.index
     print(
         f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]}); "
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"

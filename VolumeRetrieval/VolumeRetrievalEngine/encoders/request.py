@@ -50,7 +50,7 @@ class EncoderRequest:
         if recipe.preprocessing_version != PREPROCESSING_VERSION:
             raise RecipeError(
                 f"the store was made with version {recipe.preprocessing_version} of the preprocessing and this is "
-                f"version {PREPROCESSING_VERSION}: volumes in it can be searched with, but no others; index the archive again"
+                f"version {PREPROCESSING_VERSION}: its own volumes can be searched with, but no others; index it again"
             )
         encoder = self.create()
         if encoder.name != recipe.encoder:
