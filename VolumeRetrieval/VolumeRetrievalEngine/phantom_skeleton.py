@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .phantom_anatomy import Body
+from .phantom_anatomy import Body, neck_outline, trunk_outline
 from .phantom_shapes import Ellipsoid, HalfSpace, Outline, Point, Shape, Union, profile, tube
 
 #: Bottom of the fifth lumbar vertebra, and the heights of the 24 vertebrae above it.
@@ -44,7 +44,7 @@ class Spine(Shape):
         level = np.interp(heights, edges, np.arange(len(edges)))
         self._level = np.where(heights < SPINE_BOTTOM, -0.01, level).astype(np.float32)
         # How far back the spinous processes reach: long in the loins, short in the upper neck.
-        self._process = profile([80, 120, 300, 540, 600, 670], [24, 26, 27, 28, 17, 10], heights)
+        self._process = profile([80, 120, 300, 540, 600, 670], [20, 22, 25, 28, 17, 10], heights)
         self._wing = profile([80, 150, 250, 300, 540, 580, 670], [38, 44, 34, 30, 36, 24, 30], heights)
         self.bounds = np.array([[-50.0, -150.0, self.low], [50.0, 20.0, self.high]])
 
@@ -120,8 +120,9 @@ def add_spine(body: Body) -> None:
     body.add("discs", Spine("disc"))
     for inset, hu in ((0.0, 480.0), (1.8, body.hu("spine"))):
         body.add("spine", Spine("body", inset), hu=hu)
+    muscles = trunk_outline().grown(-2, -2, -2) | neck_outline().grown(-2, -2, -2)
     for inset, hu in ((0.0, 560.0), (1.6, 330.0)):
-        body.add("spine", Spine("arch", inset), hu=hu)
+        body.add("spine", Spine("arch", inset) & muscles, hu=hu)
     body.add("csf", Spine("canal"), hu=14)
     cord = [(0, -34, 662), (0, -41, 605), (0, -61, 542), (0, -74, 490), (0, -84, 420), (0, -80, 330), (0, -74, 262)]
     body.add("spinal_cord", tube(cord, [6.5, 6.2, 6.4, 5, 4.6, 4.8, 2.0], (1.15, 0.9, 1)))

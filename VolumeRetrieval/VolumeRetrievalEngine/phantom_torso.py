@@ -36,7 +36,7 @@ class BelowDiaphragm(Shape):
         dome = np.float32((self.right + self.left) / 2) + np.float32((self.right - self.left) / 2) * side
         aside = np.square((np.abs(x) - 62) / np.float32(66))
         depth = np.square((y - 12) / np.where(y > 12, np.float32(88), np.float32(96)))
-        return z < dome - np.float32(34) * aside - np.where(y > 12, np.float32(40), np.float32(82)) * depth
+        return z < dome - np.float32(34) * aside - np.where(y > 12, np.float32(40), np.float32(62)) * depth
 
 
 def build(body: Body) -> list[Part]:
@@ -132,14 +132,9 @@ def _add_mediastinum(body: Body, below: Shape) -> None:
             organ, tube([(2, -16, 458), (-20, -22, 438), (-46, -30, 418)], np.array([8, 6, 4.5]) + 0.8 * grow), hu=hu
         )
     gullet = [
-        (0, -1, 588),
-        (-3, -14, 545),
-        (-3, -27, 500),
-        (-1, -36, 450),
-        (-6, -34, 400),
-        (-18, -22, 355),
+        (0, -1, 588), (-3, -14, 545), (-3, -27, 500), (-1, -36, 450), (-6, -34, 400), (-18, -22, 355),
         (-30, -12, 328),
-    ]
+    ]  # fmt: skip
     body.add("esophagus", tube(gullet, 7.0, (1.25, 0.8, 1)))
     if body.vary.number("swallowed air", 0, 1) > 0.4:
         body.add("esophagus", tube(gullet[1:5], 2.2, (1.4, 0.7, 1)), hu=-700, texture=True)
@@ -161,9 +156,9 @@ def _add_upper_organs(body: Body, inside: Shape) -> None:
     body.add("liver", (mass & edge) & branches, hu=150 if body.contrast else 44, over=("liver",), texture=True)
     body.add("gallbladder", body.ellipsoid("gallbladder", np.array([50, 50, 230]) + lift, (14, 22, 15), spread=0.15))
     spleen = body.ellipsoid(
-        "spleen", np.array([-92, -42, 306]) + lift, (25, 44, 46), pointing((0.9, -0.4, 0.15)), spread=0.09
+        "spleen", np.array([-94, -42, 296]) + lift, (27, 46, 48), pointing((0.9, -0.4, 0.15)), spread=0.09
     )
-    body.add("spleen", (spleen & inside) - Ellipsoid(np.array([-56, -18, 300]) + lift, (28, 28, 36)))
+    body.add("spleen", (spleen & inside) - Ellipsoid(np.array([-54, -14, 298]) + lift, (26, 26, 34)))
 
 
 def _add_stomach(body: Body, lift: np.ndarray, inside: Shape) -> None:
@@ -208,7 +203,7 @@ def _add_bowel(body: Body) -> None:
 
 
 def _add_retroperitoneum(body: Body) -> None:
-    for side, z in ((1, 224), (-1, 240)):
+    for side, z in ((1, 222), (-1, 232)):
         name = f"kidney {side}"
         center = np.array([side * 62, -38, z + 0.5 * body.breath_mm]) + body.vary.shift(name, 3.5)
         size = body.vary.size(name, 0.07)
@@ -225,7 +220,7 @@ def _add_retroperitoneum(body: Body) -> None:
         ]  # fmt: skip
         body.add("vessels", tube(ureter, 2.4), hu=20)
     pancreas = [(34, 14, 222), (30, 18, 236), (8, 24, 246), (-24, 8, 256), (-56, -10, 270), (-76, -24, 282)]
-    body.add("pancreas", body.tube("pancreas", pancreas, [14, 15, 10, 9, 9, 7], shift=3))
+    body.add("pancreas", body.tube("pancreas", pancreas, [16, 17, 12, 11, 11, 9], shift=3))
     duodenum = [(30, 32, 244), (46, 22, 236), (46, 6, 208), (34, 0, 182), (2, 2, 176), (-28, 8, 196)]
     body.add("bowel", tube(duodenum, 11))
     body.add("bowel", tube(duodenum, 6.5), hu=15, texture=True)

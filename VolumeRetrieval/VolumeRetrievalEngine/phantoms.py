@@ -1,273 +1,170 @@
 """Seeded anthropomorphic CT phantoms: people who do not exist, for the demo, the sample data and the self tests.
 
-A patient is one continuous body (phantom_anatomy.py) of a size, build and pose of their own, drawn from a seed. A scan
-samples it on a grid: any field of view of the same patient shows the same organs at the same place. numpy only.
+A patient is one continuous body of a size, build and pose of their own, drawn from a seed (phantom_patient.py,
+phantom_anatomy.py and the modules it names). A scan samples it on a grid (phantom_scan.py): any field of view of one
+patient shows the same organs at the same place. Scans are written as DICOM series (phantom_dicom.py). numpy and
+pydicom only.
 
     >>> patient = Patient.random(7)
-    >>> chest = scan(patient, "chest", seed=1)
-    >>> chest.voxels.shape, sorted(chest.masks)[:3]          # [k, j, i] in HU, and a mask for every organ
+    >>> chest = scan(patient, "chest")
+    >>> chest.voxels.dtype, chest.masks["heart"].shape == chest.voxels.shape
+    (dtype('float32'), True)
 
-What retrieval scores on phantoms says nothing about how well it works on real patients.
+Nothing is claimed about real patients from phantoms: what retrieval scores on them shows that the parts work together.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from .errors import VolumeRetrievalError
-from .phantom_anatomy import LABELS, ORGANS, Part
+from .phantom_anatomy import LABELS, ORGANS
+from .phantom_dicom import SeriesLabels, series_uid, write_dicom_series
 from .phantom_patient import Patient
-from .phantom_shapes import Noise
+from .phantom_scan import FIELDS_OF_VIEW, PhantomScan, scan
+from .progress import ProgressCallback, ProgressClock
+
+__all__ = [
+    "FIELDS_OF_VIEW",
+    "LABELS",
+    "ORGANS",
+    "ArchivedSeries",
+    "Patient",
+    "PhantomQuery",
+    "PhantomScan",
+    "SeriesLabels",
+    "archive_patient",
+    "make_query",
+    "scan",
+    "write_archive",
+    "write_dicom_series",
+]
+
+#: What each patient of an archive in turn was scanned for; after the last it starts again.
+_EXAMINATIONS = (
+    ("chest",),
+    ("head",),
+    ("abdomen", "pelvis"),
+    ("chest-abdomen",),
+    ("neck", "chest"),
+    ("pelvis",),
+    ("head", "neck"),
+    ("abdomen",),
+    ("chest-abdomen", "pelvis"),
+    ("chest",),
+    ("head", "chest"),
+    ("neck",),
+)
+#: An archive's patients are numbered from 1, below this; this number is the one who is never in it.
+_UNSEEN = 999
 
 
 @dataclass(frozen=True)
-class FieldOfView:
-    """What a protocol covers: body z from `low` to `high` mm, and a square of `width` mm around the body's axis.
-
-    `body_part` is DICOM's word for it, `middle_y` where the square's centre lies in front of the axis,
-    `noise_hu` the range its noise is drawn from.
-    """
-
-    low: float
-    high: float
-    width: float
-    body_part: str
-    middle_y: float = 0.0
-    noise_hu: tuple[float, float] = (8.0, 18.0)
-
-
-FIELDS_OF_VIEW: dict[str, FieldOfView] = {
-    "head": FieldOfView(640, 822, 245, "HEAD", noise_hu=(3.0, 5.0)),
-    "neck": FieldOfView(520, 715, 270, "NECK"),
-    "chest": FieldOfView(245, 558, 390, "CHEST"),
-    "abdomen": FieldOfView(95, 372, 390, "ABDOMEN"),
-    "pelvis": FieldOfView(-85, 135, 410, "PELVIS"),
-    "chest-abdomen": FieldOfView(95, 558, 400, "CHESTABDOMEN"),
-    "whole": FieldOfView(-190, 822, 500, "WHOLEBODY"),
-}
-#: Slices painted at once: few, so that memory stays small and the arrays in the processor's cache.
-_SLAB = 8
-
-
-class Masks(Mapping[str, np.ndarray]):
-    """A mask (bool [k, j, i]) for every organ in a scan, made when asked for; "body" is all but air and table."""
-
-    def __init__(self, labels: np.ndarray):
-        self._labels = labels
-        self._names = ["body"] + [
-            name for name, label in LABELS.items() if name not in ("air", "table") and self._has(label)
-        ]
-
-    def _has(self, label: int) -> bool:
-        return bool(np.bincount(self._labels.ravel(), minlength=len(ORGANS))[label])
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            raise KeyError(f"{name}: not in this scan, which shows {', '.join(self._names)}")
-        if name == "body":
-            return (self._labels != LABELS["air"]) & (self._labels != LABELS["table"])
-        return self._labels == LABELS[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-@dataclass
-class PhantomScan:
-    """A scan of a phantom.
+class ArchivedSeries:
+    """One series of a phantom archive.
 
     Attributes:
-        patient: who was scanned.
+        folder: where its files are.
+        files: one for each slice.
+        patient: who it shows; `patient_id` what the DICOM files call them.
         field_of_view: a key of FIELDS_OF_VIEW.
-        voxels: float32 [k, j, i] in HU; axial slices ascending to superior, rows to posterior, columns to the left.
-        labels: uint8 [k, j, i], numbers of phantom_anatomy.LABELS.
-        affine: float64 [4, 4], (i, j, k, 1) to RAS mm.
-        contrast: whether a contrast agent was given.
-        seed: of the scan, beside the patient's own.
+        series_uid: its SeriesInstanceUID.
     """
 
+    folder: Path
+    files: tuple[Path, ...]
     patient: Patient
+    patient_id: str
     field_of_view: str
-    voxels: np.ndarray
-    labels: np.ndarray
-    affine: np.ndarray
-    contrast: bool
-    seed: int
-
-    @cached_property
-    def masks(self) -> Masks:
-        return Masks(self.labels)
-
-    @property
-    def spacing(self) -> np.ndarray:
-        """float64 [3]: mm along i, j and k."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
-
-    def organ_box(self, organ: str) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest corner (float64 [3], RAS mm) of the box around an organ, the voxels' extent included."""
-        corners = [np.flatnonzero(self.masks[organ].any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
-        ijk = np.array([[c[0] - 0.5 for c in corners], [c[-1] + 0.5 for c in corners]])
-        ends = ijk @ self.affine[:3, :3].T + self.affine[:3, 3]
-        return ends.min(axis=0), ends.max(axis=0)
-
-    def organ_center(self, organ: str) -> np.ndarray:
-        """float64 [3]: the centre of mass of an organ in RAS mm."""
-        kji = np.argwhere(self.masks[organ]).mean(axis=0)
-        return self.affine[:3, :3] @ kji[::-1] + self.affine[:3, 3]
+    series_uid: str
 
 
-def scan(
-    patient: Patient,
-    field_of_view: str = "chest",
-    *,
-    spacing_mm: tuple[float, float] | None = None,
+@dataclass(frozen=True)
+class PhantomQuery:
+    """A scan to search with, and a region in it.
+
+    Attributes:
+        scan: of a patient whom the archive of the same seed does not hold.
+        organ: what the region is.
+        mask: bool [k, j, i], the organ on the scan's grid (its affine is `scan.affine`).
+        box: lowest and highest corner (float64 [3] each, RAS mm) of the box around it.
+    """
+
+    scan: PhantomScan
+    organ: str
+    mask: np.ndarray
+    box: tuple[np.ndarray, np.ndarray]
+
+
+def archive_patient(seed: int, number: int) -> Patient:
+    """The patient of this number (1 to 998) in the archive of this seed."""
+    if not 1 <= number <= _UNSEEN:
+        raise VolumeRetrievalError(
+            f"patient {number}: the patients of a phantom archive are numbered 1 to {_UNSEEN - 1}"
+        )
+    return Patient.random(1000 * seed + number)
+
+
+def write_archive(
+    folder: Path | str,
+    n_patients: int = 12,
     seed: int = 0,
-    contrast: bool | None = None,
-    noise_hu: float | None = None,
-) -> PhantomScan:
-    """Scan a patient.
+    *,
+    fields_of_view: tuple[str, ...] | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+    progress: ProgressCallback | None = None,
+) -> list[ArchivedSeries]:
+    """Write a small archive of phantom patients as DICOM series, `<folder>/<patient id>/<field of view>/IM0001.dcm`.
 
     Args:
-        field_of_view: one of FIELDS_OF_VIEW.
+        n_patients: 1 to 998; the default twelve have 17 series of all regions, about 70 MB.
+        seed: of the archive: the same one gives the same files, byte for byte.
+        fields_of_view: what every patient is scanned for; by default a mix, one or two series each.
         spacing_mm: pixel spacing and distance of the slices; by default about 160 pixels across and 3 to 5 mm.
-        seed: varies how the scan is set up (coverage, spacing) and its noise, not the patient.
-        contrast: whether vessels are enhanced; by default as the patient has it, and never for the head.
-        noise_hu: standard deviation of the noise; by default as the protocol has it.
+        progress: called after every series; may raise Cancelled.
 
     Raises:
-        VolumeRetrievalError: an unknown field of view, or a spacing that is not positive.
+        VolumeRetrievalError: n_patients or a field of view that is not possible.
     """
-    if field_of_view not in FIELDS_OF_VIEW:
+    if not 1 <= n_patients < _UNSEEN:
+        raise VolumeRetrievalError(f"{n_patients} patients: a phantom archive holds 1 to {_UNSEEN - 1}")
+    examinations = [
+        (number, view)
+        for number in range(1, n_patients + 1)
+        for view in (fields_of_view or _EXAMINATIONS[(number - 1) % len(_EXAMINATIONS)])
+    ]
+    clock = ProgressClock("phantoms", len(examinations), float(len(examinations)), progress)
+    written = []
+    for number, view in examinations:
+        patient_id = f"PHANTOM-{number:04d}"
+        target = Path(folder) / patient_id / view
+        clock.tell(str(target))
+        picture = scan(archive_patient(seed, number), view, spacing_mm=spacing_mm, seed=seed)
+        labels = SeriesLabels(patient_id, f"Phantom^{number:04d}")
+        files = tuple(write_dicom_series(picture, target, labels))
+        written.append(ArchivedSeries(target, files, picture.patient, patient_id, view, series_uid(picture, labels)))
+        clock.advance(1.0, str(target))
+    return written
+
+
+def make_query(
+    seed: int = 0,
+    field_of_view: str = "chest-abdomen",
+    organ: str = "liver",
+    *,
+    spacing_mm: tuple[float, float] | None = None,
+) -> PhantomQuery:
+    """A scan of a patient whom `write_archive(..., seed=seed)` never writes, and one organ in it as a region.
+
+    Raises:
+        VolumeRetrievalError: an organ that this field of view does not show.
+    """
+    picture = scan(archive_patient(seed, _UNSEEN), field_of_view, spacing_mm=spacing_mm, seed=seed)
+    if organ not in picture.masks:
         raise VolumeRetrievalError(
-            f"{field_of_view!r}: no such field of view; expected one of {', '.join(FIELDS_OF_VIEW)}"
+            f"{organ!r}: not in a scan of the {field_of_view}; expected {', '.join(picture.masks)}"
         )
-    protocol = FIELDS_OF_VIEW[field_of_view]
-    rng = np.random.default_rng([75, patient.seed, seed, zlib.crc32(field_of_view.encode())])
-    usual = (protocol.width / 160 * rng.uniform(0.95, 1.08), float(rng.choice([3.0, 4.0, 5.0])))
-    pixel, step = (float(value) for value in spacing_mm or usual)
-    if min(pixel, step) <= 0:
-        raise VolumeRetrievalError(f"spacing {spacing_mm}: expected two distances above 0 mm (pixels, slices)")
-    noise = float(rng.uniform(*protocol.noise_hu)) if noise_hu is None else float(noise_hu)
-    enhanced = (patient.contrast and field_of_view != "head") if contrast is None else contrast
-    affine, shape = _grid(patient, protocol, pixel, step, rng)
-    labels, voxels = _paint(patient, affine, shape, enhanced)
-    _blur(voxels, (0.06, 0.17, 0.17))
-    voxels += _noise(shape, noise, rng)
-    np.clip(voxels, -1024, 3071, out=voxels)
-    return PhantomScan(patient, field_of_view, voxels, labels, affine, enhanced, seed)
-
-
-def _grid(
-    patient: Patient, protocol: FieldOfView, pixel: float, step: float, rng: np.random.Generator
-) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """The affine and shape [k, j, i] of a scan, a little different each time as operators set it."""
-    slack = rng.uniform(-1, 1, 4) * (6, 6, 4, 4)
-    low = patient.to_ras((0, 0, protocol.low))[2] + slack[0]
-    high = patient.to_ras((0, 0, protocol.high))[2] + slack[1]
-    middle = patient.to_ras((0, protocol.middle_y, (protocol.low + protocol.high) / 2))
-    width = protocol.width
-    if width > 300:  # trunk protocols open up for a stout person
-        width = min(500.0, width * max(0.92, patient.breadth) + 2.2 * max(0.0, patient.fat_mm - 12))
-    count, pixels = max(1, round((high - low) / step)), max(1, round(width / pixel))
-    half = (pixels - 1) / 2 * pixel
-    affine = np.diag([-pixel, -pixel, step, 1.0])
-    affine[:3, 3] = (middle[0] + slack[2] + half, middle[1] + slack[3] + half, low)
-    return np.round(affine, 4), (count, pixels, pixels)
-
-
-def _paint(
-    patient: Patient, affine: np.ndarray, shape: tuple[int, int, int], contrast: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (uint8) and CT numbers (float32) of the body on this grid, without noise."""
-    labels = np.zeros(shape, np.uint8)
-    voxels = np.full(shape, ORGANS["air"][0], np.float32)
-    parts = patient.parts(contrast)
-    x, y, z = (affine[axis, axis] * np.arange(n) + affine[axis, 3] for axis, n in enumerate(shape[::-1]))
-    x, y, z = (values.astype(np.float32) for values in (x, y, z))
-    grain = Noise(patient.seed, 3.0)
-    for first in range(0, shape[0], _SLAB):
-        rows = slice(first, first + _SLAB)
-        points = patient.to_body(x[None, None, :], y[None, :, None], z[rows, None, None])
-        _paint_slab(labels[rows], voxels[rows], points, parts)
-        voxels[rows] += np.where(labels[rows] > LABELS["skin"], np.float32(3.5) * grain(*points), 0)
-        _paint_table(patient, labels[rows], voxels[rows], x, y)
-    return labels, voxels
-
-
-def _paint_slab(
-    labels: np.ndarray, voxels: np.ndarray, points: tuple[np.ndarray, np.ndarray, np.ndarray], parts: list[Part]
-) -> None:
-    """Paint the parts in order into the slices of one slab, each only where its bounds reach."""
-    # Along i, j and k in turn: the lowest and highest x, y and z of each line of voxels, to find a part's box quickly.
-    others = ((0, 1), (0, 2), (1, 2))
-    lowest = [value.min(axis=axes) for value, axes in zip(points, others, strict=True)]
-    highest = [value.max(axis=axes) for value, axes in zip(points, others, strict=True)]
-    for part in parts:
-        label = LABELS.get(part.organ)
-        allowed = None if part.over is None else np.isin(np.arange(256), list(part.over))
-        for piece in part.shape.pieces:
-            box = _box(piece.bounds, lowest, highest)
-            if box is None:
-                continue
-            where = np.True_ if allowed is None else allowed[labels[box]]
-            if np.count_nonzero(where) > 0.4 * where.size:
-                where = where & piece.inside(*(value[box] for value in points))
-            else:  # a texture of a small organ in a large box: look at the organ only
-                candidates = np.nonzero(where)
-                where[candidates] = piece.inside(*(value[box][candidates] for value in points))
-            voxels[box][where] = part.hu
-            if label is not None:
-                labels[box][where] = label
-
-
-def _box(bounds: np.ndarray, lowest: list[np.ndarray], highest: list[np.ndarray]) -> tuple[slice, slice, slice] | None:
-    """The slices [k, j, i] of the voxels that may lie within the bounds; None for none."""
-    found = []
-    for axis in (2, 1, 0):
-        reach = np.flatnonzero((highest[axis] >= bounds[0, axis]) & (lowest[axis] <= bounds[1, axis]))
-        if not len(reach):
-            return None
-        found.append(slice(int(reach[0]), int(reach[-1]) + 1))
-    return tuple(found)
-
-
-def _paint_table(patient: Patient, labels: np.ndarray, voxels: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-    """The scanner's table: a shallow carbon trough filled with foam, level in the scanner whoever lies on it."""
-    middle = patient.position_mm
-    top = middle[1] - (110 + 0.8 * patient.fat_mm) * patient.depth - 4 + 0.0006 * np.square(x - middle[0])
-    depth = top[None, :] - y[:, None]
-    aside = np.abs(x - middle[0])[None, :]
-    table = (depth > 0) & (depth < 38) & (aside < 212)
-    shell = table & ((depth < 3) | (depth > 35) | (aside > 209))
-    free = labels == LABELS["air"]
-    voxels[free & table] = -925.0
-    voxels[free & shell] = -30.0
-    labels[free & table] = LABELS["table"]
-
-
-def _blur(voxels: np.ndarray, weights: tuple[float, float, float]) -> None:
-    """Mix every voxel with its two neighbours along each axis (in place): the scanner's point spread."""
-    for axis, weight in enumerate(weights):
-        if voxels.shape[axis] < 2:
-            continue
-        lines = np.moveaxis(voxels, axis, 0)
-        step = np.float32(weight) * np.diff(lines, axis=0)
-        lines[:-1] += step
-        lines[1:] -= step
-
-
-def _noise(shape: tuple[int, int, int], deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """float32 [k, j, i]: noise of this standard deviation, grainy in plane as a soft kernel leaves it."""
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    _blur(noise, (0.0, 0.2, 0.2))
-    kept = 1 - 4 * 0.2 + 6 * 0.2**2
-    noise *= np.float32(deviation / kept)
-    return noise
+    return PhantomQuery(picture, organ, picture.masks[organ], picture.organ_box(organ))
