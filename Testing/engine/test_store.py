@@ -261,10 +261,10 @@ def test_moving_what_is_not_there_or_not_the_same_is_refused(store: VolumeStore)
         store.moved(volume_id(1), Identity(volume_id(1), "other content"), new_volume(1).files)
 
 
-def test_volumes_are_found_by_content_series_and_place(store: VolumeStore) -> None:
-    store.add(new_volume(1, fingerprint="twin", paths=("chest/a/1.dcm", "chest/a/2.dcm")))
-    store.add(new_volume(2, fingerprint="twin", paths=("chest/b.nii.gz",)))
-    store.add(new_volume(3, paths=("chest-old/c.nii.gz",)))
+def test_volumes_are_found_by_content_and_series(store: VolumeStore) -> None:
+    store.add(new_volume(1, fingerprint="twin"))
+    store.add(new_volume(2, fingerprint="twin"))
+    store.add(new_volume(3))
 
     def ids(records: list) -> list[str]:
         return [one.volume_id for one in records]
@@ -273,11 +273,6 @@ def test_volumes_are_found_by_content_series_and_place(store: VolumeStore) -> No
     assert ids(store.find_fingerprint("twin")) == [one, two]
     assert ids(store.find_series("1.2.3")) == [three]
     assert store.find_series("") == []
-    assert ids(store.find_path("archive", "chest")) == [one, two]
-    assert ids(store.find_path("archive", "chest/")) == [one, two]
-    assert ids(store.find_path("archive", "chest/b.nii.gz")) == [two]
-    assert ids(store.find_path("archive", ".")) == [one, two, three]
-    assert store.find_path("other root", "chest") == []
 
 
 def test_listing_and_filtering_touch_the_small_table_only(store: VolumeStore) -> None:
@@ -403,11 +398,13 @@ def test_a_store_opened_for_reading_cannot_be_changed(store: VolumeStore) -> Non
 def test_a_snapshot_stays_the_same_while_the_store_changes(store: VolumeStore) -> None:
     key = store.add(new_volume(1))
     added = threading.Thread(target=store.add, args=[new_volume(2)])
+    store._connection.execute("PRAGMA busy_timeout=50")  # the writer has to try again
     with VolumeStore.open(store.folder) as reader:
         with reader.snapshot():
             before = reader.generation
             added.start()  # waits until the snapshot ends
-            added.join(0.2)
+            added.join(0.3)
+            assert added.is_alive()
             assert reader.generation == before
             assert reader.keys().tolist() == [key]
         added.join()

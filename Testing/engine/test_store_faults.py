@@ -27,6 +27,7 @@ from VolumeRetrievalEngine.errors import (
 )
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store_folder import StoreFolder
 from VolumeRetrievalEngine.store_schema import SCHEMA_VERSION, STORE_FILE
 
 VOLUMES = 4
@@ -125,6 +126,7 @@ from store_samples import new_volume
 from VolumeRetrievalEngine.store import VolumeStore
 store = VolumeStore.open(sys.argv[1], writable=True)
 store._connection.execute("PRAGMA cache_size=1")
+store._connection.execute("PRAGMA cache_spill=1")
 store._insert_pooled = lambda *_: os._exit(9)
 store.add(new_volume(99, rows=500, dimension=64))
 """
@@ -262,8 +264,12 @@ def test_a_reader_that_may_not_write_sees_what_another_account_writes(folder: Pa
 
 def test_a_half_written_store_that_cannot_be_set_right_is_not_read(folder: Path) -> None:
     die_inside_a_transaction(folder)
-    with read_only(folder), pytest.raises(StoreReadOnlyError, match="account that may write"):
-        VolumeStore.open(folder)
+    with read_only(folder):
+        with pytest.raises(StoreReadOnlyError, match="account that may write"):
+            VolumeStore.open(folder)
+        problems = StoreFolder(folder.parent).verify()
+        assert len(problems) == 1
+        assert "account that may write" in problems[0]
     with VolumeStore.open(folder) as store:
         assert store.verify() == []
 

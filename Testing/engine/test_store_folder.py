@@ -90,6 +90,20 @@ def test_a_damaged_store_is_reported_and_the_others_go_on(stores: StoreFolder) -
     assert stores.choose("descriptor") == stores.path_for(RECIPE)
 
 
+def test_verifying_names_the_store_of_each_problem(stores: StoreFolder) -> None:
+    assert stores.verify() == []
+    assert StoreFolder(stores.parent / "not there").verify() == []
+    (stores.path_for(FINE) / STORE_FILE).write_bytes(b"no database" * 999)
+    with VolumeStore.open(stores.path_for(NETWORK), writable=True) as store:
+        store.add(new_volume(1))
+        store._connection.execute("UPDATE embeddings SET checksum = 0")
+    by_store = {FINE: 0, NETWORK: 0, RECIPE: 0}
+    for problem in stores.verify():
+        by_store[next(recipe for recipe in by_store if str(stores.path_for(recipe)) in problem)] += 1
+    assert by_store == {FINE: 1, NETWORK: 1, RECIPE: 0}
+    assert len(stores.verify("resnet50")) == 2  # what cannot be opened is always said
+
+
 def test_where_all_stores_are_damaged_the_reason_is_given(tmp_path: Path) -> None:
     folder = StoreFolder(tmp_path)
     VolumeStore.create(folder.path_for(RECIPE), RECIPE).close()

@@ -13,7 +13,8 @@ from subprocess import Popen
 import numpy as np
 import pytest
 from store_samples import RECIPE, WRITER, new_volume, python_process, volume_id
-from VolumeRetrievalEngine.errors import StoreLockedError, StoreReadOnlyError
+from VolumeRetrievalEngine import store as store_module
+from VolumeRetrievalEngine.errors import StoreError, StoreLockedError, StoreReadOnlyError
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.writer_lock import LOCK_FILE, WriterLock, current_holder
 
@@ -180,3 +181,41 @@ def test_a_folder_that_cannot_be_written_cannot_be_locked(tmp_path: Path) -> Non
             WriterLock.acquire(tmp_path)
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_verifying_while_another_process_writes_and_removes_raises_no_false_alarm(folder: Path) -> None:
+    program = """
+import sys
+from store_samples import RECIPE, new_volume, volume_id
+from VolumeRetrievalEngine.store import VolumeStore
+with VolumeStore.create(sys.argv[1], RECIPE) as store:
+    print("ready", flush=True)
+    for number in range(60):
+        store.add(new_volume(number % 7, fingerprint=str(number)))
+        if number % 5 == 4:
+            store.remove([volume_id(number % 7)])
+"""
+    writer = python_process(program, folder)
+    assert writer.stdout.readline() == "ready\n"
+    rounds = 0
+    with VolumeStore.open(folder) as reader:
+        while writer.poll() is None or not rounds:
+            assert reader.verify() == []
+            rounds += 1
+    assert writer.returncode == 0
+    writer.stdin.close()
+    writer.stdout.close()
+
+
+def test_a_writer_that_readers_never_let_through_gives_up_with_nothing_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "WRITER_PATIENCE_S", 0.1)
+    with VolumeStore.create(folder, RECIPE) as store, VolumeStore.open(folder) as reader:
+        store.add(new_volume(1))
+        store._connection.execute("PRAGMA busy_timeout=20")
+        with reader.snapshot(), pytest.raises(StoreError, match="busy"):
+            store.add(new_volume(2))
+        assert len(reader.listing()) == 1
+        store.add(new_volume(2))
+        assert store.verify() == []

@@ -18,6 +18,7 @@ import contextlib
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ import numpy as np
 from . import __version__
 from .attribute_filter import AttributeFilter
 from .errors import DamagedStoreError, EncoderError, RecipeError, StoreError, StoreReadOnlyError, UnknownVolumeError
+from .pooling import SPAN_MM
 from .recipe import Recipe
 from .store_codec import checksum, pack_rows, pack_slices, pack_texts
 from .store_reader import ATTRIBUTE_COLUMNS, StoreReader
@@ -41,6 +43,12 @@ __all__ = ["AttributeFilter", "Changes", "NewVolume", "StoreStatistics", "Volume
 
 #: An index that is further behind than this many removals is rebuilt rather than told of each.
 TOMBSTONES_KEPT = 100_000
+
+#: How long a writer waits for readers before it gives up. Long: a search may be making its index just then.
+WRITER_PATIENCE_S = 600.0
+
+#: Volumes whose pooled rows are made anew in one transaction.
+_POOLED_AT_ONCE = 100
 
 
 class VolumeStore(StoreReader):
@@ -207,18 +215,20 @@ class VolumeStore(StoreReader):
         return len(keys)
 
     def rebuild_pooled(self, pool: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-        """Make all pooled rows anew, in one transaction; indexes made before are told to start again.
+        """Make all pooled rows anew; indexes made before are told to start again.
 
         Args:
             pool: (embeddings float32 [n, d], positions float64 [n] mm) -> (pooled [m, d], first row [m]).
         """
-        with self._change() as generation:
-            for key in self.keys().tolist():
-                rows, first = pool(self.embeddings(key), self.slices(key).position)
-                source = self._one("SELECT checksum FROM embeddings WHERE key = ?", key)[0]
-                self._insert_pooled(key, pack_rows(rows), first, source)
-                self._connection.execute("UPDATE volumes SET n_pooled = ? WHERE key = ?", (len(rows), key))
-            self._forget_before(generation)
+        keys = self.keys().tolist()
+        for start in range(0, len(keys), _POOLED_AT_ONCE):
+            with self._change() as generation:
+                for key in keys[start : start + _POOLED_AT_ONCE]:
+                    rows, first = pool(self.embeddings(key), self.slices(key).position)
+                    source = self._one("SELECT checksum FROM embeddings WHERE key = ?", key)[0]
+                    self._insert_pooled(key, pack_rows(rows), first, source)
+                    self._connection.execute("UPDATE volumes SET n_pooled = ? WHERE key = ?", (len(rows), key))
+                self._forget_before(generation)
 
     def set_meta(self, name: str, text: str) -> None:
         """Keep a text with the store (the roots, the span of pooled rows, notes); not a change to its volumes."""
@@ -239,14 +249,25 @@ class VolumeStore(StoreReader):
     def _transaction(self) -> Iterator[None]:
         self._check_writable()
         with self._thread_lock, translated_errors(self.file):
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._patiently("BEGIN IMMEDIATE")
             try:
                 yield
-                self._connection.execute("COMMIT")
+                self._patiently("COMMIT")
             finally:
                 if self._connection.in_transaction:
                     with contextlib.suppress(sqlite3.Error):  # the first error is the one that tells
                         self._connection.execute("ROLLBACK")
+
+    def _patiently(self, statement: str) -> None:
+        """Begin or end a transaction, waiting for readers; a COMMIT that was refused can be tried again."""
+        deadline = time.monotonic() + WRITER_PATIENCE_S
+        while True:
+            try:
+                self._connection.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
 
     def _check_writable(self) -> None:
         if not self.writable:
@@ -327,6 +348,7 @@ def _first_meta(recipe: Recipe, encoder_note: dict[str, Any]) -> dict[str, str]:
         "store_id": secrets.token_hex(16),
         "generation": "0",
         "dimension": "0",
+        "pooled_span_mm": str(SPAN_MM),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "created_with": __version__,
     }

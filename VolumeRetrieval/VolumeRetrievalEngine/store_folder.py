@@ -97,7 +97,7 @@ class StoreFolder:
         for recipe, path in self.recipes():
             if not encoder or encoder in (recipe.encoder, path.name):
                 with VolumeStore.open(path) as store:
-                    problems += store.verify()
+                    problems += [f"{path}: {problem}" for problem in store.verify()]
         return problems
 
     @property

@@ -93,9 +93,12 @@ class StoreReader:
             )
 
     def verify(self) -> list[str]:
-        """Read everything and name each problem with its way out; an empty list for a sound store."""
+        """Read everything and name each problem with its way out; an empty list for a sound store.
+
+        Another process may go on writing meanwhile, but waits while the file as such is checked.
+        """
         with self._thread_lock:
-            return find_problems(self._connection, self.file)
+            return find_problems(self._connection, self.file, self.snapshot)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -154,14 +157,6 @@ class StoreReader:
     def find_series(self, series_uid: str) -> list[VolumeRecord]:
         """The volumes of a DICOM series; none for an unknown ("") one."""
         return self._records("WHERE series_uid = ? AND series_uid <> '' ORDER BY key", [series_uid])
-
-    def find_path(self, root: str, path: str) -> list[VolumeRecord]:
-        """The volumes whose file or folder is this path of a named root, or lies below it ("" or ".": the root)."""
-        if path in ("", "."):
-            return self._records("WHERE root = ? ORDER BY key", [root])
-        below = path.rstrip("/") + "/"
-        where = "WHERE root = ? AND (label = ? OR substr(label, 1, ?) = ?) ORDER BY key"
-        return self._records(where, [root, path.rstrip("/"), len(below), below])
 
     def changes_since(self, generation: int) -> Changes:
         """What came and went after a generation that an index stands at (0: an empty one)."""

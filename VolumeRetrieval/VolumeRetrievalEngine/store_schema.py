@@ -25,8 +25,11 @@ SCHEMA_VERSION = 1
 #: "VRst" in the file's header: this is a store, and no other program's database.
 APPLICATION_ID = 0x56527374
 
-#: Longer than any transaction of ours: a writer waits for readers and they for it, rather than fail.
-BUSY_TIMEOUT_S = 60.0
+#: How long a reader waits: a writer needs the file to itself for moments only.
+_READER_WAITS_S = 60.0
+
+#: How long SQLite itself waits for a writer; store.py then tries again, so that Ctrl-C is heard in between.
+_WRITER_WAITS_S = 2.0
 
 # Blobs of 100 kB and more read about twice as fast from larger pages than from SQLite's 4096 bytes.
 _PAGE_SIZE = 16384
@@ -145,15 +148,10 @@ def connect(file: Path, writable: bool) -> sqlite3.Connection:
         try:
             return _configured(_open(file, "mode=rw"), writable)
         except sqlite3.OperationalError as error:
-            unfinished = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
-            lockless = error.sqlite_errorcode & 0xFF in _NO_LOCKS and not _can_write(file)
-            if writable or not (unfinished or lockless):
+            if writable or error.sqlite_errorcode & 0xFF not in _NO_LOCKS or _can_write(file):
                 raise
-            if unfinished or _has_unfinished_write(file):
-                raise StoreReadOnlyError(
-                    f"{file}: was left in the middle of a write, which cannot be undone because the folder cannot be "
-                    "written; open the store once from an account that may write to it"
-                ) from error
+            if _has_unfinished_write(file):
+                raise StoreReadOnlyError(_unfinished_text(file)) from error
         return _configured(_open(file, "mode=ro&immutable=1"), writable=False)
 
 
@@ -170,7 +168,8 @@ def is_absent(file: Path) -> bool:
         return False
     connection = connect(file, writable=False)  # undoes the unfinished write, which may have been the first
     try:
-        return connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
+        with translated_errors(file):
+            return connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
     finally:
         connection.close()
 
@@ -221,11 +220,11 @@ def translated_errors(file: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise  # ours, not the disk's: a closed store, a wrong number of parameters
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        raise _translated(file, code, str(error)) from error
+        raise _translated(file, getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR), str(error)) from error
 
 
-def _translated(file: Path, code: int, text: str) -> StoreError:
+def _translated(file: Path, extended_code: int, text: str) -> StoreError:
+    code = extended_code & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StoreError(
             f"{file}: the disk is full; the volume in work was not stored, all volumes finished before are kept. "
@@ -238,7 +237,9 @@ def _translated(file: Path, code: int, text: str) -> StoreError:
             "(everything in it can be made anew from the images)"
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(f"{file}: another process has kept it busy for over {BUSY_TIMEOUT_S:.0f} s; try again later")
+        return StoreError(f"{file}: other processes have kept it busy for too long; try again when they are done")
+    if extended_code == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return StoreReadOnlyError(_unfinished_text(file))
     if code == sqlite3.SQLITE_READONLY:
         return StoreReadOnlyError(f"{file}: is open for reading only, or its folder cannot be written ({text})")
     if code == sqlite3.SQLITE_CANTOPEN:
@@ -249,11 +250,18 @@ def _translated(file: Path, code: int, text: str) -> StoreError:
     )
 
 
+def _unfinished_text(file: Path) -> str:
+    return (
+        f"{file}: was left in the middle of a write, which cannot be undone because the folder cannot be written; "
+        "open the store once from an account that may write to it"
+    )
+
+
 def _open(file: Path, options: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{_uri(file)}?{options}",
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=_READER_WAITS_S,
         isolation_level=None,  # transactions begin where this package says so
         check_same_thread=False,
     )
@@ -273,6 +281,9 @@ def _configured(connection: sqlite3.Connection, writable: bool) -> sqlite3.Conne
         if writable:
             connection.execute("PRAGMA journal_mode=TRUNCATE")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA busy_timeout={int(_WRITER_WAITS_S * 1000)}")
+            # A volume is written to the file when it is complete: until then readers are not in the way.
+            connection.execute("PRAGMA cache_spill=OFF")
             # What is removed is overwritten: thumbnails and descriptions are patient data.
             connection.execute("PRAGMA secure_delete=ON")
         else:

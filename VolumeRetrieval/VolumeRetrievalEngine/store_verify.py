@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +14,30 @@ from .recipe import Recipe
 from .store_codec import checksum, unpack_slices, unpack_texts
 from .store_schema import translated_errors
 
+Snapshot = AbstractContextManager[None]
+
 #: More lines of SQLite's own check than this say nothing new.
 _INTEGRITY_LINES = 10
 
 _UNIT_TOLERANCE = 5e-3
 
 
-def find_problems(connection: sqlite3.Connection, file: Path) -> list[str]:
-    """Each problem as a sentence that names the volume and the way out; empty for a sound store."""
+def find_problems(connection: sqlite3.Connection, file: Path, snapshot: Callable[[], Snapshot]) -> list[str]:
+    """Each problem as a sentence that names the volume and the way out; empty for a sound store.
+
+    What belongs together is read in one `snapshot`, so that another process may go on writing in between.
+    """
     problems: list[str] = []
     for check in (_file_problems, _meta_problems, _volume_problems):
         try:
             with translated_errors(file):
-                problems.extend(check(connection))
+                problems.extend(check(connection, snapshot))
         except StoreError as error:  # so damaged that the check itself cannot read on
             problems.append(str(error))
     return problems
 
 
-def _file_problems(connection: sqlite3.Connection) -> Iterator[str]:
+def _file_problems(connection: sqlite3.Connection, _: Callable[[], Snapshot]) -> Iterator[str]:
     lines = [row[0] for row in connection.execute(f"PRAGMA integrity_check({_INTEGRITY_LINES})")]
     if lines != ["ok"]:
         found = "; ".join(line.replace("\n", " ") for line in lines)
@@ -40,8 +46,11 @@ def _file_problems(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"row {rowid} of {table} belongs to no row of {parent}; index its volume again"
 
 
-def _meta_problems(connection: sqlite3.Connection) -> Iterator[str]:
-    meta = dict(connection.execute("SELECT name, value FROM meta"))
+def _meta_problems(connection: sqlite3.Connection, snapshot: Callable[[], Snapshot]) -> Iterator[str]:
+    with snapshot():
+        meta = dict(connection.execute("SELECT name, value FROM meta"))
+        newest = connection.execute("SELECT MAX(generation) FROM volumes").fetchone()[0] or 0
+        both = connection.execute("SELECT COUNT(*) FROM volumes JOIN tombstones USING (key)").fetchone()[0]
     for name in ("recipe", "generation", "store_id"):
         if not meta.get(name):
             yield f"the store does not say its {name}; restore it from a backup, or move it away and index again"
@@ -49,29 +58,34 @@ def _meta_problems(connection: sqlite3.Connection) -> Iterator[str]:
         Recipe.from_json(meta.get("recipe", ""))
     except RecipeError as error:
         yield f"the store's recipe is unreadable: {error}"
-    newest = connection.execute("SELECT MAX(generation) FROM volumes").fetchone()[0] or 0
     if newest > int(meta.get("generation") or 0):
         yield f"a volume of generation {newest} in a store of generation {meta.get('generation')}; index again"
-    both = connection.execute("SELECT COUNT(*) FROM volumes JOIN tombstones USING (key)").fetchone()[0]
     if both:
         yield f"{both} volumes are listed as removed as well; remove them and index them again"
 
 
-def _volume_problems(connection: sqlite3.Connection) -> Iterator[str]:
-    dimension = int((connection.execute("SELECT value FROM meta WHERE name = 'dimension'").fetchone() or ("0",))[0])
-    volumes = connection.execute("SELECT key, volume_id, label, n_rows, n_pooled, n_files FROM volumes ORDER BY key")
-    for key, volume_id, label, n_rows, n_pooled, n_files in volumes.fetchall():
-        try:
-            found = [
-                *_embedding_problems(connection, key, n_rows, dimension),
-                *_pooled_problems(connection, key, n_rows, n_pooled, dimension),
-                *_slice_problems(connection, key, n_rows),
-                *_file_list_problems(connection, key, n_files),
-            ]
-        except (sqlite3.DatabaseError, TypeError) as error:  # one unreadable volume must not hide the next
-            found = [f"it cannot be read ({error})"]
+def _volume_problems(connection: sqlite3.Connection, snapshot: Callable[[], Snapshot]) -> Iterator[str]:
+    for (key,) in connection.execute("SELECT key FROM volumes ORDER BY key").fetchall():
+        with snapshot():
+            sql = "SELECT volume_id, label, n_rows, n_pooled, n_files FROM volumes WHERE key = ?"
+            row = connection.execute(sql, (key,)).fetchone()
+            if row is None:  # removed since
+                continue
+            volume_id, label, *counts = row
+            try:
+                found = list(_problems_of(connection, key, *counts))
+            except (sqlite3.DatabaseError, TypeError) as error:  # one unreadable volume must not hide the next
+                found = [f"it cannot be read ({error})"]
         if found:
             yield f"volume {volume_id} ({label}): {'; '.join(found)}; remove it and index it again"
+
+
+def _problems_of(connection: sqlite3.Connection, key: int, n_rows: int, n_pooled: int, n_files: int) -> Iterator[str]:
+    dimension = int((connection.execute("SELECT value FROM meta WHERE name = 'dimension'").fetchone() or ("0",))[0])
+    yield from _embedding_problems(connection, key, n_rows, dimension)
+    yield from _pooled_problems(connection, key, n_rows, n_pooled, dimension)
+    yield from _slice_problems(connection, key, n_rows)
+    yield from _file_list_problems(connection, key, n_files)
 
 
 def _embedding_problems(connection: sqlite3.Connection, key: int, n_rows: int, dimension: int) -> Iterator[str]:
