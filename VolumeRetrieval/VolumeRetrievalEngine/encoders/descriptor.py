@@ -27,7 +27,7 @@ _LEVELS = 12
 
 #: Share of each block in the cosine similarity; they sum to 1. Grids and shares were compared on 30 head-and-neck CT of
 #: the training volumes, which no evaluation uses, by how well the best matching slices of one patient in another follow
-#: the slices' order (Spearman's rho; 0.82 with these).
+#: the slices' order (Spearman's rho: 0.81 with these).
 _SHARES = {"fine": 0.3, "coarse": 0.25, "layout": 0.3, "histogram": 0.15}
 
 #: Slices worked on at once; their orientation maps should stay in the processor's cache.
@@ -113,13 +113,21 @@ def _pooled(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _histograms(slices: np.ndarray) -> np.ndarray:
-    """Shares of grey levels [n, channels, levels], without pixels of exactly 0: those are mostly air and padding."""
+    """Shares of grey levels [n, channels, levels], without pixels of exactly 0: those are mostly air and padding.
+
+    Each pixel counts for the two nearest levels, so that a rounding error never moves it from one to another.
+    """
     count, channels = slices.shape[:2]
-    level = np.minimum((slices * _LEVELS).astype(np.int32), _LEVELS - 1) + 1
-    level[slices <= 0] = 0
-    level += (np.arange(count * channels, dtype=np.int32) * (_LEVELS + 1)).reshape(count, channels, 1, 1)
-    counts = np.bincount(level.reshape(-1), minlength=count * channels * (_LEVELS + 1))
-    shares = counts.reshape(count, channels, _LEVELS + 1)[:, :, 1:].astype(np.float32)
+    scaled = slices * np.float32(_LEVELS - 1)
+    lower = np.clip(scaled.astype(np.int32), 0, _LEVELS - 2)
+    upper_share = scaled - lower
+    upper_share[slices <= 0] = 0
+    seen = (slices > 0).astype(np.float32)
+    lower += (np.arange(count * channels, dtype=np.int32) * _LEVELS).reshape(count, channels, 1, 1)
+    level, bins = lower.reshape(-1), count * channels * _LEVELS
+    counts = np.bincount(level, (seen - upper_share).reshape(-1), bins)
+    counts[1:] += np.bincount(level, upper_share.reshape(-1), bins)[:-1]
+    shares = counts.reshape(count, channels, _LEVELS).astype(np.float32)
     return shares / np.maximum(shares.sum(axis=2, keepdims=True), 1)
 
 
