@@ -225,7 +225,7 @@ def test_a_mask_that_misses_the_volume_says_where_both_lie(away):
     affine = an_affine(shape=(4, 4, 4), middle=away)
     region = MaskRegion(np.ones((4, 4, 4), np.uint8), affine, name="tumour.nii.gz")
     with pytest.raises(
-        EmptyRegionError, match=r"tumour\.nii\.gz: it lies at .* misses the volume, which lies at x -25"
+        EmptyRegionError, match=r"tumour\.nii\.gz, which lies at .* misses the volume, which lies at x -25"
     ):
         select_rows(region, geometry, table)
     with pytest.raises(EmptyRegionError, match="misses the volume"):

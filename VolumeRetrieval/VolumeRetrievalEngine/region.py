@@ -346,8 +346,9 @@ def _pair(region: BoxRAS, axis: int) -> tuple[float, float]:
 
 def _misses(region: Region, points: np.ndarray, frame: StackFrame) -> EmptyRegionError:
     """The error for a region outside the volume: where both lie."""
+    where = str(region) if isinstance(region, BoxRAS) else f"{region}, which lies at {_extent(points)},"
     return EmptyRegionError(
-        f"{region}: it lies at {_extent(points)} and misses the volume, which lies at {_extent(frame.corners())} "
+        f"{where} misses the volume, which lies at {_extent(frame.corners())} "
         "(RAS; DICOM's and ITK's LPS coordinates have the opposite sign of x and y)"
     )
 
