@@ -263,6 +263,7 @@ class Retriever:
         region: Region | None = None,
         crop: bool = False,
         options: SearchOptions | None = None,
+        name: str = "",
     ) -> SearchResult:
         """The volumes most like the query, and where in them it lies.
 
@@ -271,24 +272,27 @@ class Retriever:
             region: the part of the query to search with.
             crop: cut the slices down to the region in plane too.
             options: see SearchOptions.
+            name: what to call the query; its path or the volume's own label by default.
 
         Raises:
             QueryError, EmptyRegionError, UnreadableFileError, NotAVolumeError, EncoderError
         """
         clock = Stopwatch()
         session = self._session()
-        searched = self._query(session, query, region, crop)
+        searched = self._query(session, query, region, crop, name)
         clock.lap("query")
         return search_store(session, searched, options or SearchOptions(), self.path_of, clock)
 
-    def _query(self, session: SearchSession, query: Volume | Path | str, region: Region | None, crop: bool) -> Query:
+    def _query(
+        self, session: SearchSession, query: Volume | Path | str, region: Region | None, crop: bool, name: str
+    ) -> Query:
         if isinstance(query, str) and (record := session.store.find(query)) is not None:
             if not crop:
-                return query_from_store(session.store, record, self.path_of(record), region)
+                return query_from_store(session.store, record, name or self.path_of(record), region)
             query = self.read_again(record)
         volume = query if isinstance(query, Volume) else read_volume(query, tokens=self._folder.tokens)
-        path = volume.files.label if isinstance(query, Volume) else str(query)
-        return query_from_volume(volume, self.recipe, self._made_encoder(), path, region, crop)
+        label = volume.files.label if isinstance(query, Volume) else str(query)
+        return query_from_volume(volume, self.recipe, self._made_encoder(), name or label, region, crop)
 
     def resolve_query(
         self,

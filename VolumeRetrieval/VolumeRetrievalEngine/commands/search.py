@@ -11,6 +11,7 @@ from ..reading import MetadataTable
 from ..region import parse_region
 from ..retriever import Retriever
 from ..search_options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
+from ..volume import Volume
 from .console import print_json, print_table
 from .options import add_encoder_options, add_reading_options, new_command
 
@@ -86,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         query,
         region=parse_region(options.region) if options.region else None,
         crop=options.crop,
+        name=options.query if isinstance(query, Volume) else "",
         options=SearchOptions(
             top=options.top,
             ranking="exhaustive" if options.exhaustive else options.ranking,
