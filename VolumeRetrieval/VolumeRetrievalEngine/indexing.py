@@ -9,19 +9,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .encoders.base import Encoder
+from .errors import EncoderError, UnreadableFileError
+from .no_volumes import NoVolumes
 from .pooling import pool
 from .preprocessing import chain
 from .progress import Cancelled, ProgressCallback, ProgressClock
-from .read_ahead import PreparedVolume, ReadAhead
+from .read_ahead import BATCH_SIZE, PreparedVolume, ReadAhead
 from .reading import Discovery, Roots, Skipped, VolumeSource
-from .store import NewVolume, VolumeStore
+from .store import NewVolume, VolumeRecord, VolumeStore
+from .volume import Attributes, Identity, SourceFiles
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class IndexingReport:
     added: list[str] = field(default_factory=list)  # volume ids
     replaced: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
+    described: list[str] = field(default_factory=list)  # unchanged, but now more or something else is known about them
+    superseded: list[str] = field(default_factory=list)  # removed: their series is now divided in another way
     unchanged: int = 0
     gone: list[str] = field(default_factory=list)  # ids in the store whose files are no longer there
     pruned: int = 0
@@ -45,13 +50,16 @@ class IndexingReport:
     @property
     def read_anything(self) -> bool:
         """False when something was there to index and nothing could be read."""
-        return bool(self.added or self.replaced or self.moved or self.unchanged or not self.failed)
+        known = self.moved or self.described or self.unchanged
+        return bool(self.added or self.replaced or known or not self.failed)
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "added": len(self.added),
             "replaced": len(self.replaced),
             "moved": len(self.moved),
+            "described": len(self.described),
+            "superseded": len(self.superseded),
             "unchanged": self.unchanged,
             "gone": len(self.gone),
             "pruned": self.pruned,
@@ -88,92 +96,189 @@ def index_volumes(
         failed=[one for one in discovery.skipped if one.failed],
     )
     started = time.monotonic()
-    todo = _what_to_do(discovery.sources, store, roots, report)
+    no_volumes = NoVolumes.of_store(store)
+    todo = _what_to_do(discovery.sources, store, roots, no_volumes, report)
     clock = ProgressClock("index", len(todo), float(sum(max(1, one.size_bytes) for one in todo)), progress)
+    compose = getattr(encoder, "compose", chain)
+    batch_size = max(BATCH_SIZE, getattr(encoder, "batch_size", BATCH_SIZE))
     try:
-        with ReadAhead(todo, store.recipe, getattr(encoder, "compose", chain)) as volumes:
+        with ReadAhead(todo, store.recipe, compose, batch_size) as volumes:
             for item, source in zip(volumes, todo, strict=True):
                 clock.tell(str(source.path))
-                if isinstance(item, Skipped):
-                    (report.failed if item.failed else report.skipped).append(item)
-                else:
+                if isinstance(item, PreparedVolume):
                     _embed_and_store(item, store, encoder, report)
+                elif item.failed:
+                    report.failed.append(item)
+                else:
+                    report.skipped.append(item)
+                    no_volumes.add(source.identity, item.reason)
                 clock.advance(max(1, source.size_bytes), str(source.path))
+        _remove_superseded(discovery.sources, store, report)
     except Cancelled:
         report.cancelled = True
+    no_volumes.save(store)
     report.seconds = time.monotonic() - started
     return report
 
 
 def find_gone(store: VolumeStore, roots: Roots, within: Sequence[Path]) -> list[str]:
-    """The ids of stored volumes below these folders whose files are all gone from disk."""
-    folders = [Path(folder).absolute() for folder in within]
+    """The ids of stored volumes below these folders whose files are all gone from disk.
+
+    A folder that is not there, or holds nothing at all, tells nothing: it may be a disk that is not mounted.
+    """
+    folders = [Path(folder).absolute() for folder in within if _holds_something(Path(folder))]
     gone = []
     for record in store.listing():
-        paths = roots.absolute(record.files)
-        below = any(path.is_relative_to(folder) for path in paths[:1] for folder in folders)
-        if below and not any(path.exists() for path in paths):
+        first = roots.absolute(SourceFiles(record.root, record.files.paths[:1]))
+        below = any(path.is_relative_to(folder) for path in first for folder in folders)
+        if below and _are_gone(record, roots):
             gone.append(record.volume_id)
     return gone
 
 
+def _holds_something(path: Path) -> bool:
+    try:
+        return not path.is_dir() or any(path.iterdir())
+    except OSError:
+        return False
+
+
+def _are_gone(record: VolumeRecord, roots: Roots) -> bool:
+    """Whether not one of a volume's files is there; what cannot be looked at is taken to be there."""
+    for path in record.files.paths:  # one by one: of nearly every volume the first one is there
+        try:
+            if roots.absolute(SourceFiles(record.root, (path,)))[0].exists():
+                return False
+        except OSError:
+            return False
+    return True
+
+
 def _what_to_do(
-    sources: Sequence[VolumeSource], store: VolumeStore, roots: Roots, report: IndexingReport
+    sources: Sequence[VolumeSource], store: VolumeStore, roots: Roots, no_volumes: NoVolumes, report: IndexingReport
 ) -> list[VolumeSource]:
     """The sources that have to be read; unchanged and moved ones are dealt with here."""
     todo = []
     for source in sources:
         known = store.find(source.identity.volume_id)
-        if known is not None and known.fingerprint == source.identity.fingerprint:
-            if known.files != source.files:
-                store.moved(known.volume_id, source.identity, source.files)
+        if known is None or known.fingerprint != source.identity.fingerprint:
+            if reason := no_volumes.reason(source.identity):
+                report.skipped.append(Skipped(source.path, reason, failed=False))
+            elif known is None and (old := _moved_from(source, store, roots)) is not None:
+                _keep(old, source, store)
                 report.moved.append(source.identity.volume_id)
             else:
-                report.unchanged += 1
-            continue
-        if known is None and (old := _moved_from(source, store, roots)) is not None:
-            store.moved(old, source.identity, source.files)
+                todo.append(source)
+        elif _modality_changed(source, known):
+            todo.append(source)  # the modality decides on the intensities
+        elif known.files != source.files:
+            _keep(known, source, store)
             report.moved.append(source.identity.volume_id)
-            continue
-        todo.append(source)
+        elif _now_known(source, known) != (known.identity, known.attributes):
+            _keep(known, source, store)
+            report.described.append(source.identity.volume_id)
+        else:
+            report.unchanged += 1
     return todo
 
 
-def _moved_from(source: VolumeSource, store: VolumeStore, roots: Roots) -> str | None:
-    """The id under which this very content is known at a place where it no longer is."""
-    for record in store.find_fingerprint(source.identity.fingerprint):
-        if not any(path.exists() for path in roots.absolute(record.files)):
-            return record.volume_id
-    return None
+def _keep(known: VolumeRecord, source: VolumeSource, store: VolumeStore) -> None:
+    """Keep the embeddings of a stored volume, with what is now known about where and what it is."""
+    identity, attributes = _now_known(source, known)
+    store.moved(known.volume_id, identity, source.files, attributes)
+
+
+def _now_known(source: VolumeSource, known: VolumeRecord) -> tuple[Identity, Attributes]:
+    """What a source says about itself, and what was known before where it says nothing.
+
+    A nightly run without the metadata table of the first one must not forget what was in the table.
+    """
+    identity = replace(
+        source.identity,
+        patient_token=source.identity.patient_token or known.patient_token,
+        study_token=source.identity.study_token or known.study_token,
+    )
+    return identity, known.attributes.updated(**vars(source.attributes))
+
+
+def _modality_changed(source: VolumeSource, known: VolumeRecord) -> bool:
+    return source.attributes.modality not in ("", known.attributes.modality)
+
+
+def _moved_from(source: VolumeSource, store: VolumeStore, roots: Roots) -> VolumeRecord | None:
+    """The record of this very content at a place where it no longer is."""
+    candidates = store.find_fingerprint(source.identity.fingerprint)
+    return next((record for record in candidates if _are_gone(record, roots)), None)
+
+
+def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, report: IndexingReport) -> None:
+    """Remove what a series was before it was divided as it is now.
+
+    When the second echo of a series arrives, the one volume that it was becomes two with ids of their own, and the old
+    one would stay beside them.
+    """
+    new = {*report.added, *report.replaced}
+    series = {one.identity.series_uid for one in sources if one.identity.volume_id in new and one.identity.series_uid}
+    if not series:
+        return
+    present = {one.identity.volume_id for one in sources}
+    files = {(one.files.root, path) for one in sources if one.identity.series_uid in series for path in one.files.paths}
+    for record in [record for uid in sorted(series) for record in store.find_series(uid)]:
+        if record.volume_id not in present and all((record.files.root, path) in files for path in record.files.paths):
+            report.superseded.append(record.volume_id)
+    store.remove(report.superseded)
 
 
 def _embed_and_store(prepared: PreparedVolume, store: VolumeStore, encoder: Encoder, report: IndexingReport) -> None:
-    source, stack = prepared.source, prepared.stack
+    path, volume_id = prepared.source.path, prepared.source.identity.volume_id
     try:
-        embeddings = np.concatenate([encoder.embed(images) for images in prepared.batches])
-    except Exception as error:  # one volume that cannot be embedded must not end the archive's run
-        logger.exception("could not embed %s", source.path)
-        report.failed.append(Skipped(source.path, f"could not be embedded: {error}", failed=True))
+        entry = _embedded(prepared, encoder)
+    except UnreadableFileError as error:
+        report.failed.append(Skipped(path, error.reason, failed=True))
         return
-    pooled, first = pool(embeddings, stack.table.position)
-    known = store.find(source.identity.volume_id)
-    store.add(
-        NewVolume(
-            identity=source.identity,
-            files=source.files,
-            attributes=prepared.attributes,
-            geometry=stack.geometry.to_dict(),
-            plane=stack.plane,
-            n_slices=stack.n_slices,
-            slices=stack.table,
-            embeddings=embeddings,
-            pooled=pooled,
-            pooled_first=first,
-            thumbnails=prepared.thumbnails,
-            device=encoder.device,
-            precision=encoder.precision,
-            notes=prepared.notes,
-        )
+    except Exception as error:  # one volume that cannot be embedded must not end the archive's run
+        logger.debug("could not embed %s", path, exc_info=True)
+        report.failed.append(Skipped(path, f"could not be embedded: {error or type(error).__name__}", failed=True))
+        return
+    known = store.find(volume_id)
+    try:
+        store.add(entry)
+    except EncoderError as error:
+        report.failed.append(Skipped(path, f"could not be embedded: {error}", failed=True))
+        return
+    logger.debug("stored %s, %d slices", path, len(entry.slices))
+    (report.added if known is None else report.replaced).append(volume_id)
+    report.slices += len(entry.slices)
+
+
+def _embedded(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
+    """The volume as it is stored; EncoderError unless the encoder gave one finite row for each slice."""
+    source, table = prepared.source, prepared.table
+    embeddings = np.concatenate([_checked(encoder.embed(images), len(images), encoder) for images in prepared.batches])
+    pooled, first = pool(embeddings, table.position)
+    return NewVolume(
+        identity=source.identity,
+        files=source.files,
+        attributes=prepared.attributes,
+        geometry=prepared.geometry.to_dict(),
+        plane=prepared.geometry.plane,
+        n_slices=prepared.n_slices,
+        slices=table,
+        embeddings=embeddings,
+        pooled=pooled,
+        pooled_first=first,
+        thumbnails=prepared.thumbnails,
+        device=encoder.device,
+        precision=encoder.precision,
+        notes=prepared.notes,
     )
-    (report.added if known is None else report.replaced).append(source.identity.volume_id)
-    report.slices += len(embeddings)
+
+
+def _checked(rows: np.ndarray, n_slices: int, encoder: Encoder) -> np.ndarray:
+    """What an encoder returned for a batch, if it is what an encoder has to return."""
+    expected = (n_slices, encoder.dimension)
+    if np.shape(rows) != expected:
+        raise EncoderError(f"the encoder {encoder.name} returned an array {np.shape(rows)}, expected {expected}")
+    if not np.isfinite(rows).all():
+        raise EncoderError(f"the encoder {encoder.name} returned values that are NaN or infinite")
+    return rows
