@@ -135,7 +135,8 @@ def _made(architecture: _Architecture, network: str, spec: InputSpec) -> torch.n
     try:
         return architecture.make(spec.input_size)
     except ImportError as error:
-        raise MissingPackageError("monai", f"the encoder monai:{network}") from error
+        package = "einops" if "einops" in str(error) else "monai"  # MONAI's own optional dependency, for ViT
+        raise MissingPackageError(package, f"the encoder monai:{network}") from error
 
 
 def _state_dict(path: Path) -> dict[str, torch.Tensor]:
