@@ -63,7 +63,7 @@ class Match:
 
     Attributes:
         score: RS / n_q in [-1, 1] (METHOD.md stage 3); for the baselines of stage 1 the baseline's own score.
-        first_stage: the score that made it a candidate.
+        first_stage: the score that made it a candidate; NaN where every volume was scored.
         n_slices: slices of its full stack; `n_rows` of them are embedded.
         best_query_slice, best_slice: the pair of slices with the highest similarity, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
@@ -105,7 +105,7 @@ class Match:
             "plane": self.plane,
             "slices": self.n_slices,
             "score": self.score,
-            "first_stage": self.first_stage,
+            "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
             "ranges": [one.to_dict() for one in self.ranges],

@@ -12,6 +12,7 @@ from .encoders.base import Encoder
 from .errors import QueryError
 from .plane_geometry import PlaneGeometry
 from .preprocessing import Stack, preprocess
+from .progress import ProgressCallback
 from .recipe import Recipe
 from .region import Region, in_plane_box, select_rows
 from .store import VolumeRecord, VolumeStore
@@ -69,7 +70,13 @@ def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region
 
 
 def query_from_volume(
-    volume: Volume, recipe: Recipe, encoder: Encoder, path: str, region: Region | None = None, crop: bool = False
+    volume: Volume,
+    recipe: Recipe,
+    encoder: Encoder,
+    path: str,
+    region: Region | None = None,
+    crop: bool = False,
+    progress: ProgressCallback | None = None,
 ) -> Query:
     """A volume that is not indexed, or a region of it with the surroundings cut away.
 
@@ -79,6 +86,7 @@ def query_from_volume(
         region: the part to search with; the whole volume if None.
         crop: cut the slices down to the region in plane too. Without it, a slice gets the very embedding that it has
             in its whole volume, so that only which slices take part differs.
+        progress: called after each batch of slices; may raise Cancelled.
 
     Raises:
         EmptyRegionError: if the region selects no slice.
@@ -89,7 +97,7 @@ def query_from_volume(
     if crop:
         stack = _cropped(volume, recipe, stack, region)
     return Query(
-        embeddings=encode(stack, encoder, rows=rows),
+        embeddings=encode(stack, encoder, progress=progress, rows=rows),
         table=stack.table.take(rows),
         plane=stack.plane,
         n_slices=stack.n_slices,

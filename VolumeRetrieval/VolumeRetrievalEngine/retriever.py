@@ -246,6 +246,10 @@ class Retriever:
         """Where a volume's file, or the folder of its series, is now."""
         return path_of(roots_of(self._session().store), record)
 
+    def describe(self, record: VolumeRecord) -> dict[str, Any]:
+        """What is known of a volume, as values for JSON."""
+        return {"id": record.volume_id, "path": self.path_of(record), **record.to_dict()}
+
     def slices(self, record: VolumeRecord) -> SliceTable:
         """The embedded slices of a volume."""
         return self._session().store.slices(record.key)
@@ -264,6 +268,7 @@ class Retriever:
         crop: bool = False,
         options: SearchOptions | None = None,
         name: str = "",
+        progress: ProgressCallback | None = None,
     ) -> SearchResult:
         """The volumes most like the query, and where in them it lies.
 
@@ -273,18 +278,25 @@ class Retriever:
             crop: cut the slices down to the region in plane too.
             options: see SearchOptions.
             name: what to call the query; its path or the volume's own label by default.
+            progress: called while a query that is not indexed is embedded; may raise Cancelled.
 
         Raises:
             QueryError, EmptyRegionError, UnreadableFileError, NotAVolumeError, EncoderError
         """
         clock = Stopwatch()
         session = self._session()
-        searched = self._query(session, query, region, crop, name)
+        searched = self._query(session, query, region, crop, name, progress)
         clock.lap("query")
         return search_store(session, searched, options or SearchOptions(), self.path_of, clock)
 
     def _query(
-        self, session: SearchSession, query: Volume | Path | str, region: Region | None, crop: bool, name: str
+        self,
+        session: SearchSession,
+        query: Volume | Path | str,
+        region: Region | None,
+        crop: bool,
+        name: str,
+        progress: ProgressCallback | None,
     ) -> Query:
         if isinstance(query, str) and (record := session.store.find(query)) is not None:
             if not crop:
@@ -292,7 +304,7 @@ class Retriever:
             query = self.read_again(record)
         volume = query if isinstance(query, Volume) else read_volume(query, tokens=self._folder.tokens)
         label = volume.files.label if isinstance(query, Volume) else str(query)
-        return query_from_volume(volume, self.recipe, self._made_encoder(), name or label, region, crop)
+        return query_from_volume(volume, self.recipe, self._made_encoder(), name or label, region, crop, progress)
 
     def resolve_query(
         self,

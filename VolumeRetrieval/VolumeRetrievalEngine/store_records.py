@@ -103,6 +103,22 @@ class VolumeRecord:
         """The geometry that the volume was stored with."""
         return json.loads(self.geometry_json)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What a listing shows, as values for JSON."""
+        attributes = self.attributes
+        return {
+            "key": self.key,
+            "series_uid": self.series_uid,
+            "modality": attributes.modality,
+            "modality_from": attributes.modality_from,
+            "body_part": attributes.body_part,
+            "study_date": attributes.study_date,
+            "series_description": attributes.series_description,
+            "plane": self.plane,
+            "slices": self.n_slices,
+            "rows": self.n_rows,
+        }
+
     @property
     def identity(self) -> Identity:
         return Identity(self.volume_id, self.fingerprint, self.series_uid, self.patient_token, self.study_token)

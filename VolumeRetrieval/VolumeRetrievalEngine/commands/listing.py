@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from ..attribute_filter import AttributeFilter
 from ..retriever import Retriever
@@ -35,7 +34,7 @@ def run_list(options: argparse.Namespace) -> int:
     retriever = Retriever.open(options.store, options.encoder)
     records = retriever.listing(AttributeFilter.parse(options.filter))
     if options.json:
-        print_json([_values(retriever, record) for record in records])
+        print_json([retriever.describe(record) for record in records])
         return 0
     print_table(
         ("id", "modality", "body part", "date", "plane", "slices", "volume"),
@@ -51,7 +50,7 @@ def run_info(options: argparse.Namespace) -> int:
     if options.volume:
         record = retriever.find(options.volume)
         values = {
-            **_values(retriever, record),
+            **retriever.describe(record),
             "embedded_slices": record.n_rows,
             "device": record.device,
             "precision": record.precision,
@@ -66,21 +65,6 @@ def run_info(options: argparse.Namespace) -> int:
     for name, value in values.items():
         print(f"{name.replace('_', ' ')}: {value}")
     return 0
-
-
-def _values(retriever: Retriever, record: VolumeRecord) -> dict[str, Any]:
-    return {
-        "id": record.volume_id,
-        "path": retriever.path_of(record),
-        "series_uid": record.series_uid,
-        "modality": record.attributes.modality,
-        "modality_from": record.attributes.modality_from,
-        "body_part": record.attributes.body_part,
-        "study_date": record.attributes.study_date,
-        "series_description": record.attributes.series_description,
-        "plane": record.plane,
-        "slices": record.n_slices,
-    }
 
 
 def _row(retriever: Retriever, record: VolumeRecord) -> tuple[object, ...]:
