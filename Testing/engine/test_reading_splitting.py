@@ -213,6 +213,14 @@ def test_copies_of_an_instance_are_left_out_and_noted(tmp_path: Path):
     np.testing.assert_array_equal(source.read().voxels, stored)
 
 
+def test_slices_that_share_one_sop_uid_are_no_copies(tmp_path: Path):
+    stored = stored_values()
+    write_series(tmp_path, stored, SOPInstanceUID="1.2.3.4")
+    (source,) = sources_of(tmp_path)
+    assert source.notes == ()
+    np.testing.assert_array_equal(source.read().voxels, stored)
+
+
 def test_a_repeated_slice_makes_no_volume_of_its_own(tmp_path: Path):
     write_series(tmp_path, stored_values((6, 8, 8)))
     write(tmp_path / "again.dcm", slice_data_set(stored_values()[0][:8, :8], (-20, -30, 5.0), instance=50))

@@ -15,6 +15,7 @@ from .dicom_values import numbers, text, texts, whole
 from .diffusion import PRIVATE_TAGS, diffusion_text
 from .facts import FileFacts, SeriesFacts, SliceFacts
 from .functional_groups import FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
+from .identifiers import without_identifiers
 
 #: Study tokens are made with this issuer, from StudyInstanceUID or what a metadata table calls the study.
 STUDY_ISSUER = "study"
@@ -26,6 +27,9 @@ _TAGS: list[str | int] = [
     "StudyInstanceUID",
     "PatientID",
     "IssuerOfPatientID",
+    "OtherPatientIDs",
+    "PatientName",
+    "PatientBirthDate",
     "Modality",
     "BodyPartExamined",
     "StudyDate",
@@ -211,8 +215,8 @@ def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> Series
             body_part=text(data_set, "BodyPartExamined").upper(),
             study_date=date if len(date) == 8 and date.isdigit() else "",
             manufacturer=text(data_set, "Manufacturer"),
-            contrast_agent=text(data_set, "ContrastBolusAgent"),
-            series_description=text(data_set, "SeriesDescription"),
+            contrast_agent=without_identifiers(text(data_set, "ContrastBolusAgent"), data_set),
+            series_description=without_identifiers(text(data_set, "SeriesDescription"), data_set),
         ),
     )
 

@@ -74,11 +74,16 @@ def volumes_of_series(found: Sequence[FoundSlice], roots: Roots) -> tuple[list[D
 
 
 def _without_copies(found: Sequence[FoundSlice]) -> tuple[list[FoundSlice], int]:
-    """One of each instance and frame (of copies the first by path), and how many files were left out for it."""
-    kept: dict[tuple[str, int], FoundSlice] = {}
+    """One of each instance and frame (of copies the first by path), and how many files were left out for it.
+
+    Slices at different positions are no copies: some de-identifiers give all slices of a series one SOPInstanceUID.
+    """
+    kept: dict[tuple, FoundSlice] = {}
     copies = set()
     for one in sorted(found, key=lambda one: (one.stamp.path, one.facts.frame)):
-        if kept.setdefault((one.facts.sop_uid, one.facts.frame), one) is not one:
+        facts = one.facts
+        key = (facts.sop_uid, facts.frame, facts.instance, facts.position)
+        if kept.setdefault(key, one) is not one:
             copies.add(one.stamp.path)
     return list(kept.values()), len(copies)
 

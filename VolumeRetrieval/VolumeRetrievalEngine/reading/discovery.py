@@ -17,7 +17,7 @@ from .file_walk import FileWalk
 from .image_file import ImageFileSource, image_ending, read_image_facts
 from .metadata import MetadataRow, MetadataTable, described, modality_name, read_sidecar
 from .quiet import quiet
-from .roots import Root, Roots
+from .roots import Root, Roots, absolute_path
 from .scan_cache import ScanCache
 from .source import Discovery, Skipped, VolumeSource
 
@@ -63,7 +63,7 @@ def discover(
     if scan_cache is not None:
         present = {stamp.path for stamp in found.stamps}
         for path in paths:
-            scan_cache.forget_missing(Path(path), present)
+            scan_cache.forget_missing(absolute_path(path), present)
     if metadata is not None and (unused := metadata.unused()):
         _log.info("%d of %d rows of the metadata table name no volume that was found", len(unused), len(metadata))
     _log.info("%d volumes, %d files left out", len(discovery.sources), len(discovery.skipped))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from ..errors import NotAVolumeError, UnreadableFileError
 from ..volume import LPS_TO_RAS, SliceTable, Volume
 from .dicom_header import failed, skipped
 from .facts import FileFacts, FileStamp, ImageFacts
-from .header_text import has_geometry, nifti_bytes_missing, raw_files
+from .header_text import has_geometry, raw_files
 from .modality import with_modality
+from .nifti_data import voxels_not_finite
 from .quiet import quiet
 from .series_splitting import FEWEST_SLICES
 from .source import VolumeSource
@@ -47,9 +47,12 @@ class ImageFileSource(VolumeSource):
     """A volume in a file of its own. Its modality is inferred on reading if nothing else tells it."""
 
     def read(self) -> Volume:
-        _refuse_truncated(self.path)
         image, note = _opened(self.path, voxels=True)
-        voxels, voxel_notes = checked_voxels(_three_dimensional(sitk.GetArrayFromImage(image)), self.path)
+        voxels = _three_dimensional(sitk.GetArrayFromImage(image))
+        if image_ending(self.path.name) in (".nii", ".nii.gz"):
+            places = voxels_not_finite(self.path)
+            voxels.reshape(-1)[places[places < voxels.size]] = np.nan  # ITK has made them 0
+        voxels, voxel_notes = checked_voxels(voxels, self.path)
         affine = _affine(image)
         return Volume(
             voxels=voxels,
@@ -99,7 +102,7 @@ def _judge(path: Path, stamp: FileStamp, header: sitk.ImageFileReader) -> ImageF
         )
     notes = ()
     if not has_geometry(path, header):
-        notes = ("no orientation in the file: taken as if its axes were those of ITK's default",)
+        notes = ("no orientation in the file: its axes are taken for left, back and up",)
     return ImageFacts(_fingerprint([path, *raw_files(path)]), shape, notes)
 
 
@@ -134,16 +137,6 @@ def _execute(path: Path, voxels: bool) -> sitk.ImageFileReader | sitk.Image:
         return reader.Execute()
     reader.ReadImageInformation()
     return reader
-
-
-def _refuse_truncated(path: Path) -> None:
-    """UnreadableFileError for a NIfTI file that ends early or whose compressed data is damaged."""
-    try:
-        missing = nifti_bytes_missing(path)
-    except (EOFError, OSError, zlib.error) as error:
-        raise UnreadableFileError(path, "truncated or damaged: it cannot be decompressed; copy it again") from error
-    if missing:
-        raise UnreadableFileError(path, f"truncated: {missing} bytes are missing; copy or export it again")
 
 
 def _three_dimensional(voxels: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from pathlib import Path
 
@@ -96,14 +97,13 @@ class ScanCache:
         if self._connection is None:
             return
         self.flush()
-        prefix = str(folder)
+        prefix = str(folder).rstrip(os.sep) + os.sep
         try:
             with self._connection:
                 known = self._connection.execute(
                     "SELECT path FROM headers WHERE substr(path, 1, ?) = ?", (len(prefix), prefix)
-                ).fetchall()
-                below = [path for (path,) in known if Path(path).is_relative_to(folder)]
-                gone = [(path,) for path in below if path not in present and not Path(path).exists()]
+                )
+                gone = [(path,) for (path,) in known if path not in present and not Path(path).exists()]
                 self._connection.executemany("DELETE FROM headers WHERE path = ?", gone)
         except sqlite3.Error as error:
             _log.info("scan cache %s is not tidied: %s", self.path, error)

@@ -50,26 +50,29 @@ def slice_normal(orientation: Sequence[float]) -> np.ndarray:
 def split_series(slices: Sequence[SliceFacts]) -> list[SeriesPart]:
     """The parts of a series, each with unique positions; also those too small to be a volume (they come last)."""
     order = sorted(range(len(slices)), key=lambda n: (slices[n].instance, slices[n].sop_uid, slices[n].frame))
-    stacks = _keep_first("", "", [(_stack_text(slices[m[0]]), m) for m in _stacks(slices, order)])
+    stacks = _split_stacks(slices, order)
     parts: list[SeriesPart] = []
     for stack in stacks:
         parts += _split_repeats(slices, stack)
     return sorted(parts, key=lambda part: len(part.members) < FEWEST_SLICES)
 
 
-def _keep_first(key: str, criterion: str, groups: list[tuple[str, list[int]]], notes: tuple[str, ...] = ()) -> list:
-    """The groups as parts: the first that is large enough to be a volume keeps `key`, the others add their text."""
-    large = [members for _, members in groups if len(members) >= FEWEST_SLICES]
+def _split_stacks(slices: Sequence[SliceFacts], order: Sequence[int]) -> list[SeriesPart]:
+    described = [(_described(slices[members[0]]), members) for members in _stacks(slices, order)]
+    large = [values for values, members in described if len(members) >= FEWEST_SLICES]
+    names = [name for name, values in zip(_STACK_PARTS, zip(*large, strict=True), strict=False) if len(set(values)) > 1]
+    note = f"divided by {' and '.join(names)}"
+    return _keep_first("", [("; ".join(values), note, members) for values, members in described])
+
+
+def _keep_first(key: str, groups: list[tuple[str, str, list[int]]], notes: tuple[str, ...] = ()) -> list[SeriesPart]:
+    """Groups (text, note, members) as parts: the first large enough for a volume keeps `key`, others add their text."""
+    large = [members for _, _, members in groups if len(members) >= FEWEST_SLICES]
     parts = []
-    for value, members in groups:
-        first = bool(large) and members is large[0]
-        own = key if first else "; ".join(filter(None, (key, f"{criterion} {value}".strip())))
-        extra = ()
-        if len(large) > 1 and len(members) >= FEWEST_SLICES:
-            by = criterion or _stack_difference([text for text, found in groups if len(found) >= FEWEST_SLICES])
-            extra = (
-                f"one of {len(large)} volumes of its series, divided by {by}" + (f": {value}" if criterion else ""),
-            )
+    for value, note, members in groups:
+        own = key if large and members is large[0] else "; ".join(filter(None, (key, value)))
+        divided = len(large) > 1 and len(members) >= FEWEST_SLICES
+        extra = (f"one of {len(large)} volumes of its series, {note}",) if divided else ()
         parts.append(SeriesPart(own, tuple(members), (*notes, *extra)))
     return parts
 
@@ -106,16 +109,11 @@ def _kind(one: SliceFacts) -> tuple[str, ...]:
 _STACK_PARTS = ("orientation", "matrix", "pixel spacing", "ImageType")
 
 
-def _stack_text(one: SliceFacts) -> str:
-    """What defines a stack, in words that do not depend on the other stacks."""
-    cosines = " ".join(f"{value + 0.0:.3f}".replace("-0.000", "0.000") for value in one.orientation)
+def _described(one: SliceFacts) -> tuple[str, str, str, str]:
+    """What defines a stack, in the order of _STACK_PARTS and in words that do not depend on the other stacks."""
+    cosines = " ".join(f"{value:.3f}".replace("-0.000", "0.000") for value in one.orientation)
     spacing = "x".join(f"{value:.3f}" for value in one.spacing)
-    return f"{cosines}; {one.matrix[0]}x{one.matrix[1]}; {spacing}; {'/'.join(_kind(one))}"
-
-
-def _stack_difference(texts: Sequence[str]) -> str:
-    columns = zip(*(text.split("; ") for text in texts), strict=True)
-    return " and ".join(name for name, values in zip(_STACK_PARTS, columns, strict=True) if len(set(values)) > 1)
+    return cosines, f"{one.matrix[0]}x{one.matrix[1]}", spacing, "/".join(_kind(one))
 
 
 def _split_repeats(slices: Sequence[SliceFacts], stack: SeriesPart) -> list[SeriesPart]:
@@ -126,10 +124,16 @@ def _split_repeats(slices: Sequence[SliceFacts], stack: SeriesPart) -> list[Seri
     for column, name in enumerate(REPEATS_BY):
         groups = _grouped(stack.members, lambda number, column=column: slices[number].repeats[column])
         if _divides(positions, groups):
-            return _keep_first(stack.key, name, [(value or "none", found) for value, found in groups], stack.notes)
+            return _keep_first(stack.key, _named(name, groups), stack.notes)
     repeats = _occurrence(positions, stack.members)
     groups = _grouped(stack.members, lambda number: f"repeat {repeats[number]}")
-    return _keep_first(stack.key, INSTANCE_ORDER, groups, stack.notes)
+    return _keep_first(stack.key, _named(INSTANCE_ORDER, groups), stack.notes)
+
+
+def _named(criterion: str, groups: list[tuple[str, list[int]]]) -> list[tuple[str, str, list[int]]]:
+    return [
+        (f"{criterion} {value}", f"divided by {criterion}: {value or 'none'}", members) for value, members in groups
+    ]
 
 
 def _grouped(members: Sequence[int], value: Callable[[int], str]) -> list[tuple[str, list[int]]]:

@@ -62,8 +62,9 @@ def geometry_notes(table: SliceTable) -> tuple[str, ...]:
 
 
 def _spacing_notes(gaps: np.ndarray) -> list[str]:
-    usual = float(np.median(gaps))
-    if not usual > 0 or np.abs(gaps / usual - 1).max() < _EVEN_TOLERANCE:
+    # Of the smallest kind of gap, because so many slices may be missing that most gaps are wider.
+    usual = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    if np.abs(gaps / usual - 1).max() < _EVEN_TOLERANCE:
         return []
     multiple = np.round(gaps / usual)
     if np.all(multiple >= 1) and np.abs(gaps / usual - multiple).max() <= _MULTIPLE_TOLERANCE:
