@@ -408,5 +408,18 @@ def test_files_that_are_no_mask_are_refused_by_name(tmp_path):
         MaskRegion.from_file(flat)
     with pytest.raises(UnreadableFileError, match=r"series\.nii.*3 dimensions, it has 4"):
         MaskRegion.from_file(series)
-    with pytest.raises(UnreadableFileError, match="no such file"):
+    with pytest.raises(UnreadableFileError, match=r"absent\.nii.*[Nn]o such file"):
         MaskRegion.from_file(tmp_path / "absent.nii")
+    segmentation = tmp_path / "segmentation.dcm"
+    segmentation.write_bytes(bytes(128) + b"DICM" + bytes(100))
+    with pytest.raises(UnreadableFileError, match="a DICOM object; export"):
+        MaskRegion.from_file(segmentation)
+
+
+def test_a_truncated_mask_is_an_error_instead_of_a_smaller_region(tmp_path):
+    whole, cut = tmp_path / "whole.nii.gz", tmp_path / "cut.nii.gz"
+    voxels = np.random.default_rng(0).integers(0, 2, (40, 40, 40)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(whole))
+    cut.write_bytes(whole.read_bytes()[:4000])
+    with pytest.raises(UnreadableFileError, match=r"cut\.nii\.gz.*truncated"):
+        MaskRegion.from_file(cut)

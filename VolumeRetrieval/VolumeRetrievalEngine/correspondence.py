@@ -16,6 +16,7 @@ from .match import Correspondence
 MAXIMUM_SLOPE = 3
 
 #: What a slope of e (or 1/e) costs over a slope of 1, for each row, in units of the typical contrast of a row of S.
+#: Organs of head-and-neck CT are followed equally well from 0.05 to 0.5.
 SLOPE_COST = 0.2
 
 #: How much better a flipped path has to be, in the same units: slices of both volumes ascend toward +R, +A or +S

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import EmptyRegionError, QueryError, UnreadableFileError
+from .errors import EmptyRegionError, QueryError
+from .mask_file import read_mask
 from .plane_geometry import PlaneGeometry
 from .stack_frame import TOUCH_MM, StackFrame
-from .volume import LPS_TO_RAS, SliceTable
+from .volume import SliceTable
 
 #: How much of the surroundings stays in view when a slice is cut down to a region. Our choice.
 CROP_MARGIN_MM = 10.0
@@ -96,27 +97,13 @@ class MaskRegion:
         """The mask in an image file that SimpleITK reads (NIfTI, NRRD and Slicer's .seg.nrrd, MHA ...).
 
         Raises:
-            UnreadableFileError: not an image, or not one of 3 dimensions.
+            UnreadableFileError: see :func:`read_mask`.
         """
-        import SimpleITK as sitk
-
-        path = Path(path)
-        if not path.is_file():
-            raise UnreadableFileError(path, "no such file; expected a mask image (NIfTI, NRRD, MHA ...)")
-        try:
-            image = sitk.ReadImage(str(path))
-        except RuntimeError as error:
-            raise UnreadableFileError(path, "SimpleITK cannot read it as a mask image") from error
-        if image.GetDimension() != 3:
-            raise UnreadableFileError(path, f"expected a mask of 3 dimensions, it has {image.GetDimension()}")
-        voxels = sitk.GetArrayViewFromImage(image)
-        if image.GetNumberOfComponentsPerPixel() > 1:  # overlapping segments: one layer each
-            voxels = _any_layer(voxels, label)
-            label = None
-        affine = np.eye(4)
-        affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-        affine[:3, 3] = image.GetOrigin()
-        return cls(np.array(voxels), LPS_TO_RAS @ affine, label, str(path))
+        voxels, affine = read_mask(path)
+        if voxels.ndim == 3:
+            return cls(voxels, affine, label, str(path))
+        name = str(path) if label is None else f"{path}, label {label}"
+        return cls(_any_layer(voxels, label), affine, name=name)
 
     def __str__(self) -> str:
         return f"mask {self.name}" + ("" if self.label is None else f", label {self.label}")
