@@ -12,7 +12,7 @@ import numpy as np
 from .errors import VolumeRetrievalError
 from .phantom_anatomy import LABELS, ORGANS, Part
 from .phantom_patient import Patient
-from .phantom_shapes import Noise
+from .phantom_shapes import Noise, Shape
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,9 @@ class Masks(Mapping[str, np.ndarray]):
 
     def __init__(self, labels: np.ndarray):
         self._labels = labels
-        self._names = ["body"] + [
-            name for name, label in LABELS.items() if name not in ("air", "table") and self._has(label)
-        ]
-
-    def _has(self, label: int) -> bool:
-        return bool(np.bincount(self._labels.ravel(), minlength=len(ORGANS))[label])
+        counts = np.bincount(labels.ravel(), minlength=len(LABELS))
+        shown = [name for name, label in LABELS.items() if counts[label] and name not in ("air", "table")]
+        self._names = ["body", *shown] if shown else []
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
@@ -209,15 +206,21 @@ def _paint_slab(
             box = _box(piece.bounds, lowest, highest)
             if box is None:
                 continue
-            where = np.True_ if allowed is None else allowed[labels[box]]
-            if np.count_nonzero(where) > 0.4 * where.size:
-                where = where & piece.inside(*(value[box] for value in points))
-            else:  # a texture of a small organ in a large box: look at the organ only
-                candidates = np.nonzero(where)
-                where[candidates] = piece.inside(*(value[box][candidates] for value in points))
+            where = _covered(piece, [value[box] for value in points], None if allowed is None else allowed[labels[box]])
             voxels[box][where] = part.hu
             if label is not None:
                 labels[box][where] = label
+
+
+def _covered(piece: Shape, points: list[np.ndarray], allowed: np.ndarray | None) -> np.ndarray:
+    """bool [k, j, i]: which of these points the piece paints; where hardly any are allowed, only those are tried."""
+    if allowed is None:
+        return piece.inside(*points)
+    if np.count_nonzero(allowed) > 0.4 * allowed.size:
+        return allowed & piece.inside(*points)
+    tried = np.nonzero(allowed)
+    allowed[tried] = piece.inside(*(value[tried] for value in points))
+    return allowed
 
 
 def _box(bounds: np.ndarray, lowest: list[np.ndarray], highest: list[np.ndarray]) -> tuple[slice, slice, slice] | None:

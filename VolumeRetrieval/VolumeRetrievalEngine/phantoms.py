@@ -45,18 +45,18 @@ __all__ = [
 
 #: What each patient of an archive in turn was scanned for; after the last it starts again.
 _EXAMINATIONS = (
-    ("chest",),
+    ("chest-abdomen",),
     ("head",),
     ("abdomen", "pelvis"),
-    ("chest-abdomen",),
+    ("chest",),
     ("neck", "chest"),
     ("pelvis",),
     ("head", "neck"),
     ("abdomen",),
     ("chest-abdomen", "pelvis"),
-    ("chest",),
+    ("abdomen",),
     ("head", "chest"),
-    ("neck",),
+    ("chest-abdomen",),
 )
 #: An archive's patients are numbered from 1, below this; this number is the one who is never in it.
 _UNSEEN = 999
