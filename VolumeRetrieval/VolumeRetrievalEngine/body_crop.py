@@ -81,7 +81,7 @@ def _background_level(shown: np.ndarray) -> float:
     """A level between background and the darkest tissue, for roots of grey values in [0, 1].
 
     Otsu's threshold separates dark from bright; tissue reaches below it, background seldom above half its grey value.
-    Without any background the level only cuts into dark tissue inside, which moves no outer edge.
+    Without any background the level cuts into dark tissue, which moves the box only where that is all there is outside.
     """
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.Execute(sitk.GetImageFromArray(shown))
