@@ -36,7 +36,7 @@ class IndexingReport:
     added: list[str] = field(default_factory=list)  # volume ids
     replaced: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
-    described: list[str] = field(default_factory=list)  # unchanged, but now more or something else is known about them
+    updated: list[str] = field(default_factory=list)  # same voxels, but now more or something else is known of them
     superseded: list[str] = field(default_factory=list)  # removed: their series is now divided in another way
     unchanged: int = 0
     gone: list[str] = field(default_factory=list)  # ids in the store whose files are no longer there
@@ -50,7 +50,7 @@ class IndexingReport:
     @property
     def read_anything(self) -> bool:
         """False when something was there to index and nothing could be read."""
-        known = self.moved or self.described or self.unchanged
+        known = self.moved or self.updated or self.unchanged
         return bool(self.added or self.replaced or known or not self.failed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class IndexingReport:
             "added": len(self.added),
             "replaced": len(self.replaced),
             "moved": len(self.moved),
-            "described": len(self.described),
+            "updated": len(self.updated),
             "superseded": len(self.superseded),
             "unchanged": self.unchanged,
             "gone": len(self.gone),
@@ -176,7 +176,7 @@ def _what_to_do(
             report.moved.append(source.identity.volume_id)
         elif _now_known(source, known) != (known.identity, known.attributes):
             _keep(known, source, store)
-            report.described.append(source.identity.volume_id)
+            report.updated.append(source.identity.volume_id)
         else:
             report.unchanged += 1
     return todo

@@ -148,6 +148,11 @@ class SliceIndex:
             self._save(store)
         return changed
 
+    def rebuild(self, store: IndexedStore) -> None:
+        """Make the index anew from everything in the store, and write its file where this process may."""
+        self._rebuild(store)
+        self._save(store)
+
     def search(self, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None) -> Hits:
         """The k nearest rows for each query: float32 [q, d], among the volumes with these keys (None: all)."""
         segments = self._map.chosen(allowed_keys)

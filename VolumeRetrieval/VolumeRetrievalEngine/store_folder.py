@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import StoreError, StoreReadOnlyError, VolumeRetrievalError
@@ -27,6 +28,18 @@ LAST_USED_FILE = "last-used.json"
 SCAN_CACHE_FILE = "scan-cache.sqlite"
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A store that can be opened. `asked_for_as` is what its encoder is called when it is made."""
+
+    recipe: Recipe
+    path: Path
+    asked_for_as: str
+
+    def is_of(self, encoder: str) -> bool:
+        return encoder in ("", self.recipe.encoder, self.asked_for_as, self.path.name)
+
+
 class StoreFolder:
     """The stores in one folder, which need not exist yet."""
 
@@ -35,7 +48,7 @@ class StoreFolder:
 
     def recipes(self) -> list[tuple[Recipe, Path]]:
         """The recipes that have a store here, with its folder; sorted by folder name. See :meth:`problems`."""
-        return self._examined()[0]
+        return [(one.recipe, one.path) for one in self._examined()[0]]
 
     def problems(self) -> list[tuple[Path, str]]:
         """The folders whose store cannot be opened (damaged, of a newer version ...), and why."""
@@ -67,13 +80,17 @@ class StoreFolder:
                 temporary.unlink(missing_ok=True)
 
     def choose(self, encoder: str = "") -> Path:
-        """The store to search in: the last used one, or that of an encoder (its name, or the folder's name).
+        """The store to search in: the last used one, or that of an encoder.
+
+        Args:
+            encoder: its name in the recipe ("torchscript-mobilenet"), the name it is asked for by ("torchscript"), or
+                the name of the store's folder.
 
         Raises:
             StoreError: there is none, or the encoder has several recipes here and none of them was used last.
         """
-        recipes, problems = self._examined()
-        if not recipes:
+        stores, problems = self._examined()
+        if not stores:
             why = "".join(f"\n  {path.name}: {reason}" for path, reason in problems)
             raise StoreError(
                 f"no store at {self.parent}: index something first: "
@@ -81,23 +98,30 @@ class StoreFolder:
                 + (f"\nFound, but:{why}" if why else "")
             )
         last = self.last_used()
-        fitting = [path for recipe, path in recipes if not encoder or encoder in (recipe.encoder, path.name)]
+        fitting = [one.path for one in stores if one.is_of(encoder)]
         if last in fitting:
             return last
         if len(fitting) == 1:
             return fitting[0]
-        names = ", ".join(path.name for _, path in recipes)
+        names = ", ".join(one.path.name for one in stores)
         if not fitting:
             raise StoreError(f"{self.parent}: nothing was indexed with the encoder {encoder!r}; there are: {names}")
         raise StoreError(f"{self.parent}: several stores to choose from; name one of them as the encoder: {names}")
 
     def verify(self, encoder: str = "") -> list[str]:
-        """Read everything in every store (or in those of one encoder) and name each problem; none if there is none."""
-        problems = [f"{path}: {reason}" for path, reason in self.problems()]
-        for recipe, path in self.recipes():
-            if not encoder or encoder in (recipe.encoder, path.name):
-                with VolumeStore.open(path) as store:
-                    problems += [f"{path}: {problem}" for problem in store.verify()]
+        """Read everything in every store (or in those of one encoder) and name each problem; none if there is none.
+
+        Raises:
+            StoreError: there are stores, but none of this encoder.
+        """
+        stores, unopened = self._examined()
+        problems = [f"{path}: {reason}" for path, reason in unopened]
+        fitting = [one.path for one in stores if one.is_of(encoder)]
+        if stores and not fitting:
+            self.choose(encoder)  # says which there are
+        for path in fitting:
+            with VolumeStore.open(path) as store:
+                problems += [f"{path}: {problem}" for problem in store.verify()]
         return problems
 
     @property
@@ -117,20 +141,28 @@ class StoreFolder:
         except OSError as error:
             raise StoreReadOnlyError(f"{self.parent}: cannot be made ({error.strerror}); choose another") from error
 
-    def _examined(self) -> tuple[list[tuple[Recipe, Path]], list[tuple[Path, str]]]:
+    def _examined(self) -> tuple[list[_Found], list[tuple[Path, str]]]:
         try:
             folders = sorted(path for path in self.parent.iterdir() if (path / STORE_FILE).is_file())
         except (FileNotFoundError, NotADirectoryError):
             return [], []
         except OSError as error:
             raise StoreError(f"{self.parent}: cannot be read ({error.strerror})") from error
-        recipes, problems = [], []
+        stores, problems = [], []
         for path in folders:
             try:
                 if is_absent(path / STORE_FILE):
                     continue
                 with VolumeStore.open(path) as store:
-                    recipes.append((store.recipe, path))
+                    stores.append(_Found(store.recipe, path, _asked_for_as(store)))
             except VolumeRetrievalError as error:
                 problems.append((path, str(error)))
-        return recipes, problems
+        return stores, problems
+
+
+def _asked_for_as(store: VolumeStore) -> str:
+    """The name that makes the store's encoder again (encoders.encoder_note); "" if the store does not say."""
+    try:
+        return str(json.loads(store.meta("encoder_note") or "{}").get("name", ""))
+    except (ValueError, AttributeError):
+        return ""
