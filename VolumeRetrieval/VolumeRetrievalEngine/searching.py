@@ -46,6 +46,7 @@ def search_store(
     """
     clock = clock or Stopwatch()
     keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
+    session.refresh()
     with session.store.snapshot():
         session.refresh()
         allowed = session.store.keys(keep)
