@@ -1,15 +1,15 @@
 """How many candidates are compared in full: as many as may still change the results.
 
-The first stage orders candidates by an approximation of their score. How far it is off shows while they are compared in
-full: they gain or lose something, mostly about the same (pooling evens out noise). Once no candidate to come could reach
-the results even if its gain were `MARGIN` times as unusual as the most unusual so far, the rest is left out. Unusual in
-either direction: the first candidates are first also because they were overestimated, so that underestimates show too
-seldom among them. Where candidates are alike, and their order therefore uncertain, this goes on to the last; mostly it
-ends soon after the first thirty.
+The first stage orders candidates by an approximation of their score. How far it is off shows while they are compared
+in full: they gain or lose something, mostly about the same (pooling evens out noise). Once no candidate to come could
+reach the results even if its gain were `MARGIN` times as unusual as the most unusual so far, the rest is left out.
+Unusual in either direction: the first candidates are first also because they were overestimated, so that
+underestimates show too seldom among them. Where candidates are alike, and their order therefore uncertain, this goes
+on to the last; mostly it ends soon after the first thirty.
 
-Measured (recall of the exact top ten; candidates compared, on average, of 100): synthetic sets of 1000 volumes 1.000; 33,
-and 30 on the hard one; real embeddings of two encoders, 107 volumes and extended to 1000 and 5000: .995 to 1.000; 32 to
-55, where a fixed 30 gives .93 to 1.000.
+Measured (recall of the exact top ten; candidates compared, on average, of 100): synthetic sets of 1000 volumes 1.000;
+33, and 30 on the hard one; real embeddings of two encoders, 107 volumes and extended to 1000 and 5000: .995 to 1.000;
+32 to 55, where a fixed 30 gives .93 to 1.000.
 """
 
 from __future__ import annotations
