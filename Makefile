@@ -6,8 +6,8 @@
 VENV ?= .venv
 ARGS ?=
 CONSTRAINTS := constraints.txt
-BIN := $(abspath $(VENV))/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
+RUN := "$(abspath $(VENV))/bin/python"
+PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
 # torch is asked for by its exact version, so that a wheel of it lying ready (--find-links) is taken.
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 IS_SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
@@ -28,28 +28,28 @@ help:
 	@echo "make benchmark   speed, beside other engines"
 	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
 	@echo "make venv        only the Python environment ($(VENV)) with everything for the tests"
-	@echo "make clean       remove what the targets made, the environment too"
+	@echo "make clean       remove what the targets made, but not the environment ($(VENV))"
 
 venv: $(VENV)/.installed-test
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(RUN) -m pytest $(ARGS)
 
 demo: $(VENV)/.installed-demo
-	$(BIN)/python Testing/demo/demo.py $(ARGS)
+	$(RUN) Testing/demo/demo.py $(ARGS)
 
 benchmark: $(VENV)/.installed-benchmark
-	cd Testing && $(BIN)/python -m benchmarks $(ARGS)
+	cd Testing && $(RUN) -m benchmarks $(ARGS)
 
 evaluate: $(VENV)/.installed-test
-	cd Testing && $(BIN)/python -m evaluation $(ARGS)
+	cd Testing && $(RUN) -m evaluation $(ARGS)
 
 lint: $(VENV)/.installed-test
-	$(BIN)/python -m ruff check .
-	$(BIN)/python -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 
 clean:
-	rm -rf $(VENV) demo build dist VolumeRetrieval/*.egg-info .pytest_cache .ruff_cache
+	rm -rf demo build dist VolumeRetrieval/*.egg-info .pytest_cache .ruff_cache
 	find Testing VolumeRetrieval -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
