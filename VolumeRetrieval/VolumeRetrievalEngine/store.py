@@ -328,13 +328,13 @@ class VolumeStore(StoreReader):
         packed = pack_texts((entry.files.root, *entry.files.paths))
         self._connection.execute("INSERT INTO files VALUES (?, ?)", (key, packed))
         columns = pack_slices(entry.slices)
-        sql = f"INSERT INTO slice_geometry (key, {', '.join(columns)}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        self._connection.execute(sql, (key, *columns.values()))
+        sql = f"INSERT INTO slice_geometry (key, {', '.join(columns)}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._connection.execute(sql, (key, *columns.values(), checksum(b"".join(columns.values()))))
         source = checksum(embeddings)
         self._connection.execute("INSERT INTO embeddings VALUES (?, ?, ?)", (key, embeddings, source))
         self._insert_pooled(key, pooled, entry.pooled_first, source)
-        thumbnails = [(key, row, jpeg) for row, jpeg in enumerate(entry.thumbnails) if jpeg]
-        self._connection.executemany("INSERT INTO thumbnails VALUES (?, ?, ?)", thumbnails)
+        thumbnails = [(key, row, jpeg, checksum(jpeg)) for row, jpeg in enumerate(entry.thumbnails) if jpeg]
+        self._connection.executemany("INSERT INTO thumbnails VALUES (?, ?, ?, ?)", thumbnails)
 
     def _insert_pooled(self, key: int, pooled: bytes, first: np.ndarray, source: int) -> None:
         values = (key, pooled, np.asarray(first).astype("<i4").tobytes(), checksum(pooled), source)

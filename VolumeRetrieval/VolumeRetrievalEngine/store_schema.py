@@ -92,7 +92,8 @@ TABLES = (
         origin      BLOB NOT NULL,
         normal      BLOB NOT NULL,
         position    BLOB NOT NULL,
-        sop_uids    BLOB NOT NULL
+        sop_uids    BLOB NOT NULL,
+        checksum    INTEGER NOT NULL
     )
     """,
     """
@@ -114,9 +115,10 @@ TABLES = (
     """,
     """
     CREATE TABLE thumbnails (
-        key  INTEGER NOT NULL REFERENCES volumes ON DELETE CASCADE,
-        row  INTEGER NOT NULL,
-        jpeg BLOB NOT NULL,
+        key      INTEGER NOT NULL REFERENCES volumes ON DELETE CASCADE,
+        row      INTEGER NOT NULL,
+        jpeg     BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
         UNIQUE (key, row)
     )
     """,

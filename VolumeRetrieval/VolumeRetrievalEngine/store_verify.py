@@ -85,6 +85,7 @@ def _problems_of(connection: sqlite3.Connection, key: int, n_rows: int, n_pooled
     yield from _embedding_problems(connection, key, n_rows, dimension)
     yield from _pooled_problems(connection, key, n_rows, n_pooled, dimension)
     yield from _slice_problems(connection, key, n_rows)
+    yield from _thumbnail_problems(connection, key, n_rows)
     yield from _file_list_problems(connection, key, n_files)
 
 
@@ -128,12 +129,14 @@ def _matrix_problems(name: str, data: bytes, stored_checksum: int, n_rows: int, 
 
 def _slice_problems(connection: sqlite3.Connection, key: int, n_rows: int) -> Iterator[str]:
     names = ("slice_index", "frame", "origin", "normal", "position", "sop_uids")
-    row = connection.execute(f"SELECT {', '.join(names)} FROM slice_geometry WHERE key = ?", (key,)).fetchone()
+    sql = f"SELECT {', '.join(names)}, checksum FROM slice_geometry WHERE key = ?"
+    row = connection.execute(sql, (key,)).fetchone()
     if row is None:
         yield "its slice table is missing"
         return
+    *columns, stored_checksum = row
     try:
-        table = unpack_slices(dict(zip(names, row, strict=True)))
+        table = unpack_slices(dict(zip(names, columns, strict=True)))
     except ValueError as error:
         yield f"its slice table cannot be read ({error})"
         return
@@ -141,9 +144,17 @@ def _slice_problems(connection: sqlite3.Connection, key: int, n_rows: int) -> It
         yield f"its slice table has {len(table)} rows, expected {n_rows}"
     elif not all(np.isfinite(column).all() for column in (table.origin, table.normal, table.position)):
         yield "its slice table holds positions that are not finite"
+    elif checksum(b"".join(columns)) != stored_checksum:
+        yield "its slice table is not what was written (checksum)"
+
+
+def _thumbnail_problems(connection: sqlite3.Connection, key: int, n_rows: int) -> Iterator[str]:
     strays = "SELECT COUNT(*) FROM thumbnails WHERE key = ? AND (row < 0 OR row >= ?)"
     if count := connection.execute(strays, (key, n_rows)).fetchone()[0]:
         yield f"{count} thumbnails belong to no slice"
+    pictures = connection.execute("SELECT jpeg, checksum FROM thumbnails WHERE key = ?", (key,))
+    if count := sum(checksum(jpeg) != stored for jpeg, stored in pictures):
+        yield f"{count} of its thumbnails are not what was written (checksum)"
 
 
 def _file_list_problems(connection: sqlite3.Connection, key: int, n_files: int) -> Iterator[str]:
