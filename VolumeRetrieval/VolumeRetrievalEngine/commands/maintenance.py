@@ -45,9 +45,7 @@ def run_remove(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"removed": removed})
     else:
-        print(
-            f"removed {len(removed)} volume{'' if len(removed) == 1 else 's'}: {', '.join(one[:8] for one in removed)}"
-        )
+        print(f"removed {len(removed)} volume{'' if len(removed) == 1 else 's'}")
     return DONE
 
 
