@@ -214,8 +214,8 @@ def _moved_from(source: VolumeSource, store: VolumeStore, roots: Roots) -> Volum
 def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, report: IndexingReport) -> None:
     """Remove what a series was before it was divided as it is now.
 
-    When the second echo of a series arrives, the one volume that it was becomes two with ids of their own, and the old
-    one would stay beside them.
+    When a scan that was divided by its echo times is repeated within its series, they no longer tell its volumes apart:
+    it is divided in another way, and the old volumes would stay beside the new ones that have their slices.
     """
     new = {*report.added, *report.replaced}
     series = {one.identity.series_uid for one in sources if one.identity.volume_id in new and one.identity.series_uid}
