@@ -68,6 +68,23 @@ def test_distinct_volumes_are_reached_among_the_allowed_ones(kind: str) -> None:
     assert sorted(everything.keys.tolist()) == allowed.tolist()
 
 
+@pytest.mark.parametrize("kind", ["numpy", "flat"])
+@pytest.mark.parametrize("n_query", [1, 12])
+def test_comparing_all_rows_reaches_what_searching_reaches(
+    kind: str, n_query: int, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = stack(np.random.default_rng(8), n_query)
+    index = SliceIndex.open(None, store, kind=kind)
+    compared = candidates_by_slices(index, query, k=7, allowed_keys=np.array(store.keys[::2]))
+    monkeypatch.setattr(SliceIndex, "compares_all", False)
+    searched = candidates_by_slices(index, query, k=7, allowed_keys=np.array(store.keys[::2]))
+    assert set(compared.keys.tolist()) <= set(searched.keys.tolist())
+    first_stage = dict(zip(searched.keys.tolist(), searched.first_stage.tolist(), strict=True))
+    # A searching filter knows an upper bound where it did not come upon a volume.
+    assert all(score <= first_stage[key] + 1e-5 for key, score in zip(compared.keys, compared.first_stage, strict=True))
+    assert 7 <= len(compared) <= 7 * n_query
+
+
 @pytest.mark.parametrize("kind", ["numpy", "flat", "hnsw", "ivf-flat"])
 @pytest.mark.parametrize("n_query", [1, 2, 20])
 def test_the_best_volumes_are_among_the_candidates_of_a_focal_query(

@@ -7,6 +7,7 @@ again from the store. Where FAISS is not installed, the rows are held in memory 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ from .errors import QueryError
 from .exact_index import ExactIndex
 from .faiss_index import KINDS, FaissIndex, faiss_is_installed, load_faiss
 from .index_file import read_index_file, write_index_file
-from .late_interaction import check_dimensions, score_segments
+from .late_interaction import check_dimensions, maxima_of_segments, score_segments
 from .row_map import EmbeddingSource, Level, RowMap, batches, catch_up, pending, read_level
 
 logger = logging.getLogger(__name__)
@@ -172,14 +173,11 @@ class SliceIndex:
         Returns:
             int64 [v] keys in the order of their rows, and float32 [v] RS.
         """
-        segments = self._map.chosen(keys)
-        if self._index is None or len(segments) == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        vectors = self._index.vectors
-        if vectors is None:
-            raise QueryError(f"an index of kind {self.kind!r} does not hold the rows themselves")
-        chosen = self._map
-        return chosen.keys[segments], score_segments(query, vectors, chosen.first[segments], chosen.count[segments])
+        return self._compared(score_segments, query, keys)
+
+    def maxima(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Likewise, but int64 [v] keys and float32 [n_q, v], the greatest similarity of each query slice in each."""
+        return self._compared(maxima_of_segments, query, keys)
 
     @property
     def compares_all(self) -> bool:
@@ -199,6 +197,15 @@ class SliceIndex:
             return True
         wanted = self._wanted_kind(self._map.n_alive, self._index.dimension)
         return wanted == self._index.kind and not (isinstance(self._index, FaissIndex) and self._index.outgrown)
+
+    def _compared(
+        self, compare: Callable[..., np.ndarray], query: np.ndarray, keys: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self._map.chosen(keys)
+        vectors = np.empty((0, query.shape[1]), np.float32) if self._index is None else self._index.vectors
+        if vectors is None:
+            raise QueryError(f"an index of kind {self.kind!r} does not hold the rows themselves")
+        return self._map.keys[chosen], compare(query, vectors, self._map.first[chosen], self._map.count[chosen])
 
     def _agrees_with(self, store: IndexedStore) -> bool:
         """Whether the index holds the volumes of the store, with as many rows.
