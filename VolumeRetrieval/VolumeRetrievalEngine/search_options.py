@@ -27,7 +27,7 @@ class SearchOptions:
         ranking: one of RANKINGS.
         filter: one of FILTERS, for two-stage ranking.
         distinct: k, the distinct volumes that each query slice searches until it has reached (filter "slices").
-        rerank: how many of the best candidates of filter "pooled" are re-ranked.
+        rerank: how many of the best candidates of filter "pooled" are re-ranked at most (reranking.py).
         rows: K, the rows that each query slice retrieves for the baselines.
         attributes: which volumes may be returned at all; applied inside the search.
         exclude: which of EXCLUSIONS of the query are left out. The query's own volume is, by default.
