@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 from VolumeRetrievalEngine.filtering import candidates_by_pooled, candidates_by_slices
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
 from VolumeRetrievalEngine.late_interaction import score_segments, score_volumes
 from VolumeRetrievalEngine.pooling import pool
 from VolumeRetrievalEngine.reranking import rerank
-from VolumeRetrievalEngine.slice_index import SliceIndex
-from VolumeRetrievalEngine.store_records import Changes
+from VolumeRetrievalEngine.store.records import Changes
 
 from .peers import positions
 from .stacks import StackSet

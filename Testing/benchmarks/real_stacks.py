@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.store import VolumeStore
-from VolumeRetrievalEngine.store_folder import StoreFolder
+from VolumeRetrievalEngine.store.folder import StoreFolder
 
 #: How the shared network takes its input (its README).
 _NETWORK_INPUT = {"name": "mobilenet_v2", "input_size": 224, "value_range": [-1, 1], "channels": "rgb"}

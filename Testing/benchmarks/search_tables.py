@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from VolumeRetrievalEngine.faiss_index import faiss_is_installed
+from VolumeRetrievalEngine.index.faiss_index import faiss_is_installed
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
 from VolumeRetrievalEngine.late_interaction import similarity_matrix
 from VolumeRetrievalEngine.localization import matched_ranges
-from VolumeRetrievalEngine.slice_index import SliceIndex
 from VolumeRetrievalEngine.volume import SliceTable
 
 from .archive import Archive, recall_at_10

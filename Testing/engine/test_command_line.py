@@ -15,7 +15,7 @@ from engine.commands import Finished, finish, listed, run, start, write_blobs
 from engine.dicom_files import stored_values, write_series
 from VolumeRetrievalEngine.commands.console import ProgressLine, progress_text, readable_duration, readable_size
 from VolumeRetrievalEngine.progress import Step
-from VolumeRetrievalEngine.store_schema import STORE_FILE
+from VolumeRetrievalEngine.store.schema import STORE_FILE
 
 VOLUMES = 5
 

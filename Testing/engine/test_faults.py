@@ -19,7 +19,7 @@ import pytest
 from engine.archives import write_image
 from engine.commands import STUCK, blob_volume, finish, listed, run, start, write_blobs
 from engine.dicom_files import slice_data_set, stored_values, write, write_series
-from VolumeRetrievalEngine.store_schema import SCHEMA_VERSION, STORE_FILE
+from VolumeRetrievalEngine.store.schema import SCHEMA_VERSION, STORE_FILE
 
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack, variant
-from VolumeRetrievalEngine import slice_index
 from VolumeRetrievalEngine.errors import QueryError
 from VolumeRetrievalEngine.filtering import (
     candidates_by_pooled,
@@ -12,8 +11,9 @@ from VolumeRetrievalEngine.filtering import (
     rank_by,
     search_distinct,
 )
+from VolumeRetrievalEngine.index import slice_index
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
 from VolumeRetrievalEngine.late_interaction import similarity_matrix
-from VolumeRetrievalEngine.slice_index import SliceIndex
 
 ALL_KINDS = ["numpy", "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh"]
 

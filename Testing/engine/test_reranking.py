@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack, variant
 from VolumeRetrievalEngine.filtering import Candidates, candidates_by_pooled
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
 from VolumeRetrievalEngine.late_interaction import similarity_matrix
 from VolumeRetrievalEngine.reranking import rerank
-from VolumeRetrievalEngine.slice_index import SliceIndex
 
 
 class Exact:

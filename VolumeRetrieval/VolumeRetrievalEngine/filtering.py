@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from .errors import QueryError
+from .index.slice_index import Hits, SliceIndex
 from .pooling import SPAN_MM, pool
-from .slice_index import Hits, SliceIndex
 
 #: Queries of more slices than this are filtered by pooled rows (ENGINES.md, fact 3).
 SLICES_UP_TO = 20

@@ -57,7 +57,9 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
         candidates = candidates_by_pooled(
             session.pooled, query.embeddings, query.table.position, options.rerank, options.distinct, allowed
         )
-    found = rerank(candidates, partial(_scores, session, query.embeddings), options.top)
+    # The candidates of single slices are few, and a focal finding is worth the certainty: all of them are compared.
+    n_results = len(candidates) if name == "slices" else options.top
+    found = rerank(candidates, partial(_scores, session, query.embeddings), n_results)
     return Ranking(*found, filter=name)
 
 

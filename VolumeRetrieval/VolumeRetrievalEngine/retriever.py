@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .attribute_filter import AttributeFilter
 from .encoders import Encoder, encoder_note, recipe_for
 from .encoders.request import EncoderRequest
 from .errors import StoreError, UnknownVolumeError, UnreadableFileError
+from .index.slice_index import SliceIndex
 from .indexing import IndexingReport, find_gone, index_volumes
 from .match import Match, SearchResult
 from .patients import PatientTokens
@@ -30,14 +30,14 @@ from .reading import MetadataTable, ScanCache, discover, find_volume, read_volum
 from .recipe import Recipe
 from .region import Region
 from .report import write_report
-from .report_pictures import pictures_of_volumes
+from .report.pictures import pictures_of_volumes
 from .search_options import SearchOptions
 from .search_session import SearchSession
 from .searching import Stopwatch, search_store
-from .slice_index import SliceIndex
 from .status import Status
 from .store import VolumeRecord, VolumeStore
-from .store_folder import StoreFolder
+from .store.attribute_filter import AttributeFilter
+from .store.folder import StoreFolder
 from .volume import SliceTable, Volume
 from .volume_names import add_roots, ids_of, path_of, roots_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .attribute_filter import AttributeFilter
 from .errors import QueryError
+from .store.attribute_filter import AttributeFilter
 
 #: How the volumes are ranked. "two-stage" is filtering and late interaction (METHOD.md, stages 1 to 3), "exhaustive"
 #: late interaction with every volume; the others are paper A's baselines over a fixed number of rows.

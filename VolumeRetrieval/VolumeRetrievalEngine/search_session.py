@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .slice_index import SliceIndex
+from .index.slice_index import SliceIndex
 from .store import VolumeStore
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .attribute_filter import AttributeFilter
 from .match import Match, SearchResult
 from .matching import localized_match
 from .query import Query
 from .ranking import Ranking, rank_volumes
 from .search_options import SearchOptions
 from .search_session import SearchSession
-from .store_records import VolumeRecord
+from .store.attribute_filter import AttributeFilter
+from .store.records import VolumeRecord
 
 
 class Stopwatch:

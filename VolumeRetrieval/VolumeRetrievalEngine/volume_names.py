@@ -8,8 +8,8 @@ from pathlib import Path
 from .errors import UnknownVolumeError
 from .reading import Root, Roots
 from .reading.roots import absolute_path
-from .store_reader import StoreReader
-from .store_records import VolumeRecord
+from .store.reader import StoreReader
+from .store.records import VolumeRecord
 
 _ROOTS = "roots"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..attribute_filter import AttributeFilter
 from ..retriever import Retriever
-from ..store_records import VolumeRecord
+from ..store.attribute_filter import AttributeFilter
+from ..store.records import VolumeRecord
 from .console import print_json, print_table, readable_size
 from .exit_codes import DONE
 from .options import new_command

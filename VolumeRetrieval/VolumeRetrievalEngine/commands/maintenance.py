@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..retriever import Retriever
-from ..store_folder import StoreFolder
+from ..store.folder import StoreFolder
 from .console import print_json
 from .exit_codes import DAMAGED, DONE
 from .options import new_command

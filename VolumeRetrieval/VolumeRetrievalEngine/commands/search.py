@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ..attribute_filter import AttributeFilter
 from ..match import Match, SearchResult
 from ..reading import MetadataTable
 from ..region import parse_region
 from ..retriever import Retriever
 from ..search_options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
+from ..store.attribute_filter import AttributeFilter
 from .console import print_json, print_table
 from .exit_codes import DONE
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, new_command
