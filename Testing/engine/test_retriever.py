@@ -322,6 +322,11 @@ def test_nothing_indexed_yet_is_said_plainly(tmp_path):
         Retriever.open(tmp_path / "nothing here")
 
 
+def test_a_search_in_an_empty_store_says_to_index_something(tmp_path, unseen_chest):
+    result = Retriever.create(tmp_path / "store").search(unseen_chest)
+    assert result.matches == () and "index a folder first" in result.notes[0]
+
+
 def test_an_unknown_encoder_is_named(tmp_path):
     with pytest.raises(EncoderError, match="no-such-encoder"):
         Retriever.create(tmp_path / "store", "no-such-encoder")
