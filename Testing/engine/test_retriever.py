@@ -305,6 +305,20 @@ def test_a_second_writer_is_told_who_is_writing(tmp_path):
         retriever.add([tmp_path / "archive"])
 
 
+def test_the_kind_of_index_that_was_asked_for_stays(tmp_path):
+    pytest.importorskip("faiss")
+    write_archive(tmp_path / "archive", range(2))
+    store = tmp_path / "store"
+    Retriever.create(store).add([tmp_path / "archive" / "head-0.nii.gz"])
+    Retriever.open(store, index_kind="hnsw").rebuild()
+
+    Retriever.create(store).add([tmp_path / "archive"])
+    kept = Retriever.open(store).status().index_kind
+    Retriever.open(store).rebuild()
+
+    assert (kept, Retriever.open(store).status().index_kind) == ("hnsw", "flat")
+
+
 def test_two_recipes_never_mix(tmp_path, unseen_chest):
     write_archive(tmp_path / "archive", range(1))
     Retriever.create(tmp_path / "store").add([tmp_path / "archive"])

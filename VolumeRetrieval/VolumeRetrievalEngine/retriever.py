@@ -33,7 +33,7 @@ from .region import Region
 from .report import write_report
 from .report.pictures import pictures_of_volumes
 from .search_options import SearchOptions
-from .search_session import SearchSession
+from .search_session import SearchSession, keep_kind, kept_kind
 from .searching import Stopwatch, search_store
 from .status import Status
 from .store import VolumeRecord, VolumeStore
@@ -203,14 +203,16 @@ class Retriever:
         return ids
 
     def rebuild(self) -> None:
-        """Make everything that is derived from the embeddings again: pooled rows and indexes."""
+        """Make again what is derived from the embeddings: pooled rows, and indexes, of this kind from now on."""
         with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            keep_kind(store, self._index_kind)
             store.rebuild_pooled(pool)
             self._update_indexes(store, anew=True)
 
     def _update_indexes(self, store: VolumeStore, anew: bool = False) -> None:
         for level in ("slices", "pooled"):
-            index = SliceIndex.open(self._path, store, level=level, kind=self._index_kind, writable=True)
+            kind = kept_kind(store, self._index_kind)
+            index = SliceIndex.open(self._path, store, level=level, kind=kind, writable=True)
             if anew:
                 index.rebuild(store)
 
