@@ -16,7 +16,6 @@ from typing import ClassVar
 
 import slicer
 import slicer.util
-import vtk
 from PyQt5 import QtCore, QtGui, QtWidgets
 from PyQt5.QtCore import pyqtProperty, pyqtSignal, pyqtSlot
 from trame_slicer.core import SlicerApp
@@ -170,6 +169,7 @@ def start(temporaryPath: Path | None = None) -> None:
     if hasattr(slicer, "app"):
         return
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    QtCore.qInstallMessageHandler(_qtMessage)
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     application.setOrganizationName("NA-MIC")
     application.setApplicationName("Slicer")
@@ -206,7 +206,11 @@ def start(temporaryPath: Path | None = None) -> None:
         setattr(slicer, name, module)
     # slicer.util of slicer-core asks the module manager; the modules under test are found by their files.
     slicer.util.mainWindow = lambda: None
-    vtk.vtkObject.GlobalWarningDisplayOn()
+
+
+def _qtMessage(kind, context, text):
+    if "propagateSizeHints" not in text:  # said for every window that is shown off screen
+        print(text, file=sys.stderr)
 
 
 class _Module:

@@ -271,7 +271,10 @@ class qMRMLLayoutManager(QtCore.QObject):
         # trame-slicer's views set up the displayable managers; Slicer's are set up by qMRMLSliceView and -ThreeDView.
         isSlice = key[0] == "vtkMRMLSliceNode"
         kind, widget = (_SliceViewOfNode, qMRMLSliceWidget) if isSlice else (_ThreeDViewOfNode, qMRMLThreeDWidget)
+        # trame-slicer observes an event that VTK 9.6 warns about.
+        vtk.vtkObject.GlobalWarningDisplayOff()
         view = kind(node, self._scene, self._applicationLogic, key[1], scheduled_render_strategy=_OnDemand())
+        vtk.vtkObject.GlobalWarningDisplayOn()
         self._widgets[key] = widget(view, self.viewSize)
 
     def _arrange(self, element):

@@ -83,7 +83,7 @@ methods = {
     "QPaintDevice": _of("width height"),
     "QPainter": _of(
         "begin end drawLine drawRect drawText drawPixmap drawPolyline setPen setBrush setRenderHint "
-        "fillRect drawImage save restore setOpacity drawEllipse drawPoint"
+        "fillRect translate rotate drawImage save restore setOpacity drawEllipse drawPoint"
     ),
     "QColor": _of("red green blue name setAlpha lighter darker"),
     "QPen": _of("setWidth setWidthF setColor setStyle setCosmetic"),
