@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .volume import Attributes, SourceFiles
+from .volume import Attributes, SliceTable, SourceFiles
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Match:
 
     Attributes:
         score: RS / n_q in [-1, 1] (METHOD.md stage 3); for the baselines of stage 1 the baseline's own score.
-        first_stage: the score that made it a candidate.
+        first_stage: the score that made it a candidate; NaN where every volume was scored.
         n_slices: slices of its full stack; `n_rows` of them are embedded.
         best_query_slice, best_slice: the pair of slices with the highest similarity, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
@@ -104,7 +105,7 @@ class Match:
             "plane": self.plane,
             "slices": self.n_slices,
             "score": self.score,
-            "first_stage": self.first_stage,
+            "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
             "ranges": [one.to_dict() for one in self.ranges],
@@ -127,10 +128,11 @@ class SearchResult:
     """The ranking for one query, with what the user should know about how it came about."""
 
     matches: tuple[Match, ...]
+    query_id: str  # volume id of the query
     query_path: str
     query_plane: str
-    query_slices: np.ndarray  # int [n_q], full-stack numbers of the query's slices
-    query_positions_mm: np.ndarray  # float [n_q]
+    query_table: SliceTable  # the query's slices, rows of every similarity matrix
+    query_thumbnail: Callable[[int], bytes]  # JPEG of a row's slice, b"" if there is none
     n_volumes: int  # searched after filters
     n_candidates: int
     ranking: str  # "two-stage", "exhaustive", "count", "sum" or "maximum"
@@ -142,8 +144,8 @@ class SearchResult:
         return {
             "query": self.query_path,
             "plane": self.query_plane,
-            "query_slices": np.asarray(self.query_slices).tolist(),
-            "query_positions_mm": np.asarray(self.query_positions_mm, dtype=float).round(3).tolist(),
+            "query_slices": self.query_table.index.tolist(),
+            "query_positions_mm": self.query_table.position.round(3).tolist(),
             "volumes": self.n_volumes,
             "candidates": self.n_candidates,
             "ranking": self.ranking,

@@ -7,6 +7,8 @@ by trying out IDs, and the tokens of two stores cannot be linked.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import hmac
 import os
@@ -17,6 +19,7 @@ from .errors import StoreError
 
 SECRET_FILE = "secret"
 _SECRET_BYTES = 32
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class PatientTokens:
@@ -32,32 +35,47 @@ class PatientTokens:
 
     @classmethod
     def of_store(cls, folder: Path) -> PatientTokens:
-        """The tokens of the store in this folder; makes the secret if there is none and the folder can be written."""
+        """The tokens of the store in this folder; makes the secret if there is none and the folder can be written.
+
+        In a read-only folder without a secret there is nothing to compare with, and any tokens will do.
+
+        Raises:
+            StoreError: the secret is there but cannot be read, is damaged, or cannot be written for want of space.
+        """
         path = Path(folder) / SECRET_FILE
+        if (secret := _read(path)) is not None:
+            return cls(secret)
         try:
-            return cls(_checked(path, path.read_bytes()))
-        except FileNotFoundError:
-            pass
-        fresh = secrets.token_bytes(_SECRET_BYTES)
-        temporary = path.with_name(f"{SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(fresh)
-            temporary.chmod(0o600)
-            _claim(temporary, path)
-        except OSError:
-            return cls(fresh) if not path.exists() else cls(_checked(path, path.read_bytes()))
-        finally:
-            temporary.unlink(missing_ok=True)
+            _make(path)
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                raise StoreError(f"{path}: cannot be written ({error.strerror}); free some space, try again") from error
         # Another process may have been first: the secret on disk is the one that counts.
-        return cls(_checked(path, path.read_bytes()))
+        return cls(_read(path) or secrets.token_bytes(_SECRET_BYTES))
 
     def token(self, issuer: str, value: str) -> str:
         """32 hex digits for an identifier of this issuer; "" for an unknown one, which equals nothing."""
         if not value.strip():
             return ""
-        text = f"{issuer.strip()}\0{value.strip()}".encode()
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:32]
+        text = f"{issuer.strip()}\0{value.strip()}"
+        encoded = text.encode("utf-8", "backslashreplace")  # a damaged header may hold what is no text
+        return hmac.new(self._secret, encoded, hashlib.sha256).hexdigest()[:32]
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+    # For its owner's eyes from the first moment on, not only after a chmod.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # tokens made with it outlive a power failure, so it must, too
+        _claim(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _claim(temporary: Path, path: Path) -> None:
@@ -71,10 +89,20 @@ def _claim(temporary: Path, path: Path) -> None:
             temporary.replace(path)
 
 
-def _checked(path: Path, secret: bytes) -> bytes:
+def _read(path: Path) -> bytes | None:
+    """The secret; None if there is none."""
+    try:
+        secret = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error.strerror}); without it no patient is known again: ask the store's owner "
+            "for the right to read it"
+        ) from error
     if len(secret) != _SECRET_BYTES:
         raise StoreError(
-            f"{path}: expected {_SECRET_BYTES} bytes, found {len(secret)}; restore the file from a backup, or delete it "
-            "(volumes indexed so far will then no longer be known as the same patient's as new ones)"
+            f"{path}: expected {_SECRET_BYTES} bytes, found {len(secret)}; restore the file from a backup, or delete "
+            "it (volumes indexed so far will then no longer be known as the same patient's as new ones)"
         )
     return secret

@@ -28,6 +28,8 @@ class Recipe:
         intensity: how voxels become three channels; "auto" is by modality (see preprocessing.py).
         crop: whether air and table around the body are cut away.
         preprocessing_version: of the code in preprocessing.py.
+        normalisation: how the encoder shifts and scales the values in [0, 1] that it is given, as canonical JSON; ""
+            where the encoder's name already fixes this.
     """
 
     encoder: str
@@ -38,6 +40,7 @@ class Recipe:
     intensity: str = "auto"
     crop: bool = True
     preprocessing_version: int = PREPROCESSING_VERSION
+    normalisation: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.encoder):
@@ -48,8 +51,10 @@ class Recipe:
             raise RecipeError(f"slice step {self.slice_step_mm!r}: expected millimetres, 0 for every slice")
         if self.intensity != "auto":
             raise RecipeError(f"intensity {self.intensity!r}: expected 'auto'")
-        if not 16 <= self.size <= 2048:
-            raise RecipeError(f"size {self.size!r}: expected 16 to 2048 pixels")
+        if not (isinstance(self.size, int) and 16 <= self.size <= 2048):
+            raise RecipeError(f"size {self.size!r}: expected a whole number of pixels from 16 to 2048")
+        if not isinstance(self.crop, bool):
+            raise RecipeError(f"crop {self.crop!r}: expected true or false")
         object.__setattr__(self, "slice_step_mm", float(self.slice_step_mm))
 
     def to_json(self) -> str:

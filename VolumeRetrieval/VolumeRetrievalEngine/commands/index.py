@@ -1,0 +1,115 @@
+"""`index`: bring the store up to date with files and folders. The nightly command, and the job that Slicer starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ..indexing import IndexingReport
+from ..reading import MetadataTable, Skipped
+from ..recipe import PLANES
+from ..retriever import Retriever
+from .console import ProgressLine, print_json, readable_duration
+from .interruption import be_polite, limit_threads, stoppable
+from .options import add_encoder_options, add_reading_options, new_command
+
+FAILED = 1
+INTERRUPTED = 130
+
+_EXAMPLES = """  python -m VolumeRetrievalEngine index /data/archive --store /data/index
+  python -m VolumeRetrievalEngine index scans/ --store idx --exclude '*/labels/*' --metadata scans/manifest.csv
+  python -m VolumeRetrievalEngine index scans/ --store idx --encoder torchscript --weights network.pt
+Run it again whenever files may have changed: what is unchanged costs nothing, and a run that was stopped goes on.
+"""
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    parser = new_command(commands, "index", "index the volumes in files and folders", _EXAMPLES, run)
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="files, or folders with any mix of DICOM and images"
+    )
+    add_encoder_options(parser)
+    add_reading_options(parser)
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="leave out paths like this, e.g. '*/labels/*'"
+    )
+    parser.add_argument(
+        "--root", default="", metavar="NAME", help="name of the folder in the index (default: its own name)"
+    )
+    parser.add_argument("--prune", action="store_true", help="remove volumes whose files are gone from these folders")
+    parser.add_argument("--plane", choices=PLANES, help="plane of the slices (default: auto)")
+    parser.add_argument(
+        "--slice-step", type=float, metavar="MM", help="thin slices nearer than this (default: 3; 0: none)"
+    )
+    parser.add_argument("--no-crop", action="store_true", help="keep air and table around the body")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor cores to use (default: all but one)")
+    parser.add_argument("--full-speed", action="store_true", help="normal priority and every core")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Index, say what happened; 0 even with single failures, 1 if nothing at all could be read."""
+    cores = os.cpu_count() or 1
+    limit_threads(options.threads or (cores if options.full_speed else max(1, cores - 1)))
+    if not options.full_speed:
+        be_polite()
+    retriever = Retriever.create(
+        options.store,
+        options.encoder,
+        weights=options.weights,
+        device=options.device,
+        batch_size=options.batch_size,
+        **_recipe_values(options),
+    )
+    line = ProgressLine()
+    with stoppable(line) as progress:
+        report = retriever.add(
+            options.paths,
+            exclude=options.exclude,
+            metadata=MetadataTable.from_csv(options.metadata) if options.metadata else None,
+            modality=options.modality,
+            root=options.root,
+            prune=options.prune,
+            progress=progress,
+        )
+    line.close()
+    if options.json:
+        print_json({**report.to_dict(), **retriever.status().to_dict()})
+    else:
+        _print_report(report)
+        print(retriever.status().in_words())
+    if report.cancelled:
+        return INTERRUPTED
+    return 0 if report.read_anything else FAILED
+
+
+def _recipe_values(options: argparse.Namespace) -> dict[str, object]:
+    """What was asked for explicitly; the rest is the last used recipe's, or the default."""
+    asked = {"plane": options.plane, "slice_step_mm": options.slice_step, "crop": False if options.no_crop else None}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _print_report(report: IndexingReport) -> None:
+    what = [
+        f"{len(report.added)} added",
+        f"{len(report.replaced)} replaced",
+        f"{len(report.moved)} moved",
+        f"{report.unchanged} unchanged",
+        f"{report.pruned} removed",
+        f"{len(report.skipped)} skipped",
+        f"{len(report.failed)} failed",
+    ]
+    state = "stopped" if report.cancelled else "done"
+    print(f"{state}: {', '.join(what)}; {report.slices} slices in {readable_duration(report.seconds)}")
+    _print_reasons("skipped", report.skipped, sys.stdout)
+    _print_reasons("failed", report.failed, sys.stderr)
+    if report.gone and not report.pruned:
+        print(f"{len(report.gone)} indexed volumes are no longer on disk: --prune removes them")
+    if report.cancelled:
+        print("run the same command again to go on")
+
+
+def _print_reasons(what: str, skipped: list[Skipped], stream) -> None:
+    for one in skipped:
+        print(f"  {what}: {one.path}: {one.reason}", file=stream)

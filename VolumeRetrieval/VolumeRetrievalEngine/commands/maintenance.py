@@ -1,0 +1,70 @@
+"""`remove`, `verify` and `rebuild`: keeping a store in order."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..retriever import Retriever
+from ..store_folder import StoreFolder
+from .console import print_json
+from .options import new_command
+
+DAMAGED = 3
+
+_REMOVE_EXAMPLES = """  python -m VolumeRetrievalEngine remove 3f2a9c01 --store /data/index
+  python -m VolumeRetrievalEngine remove /data/archive/old_series --store /data/index
+"""
+_VERIFY_EXAMPLES = """  python -m VolumeRetrievalEngine verify --store /data/index
+"""
+_REBUILD_EXAMPLES = """  python -m VolumeRetrievalEngine rebuild --store /data/index
+  python -m VolumeRetrievalEngine rebuild --store /data/index --index-kind hnsw
+"""
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    parser = new_command(
+        commands, "remove", "remove volumes from the store (never their files)", _REMOVE_EXAMPLES, run_remove
+    )
+    parser.add_argument(
+        "volumes", nargs="+", metavar="VOLUME", help="id (or its beginning), path, or folder of volumes"
+    )
+    new_command(commands, "verify", "check every byte of the store", _VERIFY_EXAMPLES, run_verify)
+    parser = new_command(
+        commands, "rebuild", "rebuild what is derived: pooled rows and search index", _REBUILD_EXAMPLES, run_rebuild
+    )
+    parser.add_argument(
+        "--index-kind", default="auto", metavar="KIND", help="flat, hnsw, ivf-flat, ivf-sq8, lsh (default: by size)"
+    )
+
+
+def run_remove(options: argparse.Namespace) -> int:
+    """Remove, and say how many volumes that were."""
+    removed = Retriever.open(options.store, options.encoder).remove(options.volumes)
+    if options.json:
+        print_json({"removed": removed})
+    else:
+        print(f"removed {len(removed)} volumes")
+    return 0
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Fails on damage; a store that is empty or not there has none."""
+    problems = StoreFolder(options.store).verify(options.encoder)
+    if options.json:
+        print_json({"problems": problems})
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(problems)} problems" if problems else "no problems")
+    return DAMAGED if problems else 0
+
+
+def run_rebuild(options: argparse.Namespace) -> int:
+    """Rebuild from the embeddings, which are the truth."""
+    retriever = Retriever.open(options.store, options.encoder, index_kind=options.index_kind)
+    retriever.rebuild()
+    if options.json:
+        print_json(retriever.status().to_dict())
+    else:
+        print(retriever.status().in_words())
+    return 0

@@ -1,0 +1,134 @@
+"""`search`: which volumes look like this one, or like this region of it, and where."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..attribute_filter import AttributeFilter
+from ..match import Match, SearchResult
+from ..reading import MetadataTable
+from ..region import parse_region
+from ..retriever import Retriever
+from ..search_options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
+from ..volume import Volume
+from .console import print_json, print_table
+from .options import add_encoder_options, add_reading_options, new_command
+
+_EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store /data/index
+  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumour.nii.gz --crop
+  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region slices=41-63 --filter modality=CT
+  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region box=-40,-60,-120,40,20,-60
+  python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude patient --report result.html
+The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
+"""
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    parser = new_command(commands, "search", "find the volumes that look like this one", _EXAMPLES, run)
+    parser.add_argument("query", metavar="QUERY", help="file, folder of one series, or id of an indexed volume")
+    parser.add_argument("--volume", type=int, metavar="N", help="which volume, if the series holds several")
+    parser.add_argument(
+        "--region",
+        metavar="REGION",
+        help="slices=FIRST-LAST, slice=N, box=R0,A0,S0,R1,A1,S1 (RAS mm), or a mask's file",
+    )
+    parser.add_argument("--crop", action="store_true", help="cut the slices down to the region in plane too")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many volumes (default: 10)")
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="only volumes like this, e.g. modality=CT, study_date>=2020, series_description~lung; all have to hold",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        choices=EXCLUSIONS,
+        help="leave out what shares this with the query (its own volume always is)",
+    )
+    parser.add_argument("--exhaustive", action="store_true", help="score every volume exactly, without filtering first")
+    parser.add_argument("--ranking", choices=RANKINGS, default="two-stage", help="how to rank (default: two-stage)")
+    parser.add_argument("--candidates", choices=FILTERS, default="auto", help="how to find candidates (default: auto)")
+    parser.add_argument(
+        "--distinct", type=int, default=20, metavar="K", help="volumes each slice must reach (default: 20)"
+    )
+    parser.add_argument("--rerank", type=int, default=100, metavar="N", help="candidates to re-rank (default: 100)")
+    parser.add_argument(
+        "--index-kind",
+        default="auto",
+        metavar="KIND",
+        help="flat, hnsw, ivf-flat, ivf-sq8, lsh, numpy (default: by size)",
+    )
+    parser.add_argument("--report", type=Path, metavar="HTML", help="also write a report with pictures")
+    add_encoder_options(parser)
+    add_reading_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search and print the ranking."""
+    retriever = Retriever.open(
+        options.store,
+        options.encoder,
+        weights=options.weights,
+        device=options.device,
+        batch_size=options.batch_size,
+        index_kind=options.index_kind,
+    )
+    query = retriever.resolve_query(
+        options.query,
+        volume=options.volume,
+        metadata=MetadataTable.from_csv(options.metadata) if options.metadata else None,
+        modality=options.modality,
+    )
+    result = retriever.search(
+        query,
+        region=parse_region(options.region) if options.region else None,
+        crop=options.crop,
+        name=options.query if isinstance(query, Volume) else "",
+        options=SearchOptions(
+            top=options.top,
+            ranking="exhaustive" if options.exhaustive else options.ranking,
+            filter=options.candidates,
+            distinct=options.distinct,
+            rerank=options.rerank,
+            attributes=AttributeFilter.parse(options.filter),
+            exclude=frozenset({"volume", *options.exclude}),
+        ),
+    )
+    if options.json:
+        print_json([match.to_dict() for match in result.matches])
+    else:
+        _print_result(result)
+    if options.report:
+        retriever.write_report(result, options.report)
+        if not options.json:
+            print(f"report: {options.report}")
+    return 0
+
+
+def _print_result(result: SearchResult) -> None:
+    slices = result.query_table.index
+    print(
+        f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]}); "
+        f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
+    )
+    print_table(
+        ("rank", "score", "modality", "body part", "matched slices", "extent", "volume"),
+        [_row(match) for match in result.matches],
+        right=(0, 1),
+    )
+    took = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in result.seconds.items())
+    print(f"ranking: {result.ranking}, candidates by: {result.filter}; {took}")
+    for note in result.notes:
+        print(f"note: {note}")
+
+
+def _row(match: Match) -> tuple[object, ...]:
+    ranges = [f"{one.first_slice}-{one.last_slice}" for one in match.ranges]
+    matched = f"{', '.join(ranges)} of {match.n_slices}" if ranges else ""
+    extent = ", ".join(f"{one.extent_mm:.0f} mm" for one in match.ranges)
+    attributes = match.attributes
+    return match.rank, f"{match.score:.4f}", attributes.modality, attributes.body_part, matched, extent, match.path

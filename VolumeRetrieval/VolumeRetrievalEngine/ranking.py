@@ -1,0 +1,82 @@
+"""Filtering and late interaction put together: from query embeddings to ranked volumes (METHOD.md, stages 1 to 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .filtering import Candidates, candidates_by_pooled, candidates_by_slices, filter_for, rank_by
+from .late_interaction import score_volumes
+from .query import Query
+from .search_options import SearchOptions
+from .search_session import SearchSession
+
+#: Candidates whose embeddings are read from the store at a time, where the index does not hold them.
+_VOLUMES_AT_A_TIME = 200
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Volumes, best first.
+
+    Attributes:
+        keys: int64 [v].
+        scores: float32 [v], RS / n_q (METHOD.md, stage 3), or a baseline's own score.
+        first_stage: float32 [v], what made each a candidate; NaN where there was no first stage.
+        filter: how the candidates were found: "slices", "pooled" or "none".
+    """
+
+    keys: np.ndarray
+    scores: np.ndarray
+    first_stage: np.ndarray
+    filter: str
+
+
+def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, options: SearchOptions) -> Ranking:
+    """Rank the allowed volumes as the options say.
+
+    Args:
+        session: up to date with its store.
+        allowed: int64, the keys that may be returned.
+    """
+    if len(allowed) == 0:
+        nothing = np.zeros(0, np.float32)
+        return Ranking(np.zeros(0, np.int64), nothing, nothing, "none")
+    if options.ranking == "exhaustive":
+        return _late_interaction(session, query.embeddings, Candidates(allowed, np.full(len(allowed), np.nan)), "none")
+    if options.ranking != "two-stage":
+        found = rank_by(options.ranking, session.slices, query.embeddings, options.rows, allowed)
+        return Ranking(found.keys, found.first_stage, found.first_stage, "none")
+    name = filter_for(len(query.embeddings)) if options.filter == "auto" else options.filter
+    if name == "slices":
+        candidates = candidates_by_slices(session.slices, query.embeddings, options.distinct, allowed)
+    else:
+        candidates = candidates_by_pooled(
+            session.pooled, query.embeddings, query.table.position, options.rerank, options.distinct, allowed
+        )
+    return _late_interaction(session, query.embeddings, candidates, name)
+
+
+def _late_interaction(session: SearchSession, query: np.ndarray, candidates: Candidates, name: str) -> Ranking:
+    """The candidates by RS / n_q; equal ones by key."""
+    keys, scores = _scores(session, query, candidates.keys)
+    order = np.lexsort((keys, -scores))
+    first_stage = dict(zip(candidates.keys.tolist(), candidates.first_stage.tolist(), strict=True))
+    return Ranking(
+        keys=keys[order],
+        scores=scores[order] / np.float32(len(query)),
+        first_stage=np.array([first_stage[key] for key in keys[order].tolist()], dtype=np.float32),
+        filter=name,
+    )
+
+
+def _scores(session: SearchSession, query: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """RS of these volumes, from the index where it holds their rows, else from the store."""
+    if session.slices.holds_rows:
+        return session.slices.scores(query, keys)
+    scores = np.empty(len(keys), np.float32)
+    for start in range(0, len(keys), _VOLUMES_AT_A_TIME):
+        part = slice(start, start + _VOLUMES_AT_A_TIME)
+        scores[part] = score_volumes(query, *session.store.many_embeddings(keys[part]))
+    return keys, scores

@@ -1,0 +1,30 @@
+"""Reading volumes: from folders of mixed DICOM, NIfTI, NRRD and MetaImage files to `Volume` values.
+
+>>> found = discover([Path("/data/archive")], root=Roots(), tokens=PatientTokens.ephemeral())
+>>> for source in found.sources:
+...     volume = source.read()
+"""
+
+from __future__ import annotations
+
+from .discovery import discover
+from .metadata import MetadataTable
+from .modality import infer_modality
+from .one_volume import find_volume, read_volume
+from .roots import Root, Roots
+from .scan_cache import ScanCache
+from .source import Discovery, Skipped, VolumeSource
+
+__all__ = [
+    "Discovery",
+    "MetadataTable",
+    "Root",
+    "Roots",
+    "ScanCache",
+    "Skipped",
+    "VolumeSource",
+    "discover",
+    "find_volume",
+    "infer_modality",
+    "read_volume",
+]

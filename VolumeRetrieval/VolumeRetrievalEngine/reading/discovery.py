@@ -1,0 +1,180 @@
+"""Finds the volumes below some paths, without reading a voxel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..patients import PatientTokens
+from ..progress import ProgressCallback, Step
+from ..volume import Attributes, Identity, file_volume_id
+from .dicom_header import STUDY_ISSUER, failed, looks_like_dicom, read_dicom_facts, skipped
+from .dicom_volume import FoundSlice, volumes_of_series
+from .facts import FileFacts, FileStamp, ImageFacts, Shared
+from .file_walk import FileWalk
+from .image_file import ImageFileSource, image_ending, read_image_facts
+from .metadata import MetadataRow, MetadataTable, described, modality_name, read_sidecar
+from .quiet import quiet
+from .roots import Root, Roots, absolute_path
+from .scan_cache import ScanCache
+from .source import Discovery, Skipped, VolumeSource
+
+_log = logging.getLogger(__name__)
+
+_DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+_HEAD_BYTES = 132
+_TELL_EVERY = 50
+NOT_AN_IMAGE = "not an image"
+
+
+def discover(
+    paths: Sequence[Path],
+    *,
+    root: Root | Roots,
+    exclude: Sequence[str] = (),
+    metadata: MetadataTable | None = None,
+    modality: str = "",
+    tokens: PatientTokens,
+    scan_cache: ScanCache | None = None,
+    progress: ProgressCallback | None = None,
+) -> Discovery:
+    """The volumes in these files and below these folders, ordered by path.
+
+    Args:
+        paths: files and folders, of any mixture of formats.
+        root: what paths are stored relative to; folders outside the given `Roots` are added to them.
+        exclude: fnmatch patterns on the path relative to its root and on the absolute path.
+        metadata, modality: for files that do not say themselves what they are.
+        tokens: turns patients and studies into tokens.
+        scan_cache: spares opening files that have not changed.
+        progress: called with Step("scan", files done, files, path); Cancelled goes through.
+    """
+    roots = root if isinstance(root, Roots) else Roots([root])
+    for path in paths:
+        roots.add(Path(path))
+    found = FileWalk(roots, exclude, progress).files([Path(path) for path in paths])
+    scan = _Scan(roots, metadata, modality_name(modality), tokens, scan_cache, progress)
+    discovery = scan.run(found.stamps)
+    discovery.skipped += found.skipped
+    discovery.sources.sort(key=lambda source: (str(source.path), source.files.paths, source.identity.volume_id))
+    discovery.skipped.sort(key=lambda one: str(one.path))
+    if scan_cache is not None:
+        present = {stamp.path for stamp in found.stamps}
+        for path in paths:
+            scan_cache.forget_missing(absolute_path(path), present)
+    if metadata is not None and (unused := metadata.unused()):
+        _log.info("%d of %d rows of the metadata table name no volume that was found", len(unused), len(metadata))
+    _log.info("%d volumes, %d files left out", len(discovery.sources), len(discovery.skipped))
+    return discovery
+
+
+@dataclass
+class _Scan:
+    """Opens the files one by one and puts what they hold together."""
+
+    roots: Roots
+    metadata: MetadataTable | None
+    modality: str
+    tokens: PatientTokens
+    cache: ScanCache | None
+    progress: ProgressCallback | None
+    shared: Shared = field(default_factory=Shared)
+
+    def run(self, stamps: Sequence[FileStamp]) -> Discovery:
+        discovery = Discovery()
+        series: dict[str, list[FoundSlice]] = {}
+        if self.cache is not None:
+            self.cache.bind(self.tokens)
+        try:
+            with quiet():
+                for number, stamp in enumerate(stamps):
+                    if self.progress is not None and number % _TELL_EVERY == 0:
+                        self.progress(Step("scan", number, len(stamps), stamp.path))
+                    self._sort_in(stamp, self._facts(stamp), series, discovery)
+        finally:
+            if self.cache is not None:
+                self.cache.flush()
+        for found in series.values():
+            sources, too_small = volumes_of_series(found, self.roots)
+            discovery.sources += [self._completed(one, Path(one.slice_paths[0])) for one in sources]
+            discovery.skipped += too_small
+        if self.progress is not None:
+            self.progress(Step("scan", len(stamps), len(stamps)))
+        return discovery
+
+    def _sort_in(
+        self, stamp: FileStamp, facts: FileFacts, series: dict[str, list[FoundSlice]], discovery: Discovery
+    ) -> None:
+        if facts.series is not None:
+            of_series = series.setdefault(facts.series.series_uid, [])
+            of_series += [FoundSlice(stamp, one, facts.series) for one in facts.slices]
+        elif facts.image is not None:
+            discovery.sources.append(self._image_source(stamp, facts.image))
+        else:
+            discovery.skipped.append(Skipped(Path(stamp.path), facts.skip, facts.failed))
+
+    def _facts(self, stamp: FileStamp) -> FileFacts:
+        name = stamp.path.replace("\\", "/").rpartition("/")[2]
+        if name.startswith("._") or name == ".DS_Store":  # what macOS leaves on other file systems
+            return skipped(NOT_AN_IMAGE)
+        if image_ending(name):
+            # Facts of a header without voxels would outlive a change of the file that holds them.
+            cached = not name.lower().endswith((".nhdr", ".mhd"))
+            return self._remembered(stamp, lambda: read_image_facts(stamp)) if cached else read_image_facts(stamp)
+        return self._remembered(stamp, lambda: self._dicom_facts(stamp, name))
+
+    def _remembered(self, stamp: FileStamp, read: Callable[[], FileFacts]) -> FileFacts:
+        facts = None if self.cache is None else self.cache.get(stamp)
+        if facts is None:
+            facts = read()
+            if self.cache is not None:
+                self.cache.put(stamp, facts)
+        return facts.shared_by(self.shared)
+
+    def _dicom_facts(self, stamp: FileStamp, name: str) -> FileFacts:
+        path = Path(stamp.path)
+        try:
+            with path.open("rb") as file:
+                head = file.read(_HEAD_BYTES)
+        except OSError as error:
+            return failed(f"not readable: {error.strerror}")
+        if looks_like_dicom(head):
+            return read_dicom_facts(path, stamp.size, self.tokens)
+        if not name.lower().endswith(_DICOM_ENDINGS):
+            return skipped(NOT_AN_IMAGE)
+        return failed(
+            "an empty file" if stamp.size == 0 else "not DICOM, though its name says so: damaged or truncated"
+        )
+
+    def _image_source(self, stamp: FileStamp, image: ImageFacts) -> VolumeSource:
+        path = Path(stamp.path)
+        root, relative = self.roots.resolve(path)
+        sidecar, notes = read_sidecar(path)
+        source = ImageFileSource(
+            identity=Identity(file_volume_id(root, relative), image.fingerprint),
+            files=self.roots.source_files([path]),
+            attributes=Attributes(),
+            notes=(*image.notes, *notes),
+            size_bytes=stamp.size,
+            path=path,
+            n_slices=image.shape[2],
+        )
+        return self._completed(source, path, sidecar)
+
+    def _completed(self, source: VolumeSource, file: Path, sidecar: Attributes = Attributes()) -> VolumeSource:  # noqa: B008
+        """With what the table, the option and the sidecar say where the header says nothing."""
+        row = MetadataRow()
+        if self.metadata is not None:
+            row = self.metadata.find(file, self.roots.path_of(source.files.root)) or row
+        identity = source.identity
+        return replace(
+            source,
+            attributes=described(source.attributes, row, self.modality, sidecar),
+            identity=replace(
+                identity,
+                patient_token=identity.patient_token or self.tokens.token("", row.patient),
+                study_token=identity.study_token or self.tokens.token(STUDY_ISSUER, row.study),
+            ),
+        )

@@ -1,0 +1,398 @@
+"""The one way in: index, search, remove, status. The command line, Slicer and the tests all go through it.
+
+Example:
+    >>> retriever = Retriever.create("/data/index")
+    >>> retriever.add(["/data/archive"])
+    >>> result = retriever.search("/data/new/scan.nii.gz", region=SliceRange(40, 60))
+    >>> for match in result.matches:
+    ...     print(match.rank, match.path, match.score, match.ranges)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .attribute_filter import AttributeFilter
+from .encoders import Encoder, encoder_note, recipe_for
+from .encoders.request import EncoderRequest
+from .errors import UnknownVolumeError, UnreadableFileError
+from .indexing import IndexingReport, find_gone, index_volumes
+from .match import Match, SearchResult
+from .pooling import pool
+from .progress import Cancelled, ProgressCallback
+from .query import Query, query_from_store, query_from_volume
+from .reading import MetadataTable, ScanCache, discover, find_volume, read_volume
+from .recipe import Recipe
+from .region import Region
+from .report import write_report
+from .report_pictures import pictures_of_volumes
+from .search_options import SearchOptions
+from .search_session import SearchSession
+from .searching import Stopwatch, search_store
+from .slice_index import SliceIndex
+from .status import Status
+from .store import VolumeRecord, VolumeStore
+from .store_folder import StoreFolder
+from .volume import SliceTable, Volume
+from .volume_names import add_roots, ids_of, path_of, roots_of
+
+#: The encoder of an archive that is indexed for the first time, if none is asked for. It needs nothing installed.
+DEFAULT_ENCODER = "descriptor"
+
+
+class Retriever:
+    """Volume retrieval over one recipe's store. Made by :meth:`create` (to index) or :meth:`open` (to search).
+
+    Not for use from several threads at once. Any number of processes may search while one indexes.
+    """
+
+    def __init__(self, folder: StoreFolder, path: Path, recipe: Recipe, request: EncoderRequest, index_kind: str):
+        self._folder = folder
+        self._path = path
+        self.recipe = recipe
+        self._request = request
+        self._index_kind = index_kind
+        self._encoder: Encoder | None = None
+        self._open_session: SearchSession | None = None
+
+    @classmethod
+    def create(
+        cls,
+        store: Path | str,
+        encoder: str = "",
+        *,
+        weights: Path | None = None,
+        device: str | None = None,
+        batch_size: int | None = None,
+        index_kind: str = "auto",
+        **recipe_values: Any,
+    ) -> Retriever:
+        """For indexing: opens the store of this recipe, or makes it.
+
+        Args:
+            store: the folder that holds one store for each recipe.
+            encoder: its name; "" for the recipe used last, or the default encoder in a new folder.
+            weights, device, batch_size: of the encoder, see encoders.create_encoder.
+            recipe_values: entries of a Recipe other than the default's (plane, slice_step_mm, crop).
+
+        Raises:
+            EncoderError, WeightsError, RecipeError, StoreError
+        """
+        folder = StoreFolder(store)
+        if not encoder and (last := folder.last_used()) is not None:
+            retriever = cls._opened(folder, last, weights, device, batch_size, index_kind)
+            values = {**_own_values(retriever.recipe), **recipe_values}
+            request, made = retriever._request, retriever._made_encoder()
+        else:
+            values = recipe_values
+            request = EncoderRequest(encoder or DEFAULT_ENCODER, weights, device, batch_size)
+            made = request.create()
+        recipe = recipe_for(made, **values)
+        folder.make()
+        path = folder.path_for(recipe)
+        if not any(known == path for _, known in folder.recipes()):
+            VolumeStore.create(path, recipe, encoder_note(made)).close()
+        folder.mark_used(path)
+        retriever = cls(folder, path, recipe, request, index_kind)
+        retriever._encoder = made
+        return retriever
+
+    @classmethod
+    def open(
+        cls,
+        store: Path | str,
+        encoder: str = "",
+        *,
+        weights: Path | None = None,
+        device: str | None = None,
+        batch_size: int | None = None,
+        index_kind: str = "auto",
+    ) -> Retriever:
+        """For searching: opens the store that was used last, or that of an encoder.
+
+        Raises:
+            StoreError: nothing is indexed there, or not with this encoder.
+        """
+        folder = StoreFolder(store)
+        path = folder.choose(encoder)
+        folder.mark_used(path)
+        return cls._opened(folder, path, weights, device, batch_size, index_kind)
+
+    @classmethod
+    def _opened(cls, folder, path, weights, device, batch_size, index_kind) -> Retriever:
+        with VolumeStore.open(path) as store:
+            recipe = store.recipe
+            note = json.loads(store.meta("encoder_note") or "{}")
+        request = EncoderRequest.of_store(recipe, note, weights=weights, device=device, batch_size=batch_size)
+        return cls(folder, path, recipe, request, index_kind)
+
+    # Indexing
+
+    def add(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        exclude: Sequence[str] = (),
+        metadata: MetadataTable | None = None,
+        modality: str = "",
+        root: str = "",
+        prune: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> IndexingReport:
+        """Bring the store up to date with these files and folders.
+
+        Unchanged volumes cost nothing, changed ones are replaced, moved ones recognised. Each volume is stored as soon
+        as it is embedded. A file that cannot be read is reported and the rest goes on.
+
+        Args:
+            exclude: patterns (fnmatch) of paths to leave out.
+            metadata: what is known of files that do not say it themselves.
+            modality: of files of which nothing else says it.
+            root: the name that the folder gets in the store, so that it is known again elsewhere; its own by default.
+            prune: remove volumes below these paths whose files are gone.
+            progress: see progress.py; may raise Cancelled.
+
+        Raises:
+            StoreLockedError: another process is indexing into this store.
+            StoreReadOnlyError, StoreError
+        """
+        chosen = [Path(path) for path in paths]
+        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            roots = add_roots(store, chosen, root)
+            report = self._index(store, roots, chosen, exclude, metadata, modality, progress)
+            if not report.cancelled:
+                report.gone = find_gone(store, roots, chosen)
+                report.pruned = store.remove(report.gone) if prune else 0
+            self._update_indexes(store)
+        return report
+
+    def _index(self, store, roots, paths, exclude, metadata, modality, progress) -> IndexingReport:
+        try:
+            discovery = discover(
+                paths,
+                root=roots,
+                exclude=exclude,
+                metadata=metadata,
+                modality=modality,
+                tokens=self._folder.tokens,
+                scan_cache=ScanCache(self._folder.scan_cache_path),
+                progress=progress,
+            )
+        except Cancelled:
+            return IndexingReport(cancelled=True)
+        return index_volumes(discovery, store, self._made_encoder(), roots, progress=progress)
+
+    def remove(self, names: Sequence[str]) -> list[str]:
+        """Remove volumes by id (or its beginning), path, or the folder they are in; returns their ids.
+
+        Raises:
+            UnknownVolumeError: a name fits no volume, or the beginning of an id fits several. Nothing is removed then.
+        """
+        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            ids = sorted({volume_id for name in names for volume_id in ids_of(store, name)})
+            store.remove(ids)
+            self._update_indexes(store)
+        return ids
+
+    def rebuild(self) -> None:
+        """Make everything that is derived from the embeddings again: pooled rows and indexes."""
+        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            store.rebuild_pooled(pool)
+            self._update_indexes(store, anew=True)
+
+    def _update_indexes(self, store: VolumeStore, anew: bool = False) -> None:
+        for level in ("slices", "pooled"):
+            index = SliceIndex.open(self._path, store, level=level, kind=self._index_kind, writable=True)
+            if anew:
+                index.rebuild(store)
+
+    # Looking
+
+    def status(self) -> Status:
+        """How the store stands."""
+        session = self._session()
+        counts = session.store.statistics()
+        return Status(
+            folder=str(self._path),
+            encoder=self.recipe.encoder,
+            recipe=self.recipe.to_json(),
+            volumes=counts.volumes,
+            slices=counts.slices,
+            rows=counts.rows,
+            dimension=counts.dimension,
+            generation=counts.generation,
+            size_bytes=sum(file.stat().st_size for file in self._path.iterdir() if file.is_file()),
+            index_kind=session.slices.kind,
+            modalities=counts.modalities,
+            problems=tuple(f"{path}: {reason}" for path, reason in self._folder.problems()),
+        )
+
+    def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
+        """The indexed volumes (that pass the filter)."""
+        return self._session().store.listing(keep)
+
+    def find(self, name: str) -> VolumeRecord:
+        """The volume with this id (or beginning of one) or path; UnknownVolumeError if there is not exactly one."""
+        store = self._session().store
+        ids = ids_of(store, name)
+        if len(ids) != 1:
+            raise UnknownVolumeError(f"{name}: {len(ids)} volumes fit: {', '.join(one[:12] for one in ids[:5])} ...")
+        return store.find(ids[0])
+
+    def path_of(self, record: VolumeRecord) -> str:
+        """Where a volume's file, or the folder of its series, is now."""
+        return path_of(roots_of(self._session().store), record)
+
+    def describe(self, record: VolumeRecord) -> dict[str, Any]:
+        """What is known of a volume, as values for JSON."""
+        return {"id": record.volume_id, "path": self.path_of(record), **record.to_dict()}
+
+    def slices(self, record: VolumeRecord) -> SliceTable:
+        """The embedded slices of a volume."""
+        return self._session().store.slices(record.key)
+
+    def thumbnail(self, key: int, row: int) -> bytes:
+        """The JPEG of an embedded slice; b"" if there is none."""
+        return self._session().store.thumbnail(key, row)
+
+    # Searching
+
+    def search(
+        self,
+        query: Volume | Path | str,
+        *,
+        region: Region | None = None,
+        crop: bool = False,
+        options: SearchOptions | None = None,
+        name: str = "",
+        progress: ProgressCallback | None = None,
+    ) -> SearchResult:
+        """The volumes most like the query, and where in them it lies.
+
+        Args:
+            query: a volume; a file or folder to read one from; or the id of an indexed volume, which is not read again.
+            region: the part of the query to search with.
+            crop: cut the slices down to the region in plane too.
+            options: see SearchOptions.
+            name: what to call the query; its path or the volume's own label by default.
+            progress: called while a query that is not indexed is embedded; may raise Cancelled.
+
+        Raises:
+            QueryError, EmptyRegionError, UnreadableFileError, NotAVolumeError, EncoderError
+        """
+        clock = Stopwatch()
+        session = self._session()
+        searched = self._query(session, query, region, crop, name, progress)
+        clock.lap("query")
+        return search_store(session, searched, options or SearchOptions(), self.path_of, clock)
+
+    def _query(
+        self,
+        session: SearchSession,
+        query: Volume | Path | str,
+        region: Region | None,
+        crop: bool,
+        name: str,
+        progress: ProgressCallback | None,
+    ) -> Query:
+        if isinstance(query, str) and (record := session.store.find(query)) is not None:
+            if not crop:
+                return query_from_store(session.store, record, name or self.path_of(record), region)
+            query = self.read_again(record)
+        volume = query if isinstance(query, Volume) else read_volume(query, tokens=self._folder.tokens)
+        label = volume.files.label if isinstance(query, Volume) else str(query)
+        return query_from_volume(volume, self.recipe, self._made_encoder(), name or label, region, crop, progress)
+
+    def resolve_query(
+        self,
+        name: Path | str,
+        *,
+        volume: int | None = None,
+        metadata: MetadataTable | None = None,
+        modality: str = "",
+    ) -> Volume | str:
+        """What a person means by a query.
+
+        Args:
+            name: a file or folder, or the id of an indexed volume (or its beginning).
+            volume: which one, if the files hold several.
+            metadata, modality: for files that do not say it themselves.
+
+        Returns:
+            The id of an indexed volume, if that is what the name or the unchanged files are; else the volume, read.
+        """
+        path = Path(name).expanduser()
+        if not path.exists():
+            return self.find(str(name)).volume_id
+        store = self._session().store
+        roots = roots_of(store)
+        roots.add(path)
+        source = find_volume(
+            path, volume=volume, roots=roots, metadata=metadata, modality=modality, tokens=self._folder.tokens
+        )
+        known = store.find(source.identity.volume_id)
+        if known is not None and known.fingerprint == source.identity.fingerprint:
+            return known.volume_id
+        return source.read()
+
+    def write_report(self, result: SearchResult, file: Path | str) -> Path:
+        """Write a self-contained HTML page of a result.
+
+        Its pictures are drawn from the volumes where these can still be read, and are the store's small ones otherwise.
+        """
+        picture = pictures_of_volumes(
+            lambda match: self._volume_of(result, match), self.recipe, result.query_table.index
+        )
+        return write_report(result, file, self.thumbnail, picture=picture)
+
+    def _volume_of(self, result: SearchResult, match: Match | None) -> Volume:
+        if match is not None:
+            return self.read_again(self._session().store.records([match.key])[0])
+        if (record := self._session().store.find(result.query_id)) is not None:
+            return self.read_again(record)
+        return read_volume(result.query_path)
+
+    def read_again(self, record: VolumeRecord) -> Volume:
+        """The voxels of an indexed volume, from where its files are now.
+
+        Raises:
+            UnreadableFileError, NotAVolumeError: its files are gone, or have become something else.
+        """
+        roots = roots_of(self._session().store)
+        found = discover(roots.absolute(record.files), root=roots, tokens=self._folder.tokens)
+        source = next((one for one in found.sources if one.identity.volume_id == record.volume_id), None)
+        if source is None:
+            raise UnreadableFileError(
+                self.path_of(record), "no longer holds the volume that was indexed; index it again"
+            )
+        return source.read()
+
+    def close(self) -> None:
+        """Close the store; the next search opens it again."""
+        if self._open_session is not None:
+            self._open_session.close()
+            self._open_session = None
+
+    def __enter__(self) -> Retriever:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _session(self) -> SearchSession:
+        if self._open_session is None:
+            self._open_session = SearchSession(self._path, self._index_kind)
+        return self._open_session
+
+    def _made_encoder(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = self._request.create_for(self.recipe)
+        return self._encoder
+
+
+def _own_values(recipe: Recipe) -> dict[str, Any]:
+    """The entries of a recipe that a user chooses; the others follow from the encoder and the code."""
+    return {"plane": recipe.plane, "slice_step_mm": recipe.slice_step_mm, "crop": recipe.crop}

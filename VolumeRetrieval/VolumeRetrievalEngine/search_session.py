@@ -1,0 +1,49 @@
+"""The warm state of searching: an open store and its indexes, kept up with what other processes write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .slice_index import SliceIndex
+from .store import VolumeStore
+
+
+class SearchSession:
+    """A store opened for reading with its two indexes.
+
+    The indexes are opened when first needed, and brought up to date by :meth:`refresh`, so that a search sees every
+    volume that an indexing run in another process has finished.
+
+    Attributes:
+        store: opened read-only.
+    """
+
+    def __init__(self, folder: Path, index_kind: str = "auto"):
+        self.store = VolumeStore.open(folder)
+        self._folder = folder
+        self._kind = index_kind
+        self._indexes: dict[str, SliceIndex] = {}
+
+    @property
+    def slices(self) -> SliceIndex:
+        """The index over single slices."""
+        return self._index("slices")
+
+    @property
+    def pooled(self) -> SliceIndex:
+        """The index over groups of adjacent slices."""
+        return self._index("pooled")
+
+    def refresh(self) -> None:
+        """Bring the open indexes up to date with the store."""
+        for index in self._indexes.values():
+            index.sync(self.store)
+
+    def close(self) -> None:
+        self._indexes.clear()
+        self.store.close()
+
+    def _index(self, level: str) -> SliceIndex:
+        if level not in self._indexes:
+            self._indexes[level] = SliceIndex.open(self._folder, self.store, level=level, kind=self._kind)
+        return self._indexes[level]

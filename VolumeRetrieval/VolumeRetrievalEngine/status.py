@@ -1,0 +1,47 @@
+"""How a store stands, in numbers and in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of one recipe's store.
+
+    Attributes:
+        folder: where it is.
+        encoder, recipe: what its embeddings were made with (recipe: canonical JSON).
+        volumes, slices, rows: volumes, slices of their full stacks, and embedded slices.
+        size_bytes: of the store's files on disk.
+        index_kind: of the slice index.
+        modalities: volumes by modality ("" for unknown).
+        problems: stores in the same folder that cannot be opened, and why.
+    """
+
+    folder: str
+    encoder: str
+    recipe: str
+    volumes: int
+    slices: int
+    rows: int
+    dimension: int
+    generation: int
+    size_bytes: int
+    index_kind: str
+    modalities: dict[str, int]
+    problems: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def in_words(self) -> str:
+        """One line for a person."""
+        kinds = ", ".join(f"{count} {name or 'unknown'}" for name, count in self.modalities.items())
+        megabytes = self.size_bytes / 1e6
+        size = f"{megabytes / 1e3:.1f} GB" if megabytes >= 1000 else f"{megabytes:.1f} MB"
+        return (
+            f"{self.volumes:,} volumes indexed ({kinds or 'none'}), {self.rows:,} slices embedded with {self.encoder}, "
+            f"{size}, index: {self.index_kind}"
+        )

@@ -1,0 +1,118 @@
+"""What the search worker can be asked, from the plain values of a message to the engine and back."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..attribute_filter import AttributeFilter
+from ..errors import QueryError
+from ..progress import ProgressCallback
+from ..region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
+from ..retriever import Retriever
+from ..search_options import SearchOptions
+from ..volume import Attributes, Volume
+
+Params = Mapping[str, Any]
+
+
+def search(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
+    """PROTOCOL.md, `search`."""
+    result = retriever.search(
+        _query(retriever, params),
+        region=region_from(params.get("region")),
+        crop=bool(params.get("crop", False)),
+        options=options_from(params.get("options") or {}),
+        name=str(params.get("name", "")),
+        progress=progress,
+    )
+    return result.to_dict(arrays=True)
+
+
+def status(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
+    """PROTOCOL.md, `status`."""
+    return retriever.status().to_dict()
+
+
+def list_volumes(retriever: Retriever, params: Params, progress: ProgressCallback) -> list[dict[str, Any]]:
+    """PROTOCOL.md, `list`."""
+    records = retriever.listing(AttributeFilter.parse(params.get("filter") or []))
+    return [retriever.describe(record) for record in records]
+
+
+def thumbnails(retriever: Retriever, params: Params, progress: ProgressCallback) -> list[str]:
+    """PROTOCOL.md, `thumbnails`."""
+    pictures = (retriever.thumbnail(int(key), int(row)) for key, row in params.get("slices") or [])
+    return [base64.b64encode(picture).decode("ascii") for picture in pictures]
+
+
+METHODS: dict[str, Callable[[Retriever, Params, ProgressCallback], Any]] = {
+    "search": search,
+    "status": status,
+    "list": list_volumes,
+    "thumbnails": thumbnails,
+}
+
+
+def region_from(values: Params | None) -> Region | None:
+    """The region of a message; QueryError for anything else."""
+    if not values:
+        return None
+    try:
+        if "slices" in values:
+            first, last = values["slices"]
+            return SliceRange(int(first), int(last))
+        if "slice" in values:
+            return SingleSlice(int(values["slice"]))
+        if "box" in values:
+            one, other = (tuple(float(value) for value in corner) for corner in values["box"])
+            return BoxRAS(one, other)
+        if "mask" in values:
+            voxels, affine = _array(values["mask"])
+            return MaskRegion(voxels, affine)
+    except (TypeError, ValueError, KeyError) as error:
+        raise QueryError(f"region {dict(values)!r}: {error}") from error
+    raise QueryError(f"region {dict(values)!r}: expected slices, slice, box or mask")
+
+
+def options_from(values: Params) -> SearchOptions:
+    """The search options of a message; QueryError for one that does not exist."""
+    known = dict(values)
+    if "attributes" in known:
+        known["attributes"] = AttributeFilter.parse(known["attributes"])
+    if "exclude" in known:
+        known["exclude"] = frozenset(known["exclude"])
+    try:
+        return SearchOptions(**known)
+    except TypeError as error:
+        raise QueryError(f"search options {sorted(values)}: {error}") from error
+
+
+def _query(retriever: Retriever, params: Params) -> Volume | str:
+    if "volume" in params:
+        voxels, affine = _array(params["volume"])
+        modality = str(params["volume"].get("modality", ""))
+        attributes = Attributes(modality=modality, modality_from="option" if modality else "")
+        return Volume.from_array(voxels, affine, attributes, str(params.get("name", "volume")))
+    if "query" in params:
+        return retriever.find(str(params["query"])).volume_id
+    if "path" in params:
+        return retriever.resolve_query(str(params["path"]))
+    raise QueryError("search: expected one of query, path and volume")
+
+
+def _array(values: Params) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels [k, j, i] of a .npy file and their affine [4, 4]; the file is not held open."""
+    path = Path(str(values["file"]))
+    try:
+        voxels = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise QueryError(f"{path}: expected a .npy file with an array [k, j, i] ({error})") from error
+    affine = np.asarray(values["affine"], dtype=np.float64)
+    if voxels.ndim != 3 or affine.shape != (4, 4):
+        raise QueryError(f"{path}: expected [k, j, i] and a 4 x 4 affine, got shapes {voxels.shape} and {affine.shape}")
+    return voxels, affine
