@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import slicer
 import slicer.util
+import vtk
 from PyQt5 import QtCore, QtGui, QtWidgets
 from PyQt5.QtCore import pyqtProperty, pyqtSignal, pyqtSlot
 from trame_slicer.core import SlicerApp
@@ -186,6 +187,7 @@ def start(temporaryPath: Path | None = None) -> None:
         node.SetSingletonTag("Singleton")
         core.scene.AddNode(node)
     slicer.mrmlScene = core.scene
+    core.scene.AddObserver(core.scene.NodeAddedEvent, _addToSubjectHierarchy)
     slicer.app = pythonqt.wrap(qSlicerApplication(core, folder))
     slicer.dicomDatabase = slicer.app.dicomDatabase()
     slicer.modules = types.SimpleNamespace(
@@ -206,6 +208,20 @@ def start(temporaryPath: Path | None = None) -> None:
         setattr(slicer, name, module)
     # slicer.util of slicer-core asks the module manager; the modules under test are found by their files.
     slicer.util.mainWindow = lambda: None
+
+
+#: The nodes that have a place in the subject hierarchy; each has a plugin of its own in Slicer.
+_HIERARCHY_CLASSES = ("Volume", "Markups", "Model", "Segmentation", "Table", "Transform")
+
+
+@vtk.calldata_type(vtk.VTK_OBJECT)
+def _addToSubjectHierarchy(scene, event, node):
+    # qSlicerSubjectHierarchyPluginLogic.cxx, onNodeAdded: at the top of the scene, unless it is being opened.
+    wanted = any(node.IsA(f"vtkMRML{name}Node") for name in _HIERARCHY_CLASSES)
+    if wanted and not node.GetHideFromEditors() and not scene.IsImporting():
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        if not hierarchy.GetItemByDataNode(node):
+            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
 
 
 def _qtMessage(kind, context, text):
