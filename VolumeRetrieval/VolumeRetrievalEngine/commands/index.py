@@ -7,10 +7,17 @@ import os
 import sys
 from pathlib import Path
 
+from ..errors import QueryError, VolumeRetrievalError
 from ..indexing import IndexingReport
+from ..progress import ProgressCallback
 from ..reading import MetadataTable, Skipped
 from ..recipe import PLANES
 from ..retriever import Retriever
+from ..series_indexing import index_series
+from ..series_list import SeriesList
+from ..slicer_database import read_series
+from ..store_folder import StoreFolder
+from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration
 from .interruption import be_polite, limit_threads, stoppable
 from .options import add_encoder_options, add_reading_options, new_command
@@ -21,14 +28,34 @@ INTERRUPTED = 130
 _EXAMPLES = """  python -m VolumeRetrievalEngine index /data/archive --store /data/index
   python -m VolumeRetrievalEngine index scans/ --store idx --exclude '*/labels/*' --metadata scans/manifest.csv
   python -m VolumeRetrievalEngine index scans/ --store idx --encoder torchscript --weights network.pt
+  python -m VolumeRetrievalEngine index --slicer-database ~/Documents/SlicerDICOMDatabase
 Run it again whenever files may have changed: what is unchanged costs nothing, and a run that was stopped goes on.
 """
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    parser = new_command(commands, "index", "index the volumes in files and folders", _EXAMPLES, run)
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="files, or folders with any mix of DICOM and images"
+    parser = new_command(
+        commands,
+        "index",
+        "index the volumes in files and folders",
+        _EXAMPLES,
+        run,
+        store_default="VolumeRetrieval in the folder of the DICOM database",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "paths",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="files, or folders with any mix of DICOM and images",
+    )
+    what.add_argument(
+        "--slicer-database", type=Path, metavar="DIR", help="every series of the DICOM database of 3D Slicer in DIR"
+    )
+    what.add_argument(
+        "--files", type=Path, metavar="LIST.json", help="the files of the series in this list, as Slicer writes it"
     )
     add_encoder_options(parser)
     add_reading_options(parser)
@@ -45,6 +72,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--no-crop", action="store_true", help="keep air and table around the body")
     parser.add_argument("--threads", type=int, metavar="N", help="processor cores to use (default: all but one)")
+    parser.add_argument(
+        "--json-progress",
+        action="store_true",
+        help="for programs: progress and result as lines of JSON; stops when standard input is closed",
+    )
     parser.add_argument("--full-speed", action="store_true", help="normal priority and every core")
 
 
@@ -54,31 +86,79 @@ def run(options: argparse.Namespace) -> int:
     limit_threads(options.threads or (cores if options.full_speed else max(1, cores - 1)))
     if not options.full_speed:
         be_polite()
-    retriever = Retriever.create(
-        options.store,
-        options.encoder,
-        weights=options.weights,
-        device=options.device,
-        batch_size=options.batch_size,
-        **_recipe_values(options),
-    )
+    return _run_for_program(options) if options.json_progress else _run_for_person(options)
+
+
+def _run_for_person(options: argparse.Namespace) -> int:
     line = ProgressLine()
     with stoppable(line) as progress:
-        report = retriever.add(
-            options.paths,
-            exclude=options.exclude,
-            metadata=MetadataTable.from_csv(options.metadata) if options.metadata else None,
-            modality=options.modality,
-            root=options.root,
-            prune=options.prune,
-            progress=progress,
-        )
+        report, retriever = _index(options, progress)
     line.close()
     if options.json:
         print_json({**report.to_dict(), **retriever.status().to_dict()})
     else:
         _print_report(report)
         print(retriever.status().in_words())
+    return _exit_code(report)
+
+
+def _run_for_program(options: argparse.Namespace) -> int:
+    """As worker/PROTOCOL.md says."""
+    messages = MessageWriter.on_standard_output()
+    messages.hello()
+    try:
+        with stoppable(messages.progress, sys.stdin.fileno()) as progress:
+            report, retriever = _index(options, progress)
+        messages.result({**report.to_dict(), **retriever.status().to_dict()})
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        messages.error(error)
+        if not isinstance(error, VolumeRetrievalError):
+            raise
+        return FAILED
+    return _exit_code(report)
+
+
+def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[IndexingReport, Retriever]:
+    listed = _listed_series(options)
+    if listed is not None:
+        store = options.store or listed.default_store
+        retriever = _retriever(options, store)
+        return index_series(retriever, StoreFolder(store), listed, progress), retriever
+    retriever = _retriever(options, options.store)
+    report = retriever.add(
+        options.paths,
+        exclude=options.exclude,
+        metadata=MetadataTable.from_csv(options.metadata) if options.metadata else None,
+        modality=options.modality,
+        root=options.root,
+        prune=options.prune,
+        progress=progress,
+    )
+    return report, retriever
+
+
+def _listed_series(options: argparse.Namespace) -> SeriesList | None:
+    if options.slicer_database:
+        return read_series(options.slicer_database)
+    return SeriesList.from_file(options.files) if options.files else None
+
+
+def _retriever(options: argparse.Namespace, store: Path | None) -> Retriever:
+    if store is None:
+        raise QueryError("index: expected --store DIR, the folder of the index")
+    return Retriever.create(
+        store,
+        options.encoder,
+        weights=options.weights,
+        device=options.device,
+        batch_size=options.batch_size,
+        **_recipe_values(options),
+    )
+
+
+def _exit_code(report: IndexingReport) -> int:
     if report.cancelled:
         return INTERRUPTED
     return 0 if report.read_anything else FAILED

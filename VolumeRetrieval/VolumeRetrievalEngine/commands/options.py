@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def new_command(
-    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run
+    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run, store_default: str = ""
 ) -> argparse.ArgumentParser:
-    """A command with the arguments that every one of them has."""
+    """A command with the arguments that every one of them has; --store may be left out where a default is named."""
     parser = commands.add_parser(
         name,
         help=help,
@@ -18,7 +18,11 @@ def new_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--store", type=Path, required=True, metavar="DIR", help="folder of the index (one for all encoders)"
+        "--store",
+        type=Path,
+        required=not store_default,
+        metavar="DIR",
+        help="folder of the index (one for all encoders" + (f"; default: {store_default})" if store_default else ")"),
     )
     parser.add_argument("--encoder", default="", metavar="NAME", help="which encoder's index (default: the last used)")
     parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")

@@ -62,8 +62,9 @@ def discover(
     discovery.skipped.sort(key=lambda one: str(one.path))
     if scan_cache is not None:
         present = {stamp.path for stamp in found.stamps}
-        for path in paths:
-            scan_cache.forget_missing(absolute_path(path), present)
+        for path in map(absolute_path, paths):
+            if path.is_dir():  # of a list of files nothing is known about their neighbours
+                scan_cache.forget_missing(path, present)
     if metadata is not None and (unused := metadata.unused()):
         _log.info("%d of %d rows of the metadata table name no volume that was found", len(unused), len(metadata))
     _log.info("%d volumes, %d files left out", len(discovery.sources), len(discovery.skipped))
