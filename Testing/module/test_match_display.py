@@ -97,6 +97,16 @@ def test_the_matched_range_is_seen_in_its_own_views_only(display):
     assert not colored(pixels(Column(0).side)).any()  # several matches: the query stays clean
 
 
+def test_in_the_plane_of_the_slices_only_the_slabs_outline_is_drawn(display):
+    _query, _result, matches = show(display, 1)
+    one = matches[0].match["ranges"][0]
+    display.showPair(matches[0].match, 0, one["first_row"] + 2)
+    inside = colored(pixels(Column(1).main))
+    assert 0.001 < inside.mean() < 0.1
+    display.showPair(matches[0].match, 0, one["last_row"] + 10)
+    assert not colored(pixels(Column(1).main)).any()
+
+
 def test_each_range_has_its_colour_and_its_similarity_as_label(display):
     show(display, 2)
     marks = [node for node in display.folder.nodes() if node.IsA("vtkMRMLMarkupsROINode")]
@@ -105,12 +115,24 @@ def test_each_range_has_its_colour_and_its_similarity_as_label(display):
         number = int(node.GetAttribute(RangeMarks.ATTRIBUTE))
         assert node.GetDisplayNode().GetSelectedColor() == pytest.approx([one / 255 for one in rangeColor(number)])
         assert node.GetLocked() and node.GetDisplayNode().GetPropertiesLabelVisibility()
+        assert not node.GetNthDisplayNode(1).GetPropertiesLabelVisibility()
         assert node.GetName().startswith("0.") and "slices" in node.GetName()
 
 
 def test_a_single_match_is_marked_in_the_query_too(display):
     show(display, 1)
     assert colored(pixels(Column(0).side)).any()
+
+
+def test_the_slab_is_seen_in_its_own_3d_view_only(display):
+    show(display, 2)
+    manager = slicer.app.layoutManager()
+    for column, expected in ((0, False), (1, True), (2, True)):
+        widget = manager.threeDWidget(Column(column).threeD)
+        widget.mrmlViewNode().SetBoxVisible(False)  # it is coloured, too
+        widget.mrmlViewNode().SetBackgroundColor(0, 0, 0)
+        widget.mrmlViewNode().SetBackgroundColor2(0, 0, 0)
+        assert colored(widget.threeDView()._qt.pixels().astype(int)).any() == expected
 
 
 def test_views_jump_to_the_most_similar_pair_of_slices(display):

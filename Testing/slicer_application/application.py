@@ -7,6 +7,7 @@ and which are methods), Base/Python/slicerqt.py (what is put into the slicer pac
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -227,6 +228,35 @@ def _addToSubjectHierarchy(scene, event, node):
 def _qtMessage(kind, context, text):
     if "propagateSizeHints" not in text:  # said for every window that is shown off screen
         print(text, file=sys.stderr)
+
+
+class qSlicerScriptedLoadableModuleWidget(mrml_widgets.qMRMLWidget):
+    """The parent of a module's widget in the module panel (qSlicerAbstractModuleWidget.h: isEntered is read-only)."""
+
+    entered = True
+    isEntered = pyqtProperty(bool, lambda self: self.entered)
+
+
+def makeWidget(widgetClass: type) -> object:
+    """A module's widget as the module panel makes it: with a parent, then set up."""
+    parent = pythonqt.wrap(qSlicerScriptedLoadableModuleWidget())
+    parent.setMRMLScene(slicer.mrmlScene)
+    parent._qt.setLayout(QtWidgets.QVBoxLayout())
+    widget = widgetClass(parent)
+    widget.setup()
+    return widget
+
+
+def loadModule(path: Path) -> types.ModuleType:
+    """Import a scripted module's file and register it, as qSlicerScriptedLoadableModule.cxx does."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    parent = types.SimpleNamespace(path=str(path))
+    getattr(module, path.stem)(parent)
+    setattr(slicer.modules, path.stem.lower(), types.SimpleNamespace(path=str(path), parent=parent))
+    return module
 
 
 class _Module:

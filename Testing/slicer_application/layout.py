@@ -84,6 +84,8 @@ class _ViewWidget(QtWidgets.QWidget):
 
     @pyqtSlot()
     def forceRender(self):
+        if self.isVisible():
+            self.setRenderSize(self.width(), self.height())
         pixels = self.pixels()
         height, width = pixels.shape[:2]
         image = QtGui.QImage(pixels.tobytes(), width, height, 3 * width, QtGui.QImage.Format_RGB888)

@@ -39,7 +39,8 @@ class DatabaseSection:
         """Show the status as the logic tells it now."""
         status = self.logic.status()
         running = self._job is not None
-        self.ui.databaseLocationLabel.text = status.directory or _("No DICOM database is open.")
+        self.ui.databaseLocationLabel.text = status.directory
+        self.ui.databaseLocationLabel.visible = bool(status.directory)
         text = Texts.databaseStatus(status)
         self.ui.databaseStatusLabel.text = f"{text}\n{self._lastNews}" if self._lastNews and not running else text
         self._updateButton.update(

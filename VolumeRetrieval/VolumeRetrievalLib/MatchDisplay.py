@@ -97,6 +97,7 @@ class MatchDisplay:
         self._query.jump(result["query_positions_mm"][_bestRow(first, 0)])
         for one in matches:
             self._places[one.match["id"]].jump(one.match["positions_mm"][_bestRow(one.match, 1)])
+        self._lookAtAll()
         self.setFollow(self._followIsOn)
 
     def showPair(self, match: MatchDict, queryRow: int, row: int) -> None:
@@ -165,10 +166,18 @@ class MatchDisplay:
             node.SetSliceVisible(True)
         return _Place(column, volumeNode, StackGeometry.ofVolume(volumeNode, plane))
 
+    def _lookAtAll(self) -> None:
+        """Fit the 3D views (slots of qMRMLThreeDView.h)."""
+        assert self._query is not None
+        for place in (self._query, *self._places.values()):
+            view = slicer.app.layoutManager().threeDWidget(place.column.threeD).threeDView()
+            view.resetFocalPoint()
+            view.resetCamera()
+
     def _mark(self, match: MatchDict, place: _Place) -> None:
         for number, one in enumerate(match["ranges"]):
-            name = _("{similarity}, {range}").format(
-                similarity=Texts.similarity(one["similarity"]), range=Texts.matchedRange(one, match["slices"])
+            name = _("{similarity}, {slices}").format(
+                similarity=Texts.similarity(one["similarity"]), slices=Texts.sliceNumbers(one)
             )
             self._addMark(name, place, one["start_mm"], one["end_mm"], number)
 
@@ -184,11 +193,11 @@ class MatchDisplay:
 
     def _addMark(self, name: str, place: _Place, startMm: float, endMm: float, number: int) -> None:
         column = place.column
-        manager = slicer.app.layoutManager()
-        views = [place.sliceNode(column.main), place.sliceNode(column.side)]
-        views.append(manager.threeDWidget(column.threeD).mrmlViewNode())
-        identifiers = [node.GetID() for node in views]
-        self.folder.add(RangeMarks.addMark(name, place.geometry, startMm, endMm, number, identifiers))
+        threeDNode = slicer.app.layoutManager().threeDWidget(column.threeD).mrmlViewNode()
+        views = RangeMarks.MarkViews(
+            place.sliceNode(column.main).GetID(), place.sliceNode(column.side).GetID(), threeDNode.GetID()
+        )
+        self.folder.add(RangeMarks.addMark(name, place.geometry, startMm, endMm, number, views))
 
     def _startFollowing(self, matches: Sequence[ShownMatch]) -> None:
         assert self._result is not None and self._query is not None

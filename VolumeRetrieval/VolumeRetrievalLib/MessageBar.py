@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from .PackageInstaller import PackageState
@@ -50,6 +51,8 @@ class MessageBar:
         sentences = () if self._sentences == self._dismissed else self._sentences
         text = self._error or "\n".join(sentences)
         self.ui.messageFrame.visible = bool(text)
+        kind = qt.QStyle.SP_MessageBoxWarning if self._error else qt.QStyle.SP_MessageBoxInformation
+        self.ui.messageIconLabel.setPixmap(self.ui.messageFrame.style().standardIcon(kind).pixmap(24, 24))
         self.ui.messageLabel.text = (_("Error: {text}").format(text=text)) if self._error else text
         self.ui.messageLabel.toolTip = text
         for button in (self.ui.installButton, self.ui.installFromFolderButton):

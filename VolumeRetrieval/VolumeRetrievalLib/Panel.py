@@ -66,7 +66,7 @@ class Panel:
         try:
             self.installer.install(wheelFolder)
         except InstallationDeclined as notice:
-            self.ui.searchStatusLabel.text = str(notice)
+            self.query.say(str(notice))
         except InstallationFailed as error:
             self.messages.showError(str(error))
         self.messages.showPackages(self.installer.state())

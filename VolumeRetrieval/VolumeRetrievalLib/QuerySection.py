@@ -61,6 +61,7 @@ class QuerySection:
         ui.cancelSearchButton.connect("clicked(bool)", self.cancel)
         ui.querySeriesTree.setColumnWidth(0, 230)
         self._fillSliceViews()
+        self.say("")
         self._onSourceChanged(ui.querySourceComboBox.currentIndex)
         self._onRegionChanged(ui.regionComboBox.currentIndex)
 
@@ -123,11 +124,16 @@ class QuerySection:
         self._searchButton.update(self.problem())
         self.ui.cancelSearchButton.visible = running
 
+    def say(self, text: str) -> None:
+        """Show this below the buttons; "" hides the line."""
+        self.ui.searchStatusLabel.text = text
+        self.ui.searchStatusLabel.visible = bool(text)
+
     def search(self) -> None:
         if problem := self.problem():
-            self.ui.searchStatusLabel.text = problem
+            self.say(problem)
             return
-        self.ui.searchStatusLabel.text = _("Searching...")
+        self.say(_("Searching..."))
         callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled)
         job = self.logic.search(self.query(), self.region(), self.options(), callbacks)
         self._job = job if job.isRunning else None
@@ -212,19 +218,19 @@ class QuerySection:
         text = _("{found} results from {volumes} volumes in {seconds} s").format(
             found=len(result["matches"]), volumes=f"{result['volumes']:,}", seconds=f"{seconds:.1f}"
         )
-        self.ui.searchStatusLabel.text = "\n".join([text, *result["notes"]])
+        self.say("\n".join([text, *result["notes"]]))
         self.refresh()
         self.onResult(result)
 
     def _onFailed(self, text: str) -> None:
         self._job = None
-        self.ui.searchStatusLabel.text = ""
+        self.say("")
         self.refresh()
         self.showError(text)
 
     def _onCancelled(self) -> None:
         self._job = None
-        self.ui.searchStatusLabel.text = _("The search was stopped.")
+        self.say(_("The search was stopped."))
         self.refresh()
 
 

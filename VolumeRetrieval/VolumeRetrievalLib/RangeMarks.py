@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,16 @@ import slicer
 
 from .MatchMapPicture import rangeColor
 from .StackGeometry import StackGeometry
+
+
+@dataclass(frozen=True)
+class MarkViews:
+    """IDs of the view nodes of one volume: in the plane of the slices, across it, and 3D."""
+
+    main: str
+    side: str
+    threeD: str
+
 
 #: Marks the nodes, so that they are known again in a scene that was saved and opened.
 ATTRIBUTE = "VolumeRetrieval.Range"
@@ -21,7 +31,7 @@ def addMark(
     startMm: float,
     endMm: float,
     number: int,
-    viewNodeIDs: Sequence[str],
+    views: MarkViews,
 ) -> Any:
     """A locked markups ROI from the first to the last slice, as wide as the volume, shown in these views only.
 
@@ -33,7 +43,15 @@ def addMark(
     with slicer.util.NodeModify(node):
         _place(node, geometry, startMm, endMm)
         node.SetLocked(True)
-    _style(node.GetDisplayNode(), number, viewNodeIDs)
+    # Seen from the side the slab is filled and has its label; in the plane of the slices it would lie over the whole
+    # picture, and in 3D labels would hide what they name.
+    for index, (identifier, opacity, hasLabel) in enumerate(
+        ((views.side, 0.25, True), (views.main, 0.0, False), (views.threeD, 0.35, False))
+    ):
+        if index:
+            display = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROIDisplayNode")
+            node.AddAndObserveDisplayNodeID(display.GetID())
+        _style(node.GetNthDisplayNode(index), number, identifier, opacity, hasLabel)
     return node
 
 
@@ -47,17 +65,17 @@ def _place(node: Any, geometry: StackGeometry, startMm: float, endMm: float) -> 
     node.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(matrix))
 
 
-def _style(display: Any, number: int, viewNodeIDs: Sequence[str]) -> None:
+def _style(display: Any, number: int, viewNodeID: str, fillOpacity: float, hasLabel: bool) -> None:
     color = [channel / 255 for channel in rangeColor(number)]
     with slicer.util.NodeModify(display):
-        display.SetViewNodeIDs(list(viewNodeIDs))
+        display.SetViewNodeIDs([viewNodeID])
         for setColor in (display.SetColor, display.SetSelectedColor, display.SetActiveColor):
             setColor(*color)
-        display.SetFillOpacity(0.22)
-        display.SetOutlineOpacity(0.9)
+        display.SetFillOpacity(fillOpacity)
+        display.SetOutlineOpacity(1.0)
         display.SetHandlesInteractive(False)
         display.SetPointLabelsVisibility(False)
-        display.SetPropertiesLabelVisibility(True)  # the node's name: range and similarity
-        display.SetTextScale(2.2)
+        display.SetPropertiesLabelVisibility(hasLabel)  # the node's name: similarity and range
+        display.SetTextScale(2.4)
         # The control points of an ROI are its centre and nothing to look at.
         display.SetGlyphScale(0.1)

@@ -18,7 +18,7 @@ from .Pictures import pixmapFromData
 
 _RANK, _THUMBNAIL, _SIMILARITY, _RANGE, _PATIENT, _SERIES, _MODALITY = range(7)
 #: What fits into a panel of usual width comes first; the rest is a scroll away, and columns can be dragged.
-_WIDTHS = {_RANK: 34, _THUMBNAIL: 72, _SIMILARITY: 72, _RANGE: 112, _PATIENT: 118, _SERIES: 120, _MODALITY: 64}
+_WIDTHS = {_RANK: 34, _THUMBNAIL: 72, _SIMILARITY: 72, _RANGE: 134, _PATIENT: 118, _SERIES: 130, _MODALITY: 64}
 
 
 class ResultsSection:

@@ -17,7 +17,7 @@ from subprocess import CalledProcessError
 
 from slicer.i18n import tr as _
 
-from .PackageInstaller import InstallationFailed
+from .PackageInstaller import InstallationFailed, PackageInstaller
 
 
 class SlicerPip:
@@ -91,3 +91,18 @@ def _environmentVariable(name: str, value: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
+
+
+def makeInstaller(requirementsPath: Path) -> PackageInstaller:
+    """An installer for this Slicer, which asks with a dialog of Slicer's."""
+    import platform
+    import sys
+
+    import slicer
+
+    def ask(text: str) -> bool:
+        # In testing mode this returns False, not True as its documentation says: it compares True with
+        # QMessageBox.Ok (Slicer 5.12, slicer/util.py, confirmOkCancelDisplay). So a test never installs anything.
+        return slicer.util.confirmOkCancelDisplay(text, _("Install Python packages"))
+
+    return PackageInstaller(requirementsPath, SlicerPip(), PyTorchExtension(), ask, (sys.platform, platform.machine()))

@@ -50,6 +50,14 @@ def progress(step: Progress) -> str:
     return f"{text}\n{step.item}" if step.item else text
 
 
+def sliceNumbers(one: dict) -> str:
+    """ "slices 41-63"; people count from 1."""
+    first, last = one["first_slice"] + 1, one["last_slice"] + 1
+    return (
+        _("slice {n}").format(n=first) if first == last else _("slices {first}-{last}").format(first=first, last=last)
+    )
+
+
 def matchedRange(one: dict, sliceCount: int) -> str:
     """ "slices 41-63 of 120, 66 mm"; people count from 1."""
     first, last = one["first_slice"] + 1, one["last_slice"] + 1

@@ -1,0 +1,126 @@
+"""The module file itself, loaded as Slicer loads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import qt
+import slicer
+from fake_logic import FakeLogic
+from slicer_application.application import loadModule, makeWidget
+
+MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
+
+
+@pytest.fixture
+def module():
+    return loadModule(MODULE_FILE)
+
+
+@pytest.fixture
+def widget(module):
+    made = makeWidget(module.VolumeRetrievalWidget)
+    yield made
+    made.cleanup()
+    made.parent.close()
+
+
+def aVolume(name):
+    volume = slicer.util.addVolumeFromArray(np.zeros((5, 5, 5), np.float32))
+    volume.SetName(name)
+    return volume
+
+
+def test_the_module_describes_itself(module):
+    parent = slicer.modules.volumeretrieval.parent
+    assert (parent.title, parent.categories) == ("Volume Retrieval", ["Informatics"])
+    assert "Not for clinical use" in parent.helpText
+
+
+def test_the_panel_is_there_with_nothing_indexed_and_says_so(widget):
+    assert not widget.ui.searchButton.enabled and widget.ui.searchButton.toolTip
+    assert not widget.ui.updateIndexButton.enabled and widget.ui.updateIndexButton.toolTip
+
+
+def test_the_first_volume_of_the_scene_is_the_query(module):
+    volume = aVolume("CT")
+    widget = module.VolumeRetrievalWidget()
+    assert widget.ui.queryVolumeSelector.currentNode() is volume
+    widget.cleanup()
+
+
+def test_what_is_chosen_is_kept_in_the_scene(widget):
+    widget.ui.topSpinBox.value = 25
+    widget.ui.excludePatientCheckBox.checked = True
+    widget.ui.bodyPartFilterLineEdit.text = "HEAD"
+    other = widget.logic.getParameterNode()
+    assert (other.top, other.excludePatient, other.bodyPart) == (25, True, "HEAD")
+
+
+def test_closing_the_scene_and_going_on(widget):
+    widget.ui.topSpinBox.value = 25
+    widget.panel.showResult(None)
+    slicer.mrmlScene.Clear(0)
+    assert widget._parameterNode is not None and widget._parameterNode.top == 10
+    volume = aVolume("next")
+    widget.ui.queryVolumeSelector.setCurrentNode(volume)
+    assert widget._parameterNode.queryVolume is volume
+
+
+def test_leaving_and_entering_the_module(widget):
+    widget.exit()
+    assert widget._parameterNode is None
+    widget.ui.topSpinBox.value = 33
+    widget.enter()
+    assert widget.ui.topSpinBox.value == 10  # what is in the scene counts
+
+
+def test_after_cleanup_nothing_listens_any_more(module):
+    widget = module.VolumeRetrievalWidget()
+    widget.cleanup()
+    slicer.mrmlScene.Clear(0)
+    assert widget.Observations == []
+
+
+def test_the_module_is_unloaded_when_slicer_says_so(module):
+    widget = module.VolumeRetrievalWidget()
+    slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
+    assert widget.Observations == []
+
+
+def test_without_a_main_window_the_panel_is_made(module, monkeypatch):
+    monkeypatch.setattr(type(slicer.app._qt), "layoutManager", lambda self: None)
+    widget = module.VolumeRetrievalWidget()
+    assert widget.ui.currentSliceViewComboBox.count == 3
+    widget.cleanup()
+
+
+def test_a_given_logic_is_used(module):
+    logic = FakeLogic()
+    logic.getParameterNode = module.VolumeRetrievalLogic().getParameterNode
+    logic.forgetShown = lambda: None
+
+    class Widget(module.VolumeRetrievalWidget):
+        def setup(self):
+            self.moduleName = "VolumeRetrieval"
+            self.logic = logic
+            super().setup()
+
+    widget = Widget()
+    assert widget.ui.databaseStatusLabel.text.startswith("412 of 418")
+    widget.cleanup()
+
+
+def test_the_modules_own_test_passes_here(module, widget):
+    slicer.modules.volumeretrieval.widgetRepresentation = lambda: type("W", (), {"self": lambda _: widget})()
+    case = module.VolumeRetrievalTest()
+    case.runTest()
+
+
+def test_installing_asks_through_slicer_and_never_in_testing_mode(module, widget):
+    asked = qt.QMessageBox.Ok  # what confirmOkCancelDisplay compares with
+    assert asked != True  # noqa: E712 - see SlicerPackages.makeInstaller
+    widget.ui.installButton.click()
+    assert "Nothing was installed" in widget.ui.searchStatusLabel.text

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+import vtk
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+#
+# VolumeRetrieval
+#
+
+
+class VolumeRetrieval(ScriptedLoadableModule):
+    """Uses ScriptedLoadableModule base class, available at:
+    https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
+    """
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Volume Retrieval")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
+        self.parent.dependencies = ["DICOM", "SubjectHierarchy"]
+        self.parent.contributors = ["The VolumeRetrieval contributors"]
+        self.parent.helpText = _(
+            "Find the volumes in the DICOM database that look like the one you have open, and see side by side where "
+            "in each of them the matching part is. Not for clinical use."
+        )
+        self.parent.acknowledgementText = _(
+            "Retrieval by slice embeddings and late interaction, after published methods that the README names."
+        )
+
+
+#
+# VolumeRetrievalParameterNode
+#
+
+
+@parameterNodeWrapper
+class VolumeRetrievalParameterNode:
+    """What belongs to the scene; what belongs to the user or the machine is in VolumeRetrievalLib/Settings.py.
+
+    queryVolume - the volume to find similar ones for.
+    roi - the markups ROI that marks the region of the query.
+    firstSlice, lastSlice - the region of the query in slices, counted from 1.
+    bodyPart, dateFrom, dateTo - what results must be; empty means any.
+    excludePatient - leave out other series of the query's own patient.
+    top - how many results a search gives.
+    followMatch - whether scrolling the query moves the results along.
+    """
+
+    queryVolume: vtkMRMLScalarVolumeNode
+    roi: vtkMRMLMarkupsROINode
+    firstSlice: int = 1
+    lastSlice: int = 1
+    bodyPart: str = ""
+    dateFrom: str = ""
+    dateTo: str = ""
+    excludePatient: bool = False
+    top: int = 10
+    followMatch: bool = True
+
+
+#
+# VolumeRetrievalWidget
+#
+
+
+class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Uses ScriptedLoadableModuleWidget base class, available at:
+    https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
+    """
+
+    def __init__(self, parent=None) -> None:
+        """Called when the user opens the module the first time and the widget is initialized."""
+        self.logic = None
+        self.panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        VTKObservationMixin.__init__(self)  # needed for scene observation; before setup(), which the next line may call
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        """Called when the user opens the module the first time and the widget is initialized."""
+        from VolumeRetrievalLib.Panel import Panel
+        from VolumeRetrievalLib.SlicerPackages import makeInstaller
+
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/VolumeRetrieval.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        if self.logic is None:
+            self.logic = VolumeRetrievalLogic()
+        self.panel = Panel(self.ui, self.logic, makeInstaller(Path(self.resourcePath("requirements.txt"))))
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Called when the application closes and the module widget is destroyed."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.cleanUp()
+
+    def enter(self) -> None:
+        """Called each time the user opens this module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called each time the user opens a different module."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """Called just before the scene is closed."""
+        self.setParameterNode(None)
+        self.panel.showResult(None)
+        self.logic.forgetShown()
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """Called just after the scene is closed."""
+        # Only the parent that the module panel makes knows (qSlicerAbstractModuleWidget.h).
+        if getattr(self.parent, "isEntered", False):
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Ensure parameter node exists and observed."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if not self._parameterNode.queryVolume:
+            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if firstVolume:
+                self._parameterNode.queryVolume = firstVolume
+
+    def setParameterNode(self, parameterNode: VolumeRetrievalParameterNode | None) -> None:
+        """Observe this parameter node instead of the one before; None for none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        self._parameterNodeGuiTag = None
+        if self._parameterNode:
+            # The .ui file says by the dynamic property SlicerParameterName which widget shows which parameter.
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+
+    def onParameterNodeModified(self, caller=None, event=None) -> None:
+        """The panel's buttons depend on what is chosen."""
+        self.panel.query.refresh()
+
+
+#
+# VolumeRetrievalLogic
+#
+
+
+class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
+    """What the module can do without its panel."""
+
+    def __init__(self) -> None:
+        """Called when the logic class is instantiated. Can be used for initializing member variables."""
+        from VolumeRetrievalLib.MatchDisplay import MatchDisplay
+
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.display = MatchDisplay()
+
+    def getParameterNode(self) -> VolumeRetrievalParameterNode:
+        return VolumeRetrievalParameterNode(super().getParameterNode())
+
+    def status(self):
+        """Nothing can be indexed or searched from the panel yet: the engine's child processes are not connected."""
+        from VolumeRetrievalLib.LogicProtocol import DatabaseStatus
+
+        return DatabaseStatus(problem=_("Indexing and searching in Slicer are not part of this version yet."))
+
+    def onStatusChanged(self, callback) -> None:
+        """The status does not change yet."""
+
+    def encoders(self) -> tuple:
+        """None to choose from yet."""
+        return ()
+
+    def series(self) -> tuple:
+        """None to choose from yet."""
+        return ()
+
+    def showPair(self, match: dict, queryRow: int, row: int) -> None:
+        """Move the query's views and the match's views to this pair of slices, if they are shown."""
+        self.display.showPair(match, queryRow, row)
+
+    def setFollowMatch(self, follow: bool) -> None:
+        """Whether scrolling the query moves the shown results along."""
+        self.display.setFollow(follow)
+
+    def removeShown(self) -> None:
+        """Remove what showing results added to the scene, and restore the layout."""
+        self.display.remove()
+
+    def forgetShown(self) -> None:
+        """The scene is closed: what was shown is gone."""
+        self.display.forget()
+
+
+#
+# VolumeRetrievalTest
+#
+
+
+class VolumeRetrievalTest(ScriptedLoadableModuleTest):
+    """
+    This is the test case for your scripted module.
+    Uses ScriptedLoadableModuleTest base class, available at:
+    https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
+    """
+
+    def setUp(self):
+        """Do whatever is needed to reset the state - typically a scene clear will be enough."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run as few or as many tests as needed here."""
+        self.setUp()
+        self.test_ModuleShowsItsPanel()
+
+    def test_ModuleShowsItsPanel(self):
+        """The panel is there with nothing indexed and nothing installed, and says why a search cannot start."""
+        self.setUp()
+        self.delayDisplay("The panel with nothing indexed")
+        widget = slicer.modules.volumeretrieval.widgetRepresentation().self()
+        self.assertFalse(widget.ui.searchButton.enabled)
+        self.assertTrue(widget.ui.searchButton.toolTip)
+        self.delayDisplay("Test passed")
