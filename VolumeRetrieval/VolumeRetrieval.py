@@ -112,6 +112,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self.removeObservers()
         if self.panel is not None:
+            self.panel.query.hidePreview()
             self.panel.cleanUp()
 
     def enter(self) -> None:
@@ -121,6 +122,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self) -> None:
         """Called each time the user opens a different module."""
         self.setParameterNode(None)
+        self.panel.query.hidePreview()
 
     def onSceneStartClose(self, caller, event) -> None:
         """Called just before the scene is closed."""

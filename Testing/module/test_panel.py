@@ -131,7 +131,7 @@ def test_regions_are_handed_on_with_0_based_slices(panel):
     panel.ui.roiSelector.setCurrentNode(roi)
     assert (panel.query.region().kind, panel.query.region().roi) == (ROI, roi)
     panel.ui.regionComboBox.setCurrentIndex(3)
-    assert panel.ui.slicesOfLabel.text == "of 30"
+    assert panel.ui.slicesOfLabel.text == "of 30 axial slices"
     panel.ui.firstSliceSpinBox.value, panel.ui.lastSliceSpinBox.value = 5, 9
     region = panel.query.region()
     assert (region.kind, region.firstSlice, region.lastSlice) == (SLICES, 4, 8)

@@ -24,6 +24,8 @@ from .LogicProtocol import (
     ResultDict,
     SearchOptions,
 )
+from .RegionPreview import RegionPreview
+from .StackGeometry import StackGeometry
 
 _FROM_SCENE, _FROM_DATABASE = 0, 1
 _MODALITIES = ("", "CT", "MR", "PT")
@@ -46,6 +48,7 @@ class QuerySection:
         self._job: Job | None = None
         self._searchButton = EnabledReason(ui.searchButton)
         self._seriesFilled = False
+        self._preview = RegionPreview()
         ui.querySourceComboBox.connect("currentIndexChanged(int)", self._onSourceChanged)
         ui.regionComboBox.connect("currentIndexChanged(int)", self._onRegionChanged)
         ui.querySeriesFilter.connect("textChanged(QString)", self._filterSeries)
@@ -57,6 +60,7 @@ class QuerySection:
             box.connect("valueChanged(int)", self.refresh)
         for edit in (ui.dateFromLineEdit, ui.dateToLineEdit):
             edit.connect("textChanged(QString)", self.refresh)
+        ui.currentSliceViewComboBox.connect("currentIndexChanged(int)", self.refresh)
         ui.searchButton.connect("clicked(bool)", self.search)
         ui.cancelSearchButton.connect("clicked(bool)", self.cancel)
         ui.querySeriesTree.setColumnWidth(0, 230)
@@ -65,12 +69,19 @@ class QuerySection:
         self._onSourceChanged(ui.querySourceComboBox.currentIndex)
         self._onRegionChanged(ui.regionComboBox.currentIndex)
 
+    def hidePreview(self) -> None:
+        """Take the drawn region out of the scene, when the module is left or the scene closed."""
+        self._preview.remove()
+
     def query(self) -> Any:
         """The volume node or the SeriesInstanceUID that is chosen; None if none is."""
-        if self.ui.querySourceComboBox.currentIndex == _FROM_SCENE:
+        if self._isFromScene():
             return self.ui.queryVolumeSelector.currentNode()
         selected = self.ui.querySeriesTree.selectedItems()
         return (selected[0].data(0, qt.Qt.UserRole) or None) if selected else None
+
+    def _isFromScene(self) -> bool:
+        return self.ui.querySourceComboBox.currentIndex == _FROM_SCENE
 
     def region(self) -> Region:
         """The region as chosen; slice numbers are 0-based."""
@@ -122,6 +133,7 @@ class QuerySection:
         """Enable and disable what can and cannot be done now."""
         running = self._job is not None
         self._searchButton.update(self.problem())
+        self._preview.update(self.query() if self._isFromScene() else None, self.region())
         self.ui.cancelSearchButton.visible = running
 
     def say(self, text: str) -> None:
@@ -192,8 +204,12 @@ class QuerySection:
 
     def _onVolumeChanged(self, *_ignored: Any) -> None:
         node = self.ui.queryVolumeSelector.currentNode()
-        count = node.GetImageData().GetDimensions()[2] if node and node.GetImageData() else 0
-        self.ui.slicesOfLabel.text = _("of {n}").format(n=count) if count else ""
+        self.ui.slicesOfLabel.text = ""
+        if node is not None and node.GetImageData() is not None:
+            geometry = StackGeometry.ofVolume(node, "auto")
+            self.ui.slicesOfLabel.text = _("of {n} {plane} slices").format(
+                n=round(geometry.size[2] / geometry.spacing), plane=_planeName(geometry.plane)
+            )
         self.refresh()
 
     def _fillSliceViews(self) -> None:
@@ -232,6 +248,10 @@ class QuerySection:
         self._job = None
         self.say(_("The search was stopped."))
         self.refresh()
+
+
+def _planeName(plane: str) -> str:
+    return {"axial": _("axial"), "coronal": _("coronal"), "sagittal": _("sagittal")}[plane]
 
 
 def _children(item: Any) -> list[Any]:

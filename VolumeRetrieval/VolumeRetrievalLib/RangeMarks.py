@@ -41,7 +41,7 @@ def addMark(
     node.SetAttribute(ATTRIBUTE, str(number))
     node.CreateDefaultDisplayNodes()
     with slicer.util.NodeModify(node):
-        _place(node, geometry, startMm, endMm)
+        placeSlab(node, geometry, startMm, endMm)
         node.SetLocked(True)
     # Seen from the side the slab is filled and has its label; in the plane of the slices it would lie over the whole
     # picture, and in 3D labels would hide what they name.
@@ -55,7 +55,8 @@ def addMark(
     return node
 
 
-def _place(node: Any, geometry: StackGeometry, startMm: float, endMm: float) -> None:
+def placeSlab(node: Any, geometry: StackGeometry, startMm: float, endMm: float) -> None:
+    """Make a markups ROI the slab from one slice to another, both included, as wide as the volume."""
     matrix = np.eye(4)
     matrix[:3, :3] = geometry.axes.T
     matrix[:3, 3] = geometry.pointAt((startMm + endMm) / 2)

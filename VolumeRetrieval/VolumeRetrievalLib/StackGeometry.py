@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-
-#: The world axis (RAS) that the slices of a plane ascend along.
-_ASCENDING = {"sagittal": 0, "coronal": 1, "axial": 2}
+from VolumeRetrievalEngine.plane_geometry import orient
+from VolumeRetrievalEngine.volume import SliceTable, Volume
 
 
 @dataclass(frozen=True)
@@ -18,12 +17,14 @@ class StackGeometry:
     """The stack of slices of one plane: an oriented box.
 
     Attributes:
+        plane: "axial", "coronal" or "sagittal".
         center: float [3], mm, of the volume.
         axes: float [3, 3], rows are unit vectors: two in the plane, then the direction in which slices ascend.
         size: float [3], mm, of the box along the axes.
         spacing: mm between neighbouring slices.
     """
 
+    plane: str
     center: np.ndarray
     axes: np.ndarray
     size: np.ndarray
@@ -35,25 +36,23 @@ class StackGeometry:
 
     @classmethod
     def ofVolume(cls, volumeNode: Any, plane: str) -> StackGeometry:
-        """The stack that the engine makes of this volume for this plane; its parent transform counts.
+        """The stack that the engine makes of this volume for this plane ("auto": the plane it chooses); the volume's
+        parent transform counts.
 
         A non-linear parent transform (Slicer adds one for irregular slices, DICOMScalarVolumePlugin.py) moves slices
         along the stack only, and matches come with true positions, so that the linear part is enough here.
         """
         toWorld = _ijkToWorld(volumeNode)
-        directions = toWorld[:3, :3] / np.linalg.norm(toWorld[:3, :3], axis=0)
-        steps = np.linalg.norm(toWorld[:3, :3], axis=0)
-        world = _ASCENDING[plane]
-        along = int(np.abs(directions[world]).argmax())
-        first, second = (axis for axis in range(3) if axis != along)
-        normal = directions[:, along] * np.sign(directions[world, along] or 1.0)
-        inPlane = directions[:, first], directions[:, second]
-        if np.dot(np.cross(*inPlane), normal) < 0:  # a markups ROI needs right-handed axes
-            inPlane = -inPlane[0], inPlane[1]
-        counts = np.array(volumeNode.GetImageData().GetDimensions(), dtype=float)
-        center = (toWorld @ np.append((counts - 1) / 2, 1.0))[:3]
-        order = [first, second, along]
-        return cls(center, np.array([*inPlane, normal]), (counts * steps)[order], float(steps[along]))
+        columns, rows, slices = volumeNode.GetImageData().GetDimensions()
+        # Only the geometry is asked for: an array without memory stands for the voxels.
+        voxels = np.broadcast_to(np.float32(0), (slices, rows, columns))
+        stack = orient(Volume(voxels, toWorld, SliceTable.regular(toWorld, slices)), plane).geometry
+        counts = np.array(stack.shape[::-1], dtype=float)
+        center = (stack.affine @ np.append((counts - 1) / 2, 1.0))[:3]
+        axes = (stack.affine[:3, :3] / stack.spacing).T.copy()
+        if np.dot(np.cross(axes[0], axes[1]), axes[2]) < 0:  # a markups ROI needs right-handed axes
+            axes[0] *= -1
+        return cls(stack.plane, center, axes, counts * stack.spacing, float(stack.spacing[2]))
 
     def pointAt(self, position: float) -> np.ndarray:
         """The point of the box's middle line at this position (mm along the stack, as in a match)."""
