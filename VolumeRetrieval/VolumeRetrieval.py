@@ -1,13 +1,12 @@
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Annotated
 
 import slicer
 import vtk
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -61,13 +60,14 @@ class VolumeRetrievalParameterNode:
 
     queryVolume: vtkMRMLScalarVolumeNode
     roi: vtkMRMLMarkupsROINode
-    firstSlice: int = 1
-    lastSlice: int = 1
+    # Without a range, connecting a spin box would take away the one that the .ui file gives it (guiConnectors.py).
+    firstSlice: Annotated[int, WithinRange(1, 99999)] = 1
+    lastSlice: Annotated[int, WithinRange(1, 99999)] = 1
     bodyPart: str = ""
     dateFrom: str = ""
     dateTo: str = ""
     excludePatient: bool = False
-    top: int = 10
+    top: Annotated[int, WithinRange(1, 500)] = 10
     followMatch: bool = True
 
 

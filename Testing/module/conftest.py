@@ -23,7 +23,7 @@ _LIBRARIES = {
 def _missing() -> str:
     packages = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if packages:
-        return f"needs {', '.join(packages)}: pip install 'trame-slicer[standalone]' PyQt5"
+        return f"needs {', '.join(packages)}: pip install -r Testing/module/requirements.txt"
     if not sys.platform.startswith("linux"):
         return ""
     absent = []

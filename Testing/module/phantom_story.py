@@ -25,11 +25,11 @@ class PhantomStory:
     pictures: dict[str, bytes] = field(default_factory=dict)
 
     def queryNode(self):
-        return _node(self.query.scan.voxels, self.query.scan.affine, "Query")
+        return nodeOf(self.query.scan.voxels, self.query.scan.affine, "Query")
 
     def loadMatch(self, match):
         volume = read_volume(match["path"])
-        return _node(volume.voxels, volume.affine, match["series_description"] or Path(match["path"]).name)
+        return nodeOf(volume.voxels, volume.affine, match["series_description"] or Path(match["path"]).name)
 
 
 def tell(folder: Path, patients: int, spacingMm=None, fieldsOfView=None, top: int = 8, organ: str = "liver"):
@@ -60,7 +60,7 @@ class PhantomLogic(FakeLogic):
         return MatchDescription(folder.parent.name, "", match["series_description"] or folder.name)
 
 
-def _node(voxels, affine, name):
+def nodeOf(voxels, affine, name):
     node = slicer.util.addVolumeFromArray(voxels, ijkToRAS=affine, name=name)
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAutoWindowLevel(False)

@@ -92,7 +92,7 @@ def test_the_module_file_imports_nothing_that_may_be_missing():
             names |= {one.name.partition(".")[0] for one in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.partition(".")[0])
-    assert names <= {"__future__", "pathlib", "slicer", "vtk"}
+    assert names <= {"pathlib", "typing", "slicer", "vtk"}
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     assert classes == [
         "VolumeRetrieval",

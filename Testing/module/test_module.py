@@ -59,6 +59,11 @@ def test_what_is_chosen_is_kept_in_the_scene(widget):
     assert (other.top, other.excludePatient, other.bodyPart) == (25, True, "HEAD")
 
 
+def test_spin_boxes_keep_their_ranges(widget):
+    assert (widget.ui.topSpinBox.minimum, widget.ui.topSpinBox.maximum) == (1, 500)
+    assert widget.ui.firstSliceSpinBox.minimum == 1
+
+
 def test_closing_the_scene_and_going_on(widget):
     widget.ui.topSpinBox.value = 25
     widget.panel.showResult(None)

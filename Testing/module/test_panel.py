@@ -11,7 +11,7 @@ import qt
 import slicer
 from fake_logic import CLOSED, EMPTY, FakeInstaller, FakeLogic, aResult, aThumbnail
 from panel_factory import makePanel
-from PyQt5 import QtCore, QtTest
+from PyQt5 import QtCore, QtTest, QtWidgets
 from slicer_application import i18n
 from VolumeRetrievalLib.LogicProtocol import CURRENT_SLICE, ROI, SEGMENT, SLICES, IndexReport, Progress
 from VolumeRetrievalLib.PackageInstaller import InstallationDeclined, InstallationFailed, PackageState
@@ -275,6 +275,24 @@ def test_results_are_exported_without_the_patient(panel, logic, tmp_path, monkey
     assert "Patient 7" not in (tmp_path / "out.csv").read_text(encoding="utf-8")
     panel.results.writeFile(Path("/no/such/folder/out.csv"))
     assert "/no/such/folder/out.csv" in panel.ui.messageLabel.text
+
+
+def test_the_file_to_export_to_is_asked_for(panel, tmp_path, monkeypatch):
+    panel.showResult(aResult(2))
+    answers = [("", ""), (str(tmp_path / "chosen.csv"), "CSV files (*.csv)")]
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: answers.pop(0))
+    panel.ui.exportFileButton.click()  # cancelled
+    panel.ui.exportFileButton.click()
+    assert len((tmp_path / "chosen.csv").read_text().splitlines()) == 3
+    assert "chosen.csv" in panel.ui.resultDetailsLabel.text
+
+
+def test_a_folder_of_wheels_is_asked_for(logic, tmp_path, monkeypatch):
+    installer = FakeInstaller(NOTHING_INSTALLED)
+    panel, _widget = makePanel(logic, installer)
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    panel.ui.installFromFolderButton.click()
+    assert installer.installed == [tmp_path]
 
 
 def test_what_is_missing_is_said_and_can_be_installed(logic):

@@ -113,6 +113,10 @@ def parameterNodeWrapper(cls):
             if name not in parameters:
                 raise ValueError(f"Cannot find a param with the given name: {name}")
             connections.append((name, widget, *_connector(widget, parameters[name])))
+            if widget.className() in ("QSpinBox", "QDoubleSpinBox"):
+                # guiConnectors.py, QSliderOrSpinBoxToIntConnector: a parameter without a range widens the box's.
+                found = parameters[name].validators or [WithinRange(-(2**31), 2**31 - 1)]
+                widget.setRange(found[0].minimum, found[0].maximum)
 
         def toNode(name, widget, read):
             def slot():

@@ -268,7 +268,10 @@ def _function(function: Any, label: str) -> Any:
     def call(*args: Any, **keywords: Any) -> Any:
         if keywords:
             raise ValueError(f"Called {label} with keyword arguments, but called slot does not support kwargs.")
-        return wrap(function(*map(unwrap, args)))
+        result = function(*map(unwrap, args))
+        # PyQt5 returns the chosen filter, too; PythonQt only the name, as C++ does.
+        isFileName = label in ("QFileDialog.getSaveFileName", "QFileDialog.getOpenFileName")
+        return result[0] if isFileName else wrap(result)
 
     return call
 
