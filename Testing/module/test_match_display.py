@@ -247,7 +247,9 @@ def test_a_saved_scene_keeps_the_marks_and_they_can_be_removed_after_opening(dis
         assert sizeOf(node) == pytest.approx(sizes[node.GetName()], abs=0.01)
         assert all(name.startswith("vtkMRML") for name in node.GetDisplayNode().GetViewNodeIDs())
         assert node.GetLocked()
+    slicer.app.layoutManager().setLayout(CompareLayout.LAYOUT_ID)
     again.remove()
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == 0
 
 

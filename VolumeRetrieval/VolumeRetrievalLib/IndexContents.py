@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from VolumeRetrievalEngine.errors import StoreError, VolumeRetrievalError
 
 from .LogicProtocol import MatchDict
 
@@ -20,8 +21,8 @@ from .LogicProtocol import MatchDict
 class IndexSummary:
     """The index in numbers.
 
-    `seen` is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are in
-    the index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
+    `seen` is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are
+    in the index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
     """
 
     volumes: int = 0
@@ -55,8 +56,9 @@ class IndexContents:
         from VolumeRetrievalEngine.series_register import SeriesRegister
         from VolumeRetrievalEngine.store_folder import StoreFolder
 
+        folder = StoreFolder(self.folder)
         try:
-            if not StoreFolder(self.folder).recipes() and not StoreFolder(self.folder).problems():
+            if not folder.recipes() and not folder.problems():
                 return IndexSummary()
             with self._store() as store:
                 counts = store.statistics()
@@ -68,7 +70,8 @@ class IndexContents:
                 seen = SeriesRegister.of_store(store).seen
                 return IndexSummary(counts.volumes, counts.slices, size, seen, files)
         except StoreError as error:
-            return IndexSummary(problem=str(error) if self._isThere() else "")
+            # With no damaged store, nothing was indexed with the chosen encoder yet.
+            return IndexSummary(problem=str(error) if folder.problems() else "")
 
     def volume(self, volumeID: str) -> IndexedVolume:
         """LookupError if it is not in the index (any more)."""
@@ -97,9 +100,6 @@ class IndexContents:
                 return store.thumbnail(record.key, match["slice_index"].index(match["best_slice"]))
         except VolumeRetrievalError:
             return b""
-
-    def _isThere(self) -> bool:
-        return any(self.folder.glob("*/store.sqlite")) if self.folder.is_dir() else False
 
     @contextmanager
     def _store(self) -> Iterator[Any]:

@@ -122,8 +122,12 @@ class MatchDisplay:
         """Remove the marks and the volumes that were loaded for them, and bring the user's views back."""
         self._stopFollowing()
         self.folder.remove()
-        if self._before is not None and slicer.app.layoutManager() is not None:
+        manager = slicer.app.layoutManager()
+        if manager is not None and self._before is not None:
             self._before.restore()
+        elif manager is not None and manager.layout == CompareLayout.LAYOUT_ID:
+            # The scene was saved while results were shown: what was before is not known.
+            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         self._clear()
 
     def forget(self) -> None:

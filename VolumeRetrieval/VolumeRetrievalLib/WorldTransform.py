@@ -45,7 +45,7 @@ def ijkToWorld(volumeNode: Any) -> np.ndarray:
 def isAcquisitionTransform(node: Any) -> bool:
     """Whether this is what Slicer puts above volumes with irregular slices: with it, the world is the patient again.
 
-    Slicer 5.12, DICOMScalarVolumePlugin.py, AcquisitionModeling.gridTransformFromCorners: a grid transform of this name.
+    Slicer 5.12, DICOMScalarVolumePlugin.py, gridTransformFromCorners: a grid transform of this name.
     """
     return node is not None and node.IsA("vtkMRMLGridTransformNode") and " acquisition transform" in node.GetName()
 
