@@ -7,7 +7,7 @@ import uuid
 import numpy as np
 from VolumeRetrievalEngine.errors import UnknownVolumeError
 from VolumeRetrievalEngine.pooling import pool
-from VolumeRetrievalEngine.store_records import Changes
+from VolumeRetrievalEngine.store.records import Changes
 
 
 class MemoryStore:

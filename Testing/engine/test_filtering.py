@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack, variant
-from VolumeRetrievalEngine import slice_index
 from VolumeRetrievalEngine.errors import QueryError
 from VolumeRetrievalEngine.filtering import (
     candidates_by_pooled,
@@ -12,8 +11,9 @@ from VolumeRetrievalEngine.filtering import (
     rank_by,
     search_distinct,
 )
+from VolumeRetrievalEngine.index import slice_index
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
 from VolumeRetrievalEngine.late_interaction import similarity_matrix
-from VolumeRetrievalEngine.slice_index import SliceIndex
 
 ALL_KINDS = ["numpy", "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh"]
 
@@ -66,6 +66,23 @@ def test_distinct_volumes_are_reached_among_the_allowed_ones(kind: str) -> None:
     assert np.isin(candidates.keys, allowed).all()
     everything = candidates_by_slices(index, query, k=1000, allowed_keys=allowed)
     assert sorted(everything.keys.tolist()) == allowed.tolist()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "flat"])
+@pytest.mark.parametrize("n_query", [1, 12])
+def test_comparing_all_rows_reaches_what_searching_reaches(
+    kind: str, n_query: int, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = stack(np.random.default_rng(8), n_query)
+    index = SliceIndex.open(None, store, kind=kind)
+    compared = candidates_by_slices(index, query, k=7, allowed_keys=np.array(store.keys[::2]))
+    monkeypatch.setattr(SliceIndex, "compares_all", False)
+    searched = candidates_by_slices(index, query, k=7, allowed_keys=np.array(store.keys[::2]))
+    assert set(compared.keys.tolist()) <= set(searched.keys.tolist())
+    first_stage = dict(zip(searched.keys.tolist(), searched.first_stage.tolist(), strict=True))
+    # A searching filter knows an upper bound where it did not come upon a volume.
+    assert all(score <= first_stage[key] + 1e-5 for key, score in zip(compared.keys, compared.first_stage, strict=True))
+    assert 7 <= len(compared) <= 7 * n_query
 
 
 @pytest.mark.parametrize("kind", ["numpy", "flat", "hnsw", "ivf-flat"])

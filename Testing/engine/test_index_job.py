@@ -20,7 +20,7 @@ from VolumeRetrievalEngine.series_list import DATABASE_ROOT, ListedSeries, Serie
 from VolumeRetrievalEngine.series_register import SeriesRegister
 from VolumeRetrievalEngine.slicer_database import DATABASE_FILE, read_series
 from VolumeRetrievalEngine.store import VolumeStore
-from VolumeRetrievalEngine.store_folder import StoreFolder
+from VolumeRetrievalEngine.store.folder import StoreFolder
 from VolumeRetrievalEngine.volume_names import roots_of
 from VolumeRetrievalEngine.worker.messages import decode
 

@@ -5,7 +5,13 @@ import pytest
 from engine.memory_store import stack
 from VolumeRetrievalEngine import late_interaction
 from VolumeRetrievalEngine.errors import QueryError
-from VolumeRetrievalEngine.late_interaction import score, score_segments, score_volumes, similarity_matrix
+from VolumeRetrievalEngine.late_interaction import (
+    maxima_of_segments,
+    score,
+    score_segments,
+    score_volumes,
+    similarity_matrix,
+)
 
 
 def naive_score(query: np.ndarray, candidate: np.ndarray) -> float:
@@ -52,6 +58,13 @@ def test_some_volumes_in_any_order_score_as_all_do(volumes: list[np.ndarray]) ->
     chosen = np.array([6, 2, 3, 0])
     some = score_segments(query, rows, offsets[chosen], np.diff(offsets)[chosen])
     np.testing.assert_allclose(some, scores[chosen], rtol=1e-6)
+
+
+def test_maxima_are_those_of_each_query_slice_in_each_volume(volumes: list[np.ndarray]) -> None:
+    rows, offsets = np.concatenate(volumes), offsets_of(volumes)
+    maxima = maxima_of_segments(volumes[5], rows, offsets[:-1], np.diff(offsets))
+    expected = np.stack([similarity_matrix(volumes[5], one).max(axis=1) for one in volumes], axis=1)
+    np.testing.assert_allclose(maxima, expected, atol=1e-6)
 
 
 def test_a_volume_finds_itself_with_one_for_each_slice(volumes: list[np.ndarray]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from VolumeRetrievalEngine.encoders import create_encoder, encode, recipe_for
 from VolumeRetrievalEngine.preprocessing import chain, preprocess
+from VolumeRetrievalEngine.preprocessing.resampling import ResizeToSquare
 from VolumeRetrievalEngine.recipe import Recipe
-from VolumeRetrievalEngine.resampling import ResizeToSquare
 from VolumeRetrievalEngine.volume import Attributes, Volume
 
 AS_IT_IS = Recipe(encoder="descriptor", size=96, slice_step_mm=0, crop=False)

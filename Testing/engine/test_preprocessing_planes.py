@@ -8,8 +8,8 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 from VolumeRetrievalEngine.errors import NotAVolumeError
-from VolumeRetrievalEngine.plane_geometry import PlaneGeometry, choose_plane, orient, thin
 from VolumeRetrievalEngine.preprocessing import preprocess
+from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry, choose_plane, orient, thin
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.volume import SliceTable, Volume
 

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from scipy.optimize import linprog
 from scipy.spatial.transform import Rotation
 from VolumeRetrievalEngine.errors import EmptyRegionError, QueryError, UnreadableFileError
-from VolumeRetrievalEngine.plane_geometry import PlaneGeometry, orient
+from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry, orient
 from VolumeRetrievalEngine.region import (
     BoxRAS,
     MaskRegion,

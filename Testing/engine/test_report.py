@@ -19,7 +19,7 @@ from VolumeRetrievalEngine.localization import best_pair, matched_ranges
 from VolumeRetrievalEngine.match import Match, SearchResult
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.report import report_html, write_report
-from VolumeRetrievalEngine.report_pictures import colour_range, matrix_png, pictures_of_volumes, slice_picture
+from VolumeRetrievalEngine.report.pictures import colour_range, matrix_png, pictures_of_volumes, slice_picture
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles, Volume
 
 WHEN = datetime(2026, 3, 1, 9, 30)

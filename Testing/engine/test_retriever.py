@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.archives import a_scan, write_archive, write_image, write_scan
-from VolumeRetrievalEngine.attribute_filter import AttributeFilter
 from VolumeRetrievalEngine.errors import (
     EmptyRegionError,
     EncoderError,
@@ -24,6 +23,7 @@ from VolumeRetrievalEngine.region import BoxRAS, MaskRegion, SingleSlice, SliceR
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.search_options import SearchOptions
 from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 from VolumeRetrievalEngine.volume import Volume
 
 UNSEEN = 7

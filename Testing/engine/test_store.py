@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from store_samples import RECIPE, new_volume, unit_rows, volume_id
-from VolumeRetrievalEngine import __version__, store_reader
-from VolumeRetrievalEngine import store as store_module
+from VolumeRetrievalEngine import __version__
 from VolumeRetrievalEngine.errors import EncoderError, StoreError, StoreReadOnlyError, UnknownVolumeError
 from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store import reader as store_reader
+from VolumeRetrievalEngine.store import volume_store as store_module
 from VolumeRetrievalEngine.volume import Attributes, Identity, SourceFiles
 
 

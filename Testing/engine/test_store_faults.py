@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from store_samples import RECIPE, WRITER, new_volume, python_process, volume_id
-from VolumeRetrievalEngine import store_schema
 from VolumeRetrievalEngine.errors import (
     DamagedStoreError,
     RecipeError,
@@ -27,8 +26,9 @@ from VolumeRetrievalEngine.errors import (
 )
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.store import VolumeStore
-from VolumeRetrievalEngine.store_folder import StoreFolder
-from VolumeRetrievalEngine.store_schema import SCHEMA_VERSION, STORE_FILE
+from VolumeRetrievalEngine.store import schema as store_schema
+from VolumeRetrievalEngine.store.folder import StoreFolder
+from VolumeRetrievalEngine.store.schema import SCHEMA_VERSION, STORE_FILE
 
 VOLUMES = 4
 
@@ -147,7 +147,7 @@ def test_a_process_killed_while_making_a_store_leaves_nothing_in_the_way(tmp_pat
     program = """
 import os, sys
 from store_samples import RECIPE
-from VolumeRetrievalEngine import store_schema
+from VolumeRetrievalEngine.store import schema as store_schema
 from VolumeRetrievalEngine.store import VolumeStore
 class Deadly(tuple):
     def __iter__(self):

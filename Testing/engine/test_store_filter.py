@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from store_samples import RECIPE, new_volume, volume_id
-from VolumeRetrievalEngine.attribute_filter import ATTRIBUTES, AttributeFilter
 from VolumeRetrievalEngine.errors import FilterError
 from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store.attribute_filter import ATTRIBUTES, AttributeFilter
 from VolumeRetrievalEngine.volume import Attributes, Identity
 
 VOLUMES = [

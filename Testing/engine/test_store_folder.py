@@ -10,8 +10,8 @@ from store_samples import RECIPE, new_volume
 from VolumeRetrievalEngine.errors import StoreError, StoreReadOnlyError
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.store import VolumeStore
-from VolumeRetrievalEngine.store_folder import LAST_USED_FILE, StoreFolder
-from VolumeRetrievalEngine.store_schema import STORE_FILE
+from VolumeRetrievalEngine.store.folder import LAST_USED_FILE, StoreFolder
+from VolumeRetrievalEngine.store.schema import STORE_FILE
 
 FINE = dataclasses.replace(RECIPE, slice_step_mm=1.0)
 NETWORK = Recipe("resnet50", weights="ab" * 32)

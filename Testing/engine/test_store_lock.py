@@ -13,10 +13,10 @@ from subprocess import Popen
 import numpy as np
 import pytest
 from store_samples import RECIPE, WRITER, new_volume, python_process, volume_id
-from VolumeRetrievalEngine import store as store_module
 from VolumeRetrievalEngine.errors import StoreError, StoreLockedError, StoreReadOnlyError
 from VolumeRetrievalEngine.store import VolumeStore
-from VolumeRetrievalEngine.writer_lock import LOCK_FILE, WriterLock, current_holder
+from VolumeRetrievalEngine.store import volume_store as store_module
+from VolumeRetrievalEngine.store.writer_lock import LOCK_FILE, WriterLock, current_holder
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_lock_file_full_of_nonsense_stops_nobody(folder: Path) -> None:
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(folder: Path) -> None:
     program = """
 import os, sys, time
-from VolumeRetrievalEngine.writer_lock import WriterLock
+from VolumeRetrievalEngine.store.writer_lock import WriterLock
 lock = WriterLock.acquire(sys.argv[1])
 child = os.fork()
 if child == 0:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from VolumeRetrievalEngine.attribute_filter import AttributeFilter
 from VolumeRetrievalEngine.localization import (
     RATIO_LENGTH,
     hit_localization_ratio,
@@ -15,6 +14,7 @@ from VolumeRetrievalEngine.localization import (
 )
 from VolumeRetrievalEngine.match import Match, SearchResult
 from VolumeRetrievalEngine.region import MaskRegion
+from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 
 from .database import Database
 from .dataset import Case

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from .commands import main
+_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the command line; returns its exit code."""
+    try:
+        from .commands import main as run_command  # here, because Ctrl-C may come during the second this takes
+
+        return run_command()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from .errors import QueryError
+from .index.slice_index import Hits, SliceIndex
 from .pooling import SPAN_MM, pool
-from .slice_index import Hits, SliceIndex
 
 #: Queries of more slices than this are filtered by pooled rows (ENGINES.md, fact 3).
 SLICES_UP_TO = 20
@@ -69,6 +69,9 @@ def candidates_by_slices(
         query: float32 [n_q, d].
         allowed_keys: int64, the volumes that may be found; None for all.
     """
+    _check_query(query)
+    if index.compares_all:
+        return _by_maxima(*index.maxima(query, allowed_keys), k)
     return _by_late_interaction(search_distinct(index, query, k, allowed_keys))
 
 
@@ -147,6 +150,17 @@ def search_distinct(
         open_queries = open_queries[~done]
         fetch = min(2 * fetch, n_rows)
     return hits
+
+
+def _by_maxima(keys: np.ndarray, maxima: np.ndarray, k: int) -> Candidates:
+    """The k nearest volumes of every query row, from its greatest similarity in each volume, float32 [n_q, v].
+
+    What searching until k distinct volumes are reached comes to, without the searching: where all rows are compared
+    anyway, taking the maxima by volume is cheaper than sorting rows.
+    """
+    nearest = np.argpartition(-maxima, k - 1, axis=1)[:, :k] if k < len(keys) else np.arange(len(keys))
+    reached = np.unique(nearest)
+    return _ranked(keys[reached], maxima[:, reached].mean(axis=0, dtype=np.float64))
 
 
 def _by_late_interaction(hits: list[Hits]) -> Candidates:

@@ -36,7 +36,7 @@ class IndexingReport:
     added: list[str] = field(default_factory=list)  # volume ids
     replaced: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
-    described: list[str] = field(default_factory=list)  # unchanged, but now more or something else is known about them
+    updated: list[str] = field(default_factory=list)  # same voxels, but now more or something else is known of them
     superseded: list[str] = field(default_factory=list)  # removed: their series is now divided in another way
     unchanged: int = 0
     gone: list[str] = field(default_factory=list)  # ids in the store whose files are no longer there
@@ -50,7 +50,7 @@ class IndexingReport:
     @property
     def read_anything(self) -> bool:
         """False when something was there to index and nothing could be read."""
-        known = self.moved or self.described or self.unchanged
+        known = self.moved or self.updated or self.unchanged
         return bool(self.added or self.replaced or known or not self.failed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class IndexingReport:
             "added": len(self.added),
             "replaced": len(self.replaced),
             "moved": len(self.moved),
-            "described": len(self.described),
+            "updated": len(self.updated),
             "superseded": len(self.superseded),
             "unchanged": self.unchanged,
             "gone": len(self.gone),
@@ -176,7 +176,7 @@ def _what_to_do(
             report.moved.append(source.identity.volume_id)
         elif _now_known(source, known) != (known.identity, known.attributes):
             _keep(known, source, store)
-            report.described.append(source.identity.volume_id)
+            report.updated.append(source.identity.volume_id)
         else:
             report.unchanged += 1
     return todo
@@ -214,8 +214,8 @@ def _moved_from(source: VolumeSource, store: VolumeStore, roots: Roots) -> Volum
 def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, report: IndexingReport) -> None:
     """Remove what a series was before it was divided as it is now.
 
-    When the second echo of a series arrives, the one volume that it was becomes two with ids of their own, and the old
-    one would stay beside them.
+    When a scan that was divided by its echo times is repeated within its series, they no longer tell its volumes apart:
+    it is divided in another way, and the old volumes would stay beside the new ones that have their slices.
     """
     new = {*report.added, *report.replaced}
     series = {one.identity.series_uid for one in sources if one.identity.volume_id in new and one.identity.series_uid}

@@ -54,21 +54,36 @@ def score_segments(query: np.ndarray, rows: np.ndarray, first: np.ndarray, count
     Volumes that follow one another are scored in one product, so give them in the matrix's order where speed matters.
     Float32 rows are not copied. Returns float32 [V].
     """
+    scores = np.empty(len(first), np.float32)
+    for chosen, best in _maxima(query, rows, first, count):
+        scores[chosen] = best.sum(axis=0, dtype=np.float64)
+    return scores
+
+
+def maxima_of_segments(query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """max_j S[i, j] of every query slice i in each of these volumes (see :func:`score_segments`): float32 [n_q, V]."""
+    maxima = np.empty((len(query), len(first)), np.float32)
+    for chosen, best in _maxima(query, rows, first, count):
+        maxima[:, chosen] = best
+    return maxima
+
+
+def _maxima(
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Runs of volumes, and for each float32 [n_q, volumes of the run], the greatest similarities."""
     check_dimensions(query, rows)
     query = np.ascontiguousarray(query, dtype=np.float32)
     first, count = np.asarray(first, dtype=np.int64), np.asarray(count, dtype=np.int64)
     if len(count) and (count.min() < 1 or first.min() < 0 or (first + count).max() > len(rows)):
         raise ValueError(f"every volume needs one row or more within the {len(rows)} rows of the matrix")
-    scores = np.empty(len(first), np.float32)
     limit = int(np.clip(BLOCK_VALUES // len(query), *BLOCK_ROWS))
     buffer = np.empty(len(query) * max(limit, int(count.max(initial=0))), np.float32)
     for v, w in _blocks(first, count, limit):
         begin, end = int(first[v]), int(first[w - 1] + count[w - 1])
         product = buffer[: len(query) * (end - begin)].reshape(len(query), end - begin)
         np.matmul(query, as_float32(rows[begin:end]).T, out=product)
-        best = np.maximum.reduceat(product, first[v:w] - begin, axis=1)
-        scores[v:w] = best.sum(axis=0, dtype=np.float64)
-    return scores
+        yield slice(v, w), np.maximum.reduceat(product, first[v:w] - begin, axis=1)
 
 
 def as_float32(rows: np.ndarray) -> np.ndarray:

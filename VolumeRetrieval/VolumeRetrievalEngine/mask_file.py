@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import UnreadableFileError
+from .reading.itk_paths import check_is_text
 from .reading.nifti_data import voxels_not_finite
 from .reading.quiet import quiet
 from .volume import LPS_TO_RAS
@@ -33,6 +34,7 @@ def read_mask(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
     if dicom:
         # ITK would read the frames of a DICOM segmentation as slices, whatever segment and place they have.
         raise UnreadableFileError(path, "a DICOM object; export the segmentation as NIfTI or NRRD and take that")
+    check_is_text(path)
     try:
         with quiet():
             image = sitk.ReadImage(str(path))

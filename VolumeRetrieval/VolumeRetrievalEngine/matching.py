@@ -9,7 +9,7 @@ from .late_interaction import similarity_matrix
 from .localization import best_pair, matched_ranges
 from .match import Match
 from .query import Query
-from .store_records import VolumeRecord
+from .store.records import VolumeRecord
 from .volume import SliceTable
 
 

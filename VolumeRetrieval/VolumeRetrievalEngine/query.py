@@ -10,8 +10,8 @@ import numpy as np
 from .encoders import encode
 from .encoders.base import Encoder
 from .errors import QueryError
-from .plane_geometry import PlaneGeometry
 from .preprocessing import Stack, preprocess
+from .preprocessing.plane_geometry import PlaneGeometry
 from .progress import ProgressCallback
 from .recipe import Recipe
 from .region import Region, in_plane_box, select_rows

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .filtering import Candidates, candidates_by_pooled, candidates_by_slices, filter_for, rank_by
+from .filtering import candidates_by_pooled, candidates_by_slices, filter_for, rank_by
 from .late_interaction import score_volumes
 from .query import Query
+from .reranking import rerank
 from .search_options import SearchOptions
 from .search_session import SearchSession
 
@@ -44,7 +46,7 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
         nothing = np.zeros(0, np.float32)
         return Ranking(np.zeros(0, np.int64), nothing, nothing, "none")
     if options.ranking == "exhaustive":
-        return _late_interaction(session, query.embeddings, Candidates(allowed, np.full(len(allowed), np.nan)), "none")
+        return _exhaustive(session, query.embeddings, allowed)
     if options.ranking != "two-stage":
         found = rank_by(options.ranking, session.slices, query.embeddings, options.rows, allowed)
         return Ranking(found.keys, found.first_stage, found.first_stage, "none")
@@ -55,28 +57,26 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
         candidates = candidates_by_pooled(
             session.pooled, query.embeddings, query.table.position, options.rerank, options.distinct, allowed
         )
-    return _late_interaction(session, query.embeddings, candidates, name)
+    # The candidates of single slices are few, and a focal finding is worth the certainty: all of them are compared.
+    n_results = len(candidates) if name == "slices" else options.top
+    found = rerank(candidates, partial(_scores, session, query.embeddings), n_results)
+    return Ranking(*found, filter=name)
 
 
-def _late_interaction(session: SearchSession, query: np.ndarray, candidates: Candidates, name: str) -> Ranking:
-    """The candidates by RS / n_q; equal ones by key."""
-    keys, scores = _scores(session, query, candidates.keys)
+def _exhaustive(session: SearchSession, query: np.ndarray, allowed: np.ndarray) -> Ranking:
+    """Every volume by RS / n_q; equal ones by key."""
+    keys, scores = _scores(session, query, allowed)
     order = np.lexsort((keys, -scores))
-    first_stage = dict(zip(candidates.keys.tolist(), candidates.first_stage.tolist(), strict=True))
-    return Ranking(
-        keys=keys[order],
-        scores=scores[order] / np.float32(len(query)),
-        first_stage=np.array([first_stage[key] for key in keys[order].tolist()], dtype=np.float32),
-        filter=name,
-    )
+    return Ranking(keys[order], scores[order], np.full(len(keys), np.nan, np.float32), "none")
 
 
 def _scores(session: SearchSession, query: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """RS of these volumes, from the index where it holds their rows, else from the store."""
+    """RS / n_q of these volumes, from the index where it holds their rows, else from the store."""
     if session.slices.holds_rows:
-        return session.slices.scores(query, keys)
+        known, scores = session.slices.scores(query, keys)
+        return known, scores / np.float32(len(query))
     scores = np.empty(len(keys), np.float32)
     for start in range(0, len(keys), _VOLUMES_AT_A_TIME):
         part = slice(start, start + _VOLUMES_AT_A_TIME)
         scores[part] = score_volumes(query, *session.store.many_embeddings(keys[part]))
-    return keys, scores
+    return keys, scores / np.float32(len(query))

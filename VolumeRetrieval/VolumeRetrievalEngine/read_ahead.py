@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import NotAVolumeError, UnreadableFileError, VolumeRetrievalError
-from .plane_geometry import PlaneGeometry
 from .preprocessing import Stack, Transform, chain, preprocess
+from .preprocessing.plane_geometry import PlaneGeometry
 from .reading import Skipped, VolumeSource
 from .recipe import Recipe
 from .volume import Attributes, SliceTable, Volume

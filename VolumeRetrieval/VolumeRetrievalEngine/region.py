@@ -15,8 +15,8 @@ import numpy as np
 
 from .errors import EmptyRegionError, QueryError
 from .mask_file import read_mask
-from .plane_geometry import PlaneGeometry
-from .stack_frame import TOUCH_MM, StackFrame
+from .preprocessing.plane_geometry import PlaneGeometry
+from .preprocessing.stack_frame import TOUCH_MM, StackFrame
 from .volume import SliceTable
 
 #: How much of the surroundings stays in view when a slice is cut down to a region. Our choice.

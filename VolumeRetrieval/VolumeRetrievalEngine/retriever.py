@@ -11,16 +11,18 @@ Example:
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .attribute_filter import AttributeFilter
 from .encoders import Encoder, encoder_note, recipe_for
 from .encoders.request import EncoderRequest
-from .errors import UnknownVolumeError, UnreadableFileError
+from .errors import StoreError, UnknownVolumeError, UnreadableFileError
+from .index.slice_index import SliceIndex
 from .indexing import IndexingReport, find_gone, index_volumes
 from .match import Match, SearchResult
+from .patients import PatientTokens
 from .pooling import pool
 from .progress import Cancelled, ProgressCallback
 from .query import Query, query_from_store, query_from_volume
@@ -28,16 +30,18 @@ from .reading import MetadataTable, ScanCache, discover, find_volume, read_volum
 from .recipe import Recipe
 from .region import Region
 from .report import write_report
-from .report_pictures import pictures_of_volumes
+from .report.pictures import pictures_of_volumes
 from .search_options import SearchOptions
 from .search_session import SearchSession
 from .searching import Stopwatch, search_store
-from .slice_index import SliceIndex
 from .status import Status
 from .store import VolumeRecord, VolumeStore
-from .store_folder import StoreFolder
+from .store.attribute_filter import AttributeFilter
+from .store.folder import StoreFolder
 from .volume import SliceTable, Volume
 from .volume_names import add_roots, ids_of, path_of, roots_of
+
+logger = logging.getLogger(__name__)
 
 #: The encoder of an archive that is indexed for the first time, if none is asked for. It needs nothing installed.
 DEFAULT_ENCODER = "descriptor"
@@ -302,7 +306,7 @@ class Retriever:
             if not crop:
                 return query_from_store(session.store, record, name or self.path_of(record), region)
             query = self.read_again(record)
-        volume = query if isinstance(query, Volume) else read_volume(query, tokens=self._folder.tokens)
+        volume = query if isinstance(query, Volume) else read_volume(query, tokens=self._tokens())
         label = volume.files.label if isinstance(query, Volume) else str(query)
         return query_from_volume(volume, self.recipe, self._made_encoder(), name or label, region, crop, progress)
 
@@ -331,7 +335,7 @@ class Retriever:
         roots = roots_of(store)
         roots.add(path)
         source = find_volume(
-            path, volume=volume, roots=roots, metadata=metadata, modality=modality, tokens=self._folder.tokens
+            path, volume=volume, roots=roots, metadata=metadata, modality=modality, tokens=self._tokens()
         )
         known = store.find(source.identity.volume_id)
         if known is not None and known.fingerprint == source.identity.fingerprint:
@@ -362,7 +366,7 @@ class Retriever:
             UnreadableFileError, NotAVolumeError: its files are gone, or have become something else.
         """
         roots = roots_of(self._session().store)
-        found = discover(roots.absolute(record.files), root=roots, tokens=self._folder.tokens)
+        found = discover(roots.absolute(record.files), root=roots, tokens=self._tokens())
         source = next((one for one in found.sources if one.identity.volume_id == record.volume_id), None)
         if source is None:
             raise UnreadableFileError(
@@ -386,6 +390,14 @@ class Retriever:
         if self._open_session is None:
             self._open_session = SearchSession(self._path, self._index_kind)
         return self._open_session
+
+    def _tokens(self) -> PatientTokens:
+        """The store's tokens; where its secret cannot be read (another account's), tokens that equal none of it."""
+        try:
+            return self._folder.tokens
+        except StoreError as error:
+            logger.warning("volumes of the query's patient or study cannot be recognised: %s", error)
+            return PatientTokens.ephemeral()
 
     def _made_encoder(self) -> Encoder:
         if self._encoder is None:

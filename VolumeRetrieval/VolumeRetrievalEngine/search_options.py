@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .attribute_filter import AttributeFilter
 from .errors import QueryError
+from .store.attribute_filter import AttributeFilter
 
 #: How the volumes are ranked. "two-stage" is filtering and late interaction (METHOD.md, stages 1 to 3), "exhaustive"
 #: late interaction with every volume; the others are paper A's baselines over a fixed number of rows.
@@ -27,7 +27,7 @@ class SearchOptions:
         ranking: one of RANKINGS.
         filter: one of FILTERS, for two-stage ranking.
         distinct: k, the distinct volumes that each query slice searches until it has reached (filter "slices").
-        rerank: how many of the best candidates of filter "pooled" are re-ranked.
+        rerank: how many of the best candidates of filter "pooled" are re-ranked at most (reranking.py).
         rows: K, the rows that each query slice retrieves for the baselines.
         attributes: which volumes may be returned at all; applied inside the search.
         exclude: which of EXCLUSIONS of the query are left out. The query's own volume is, by default.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .slice_index import SliceIndex
+from .index.slice_index import SliceIndex
 from .store import VolumeStore
 
 
@@ -12,7 +12,8 @@ class SearchSession:
     """A store opened for reading with its two indexes.
 
     The indexes are opened when first needed, and brought up to date by :meth:`refresh`, so that a search sees every
-    volume that an indexing run in another process has finished.
+    volume that an indexing run in another process has finished. Call it before a snapshot of the store and again within
+    it: the first may take long (an index is made), and a writer waits while the second one does what little is left.
 
     Attributes:
         store: opened read-only.
@@ -35,8 +36,8 @@ class SearchSession:
         return self._index("pooled")
 
     def refresh(self) -> None:
-        """Bring the open indexes up to date with the store."""
-        for index in self._indexes.values():
+        """Open the indexes and bring them up to date with the store."""
+        for index in (self.slices, self.pooled):
             index.sync(self.store)
 
     def close(self) -> None:

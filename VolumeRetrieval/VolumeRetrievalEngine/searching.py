@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .attribute_filter import AttributeFilter
 from .match import Match, SearchResult
 from .matching import localized_match
 from .query import Query
 from .ranking import Ranking, rank_volumes
 from .search_options import SearchOptions
 from .search_session import SearchSession
-from .store_records import VolumeRecord
+from .store.attribute_filter import AttributeFilter
+from .store.records import VolumeRecord
 
 
 class Stopwatch:
@@ -46,6 +46,7 @@ def search_store(
     """
     clock = clock or Stopwatch()
     keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
+    session.refresh()
     with session.store.snapshot():
         session.refresh()
         allowed = session.store.keys(keep)

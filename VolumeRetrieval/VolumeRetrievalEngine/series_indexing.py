@@ -11,7 +11,7 @@ from .retriever import Retriever
 from .series_list import ListedSeries, SeriesList
 from .series_register import SeriesRegister
 from .store import VolumeStore
-from .store_folder import StoreFolder
+from .store.folder import StoreFolder
 from .volume_names import add_roots, roots_of
 
 

@@ -16,7 +16,7 @@ from .indexing import IndexingReport
 from .reading.roots import absolute_path
 from .series_list import ListedSeries
 from .store import VolumeStore
-from .store_reader import StoreReader
+from .store.reader import StoreReader
 
 _META = "dicom_series"
 NO_FILES = "its files are not on this computer"

@@ -8,8 +8,8 @@ from pathlib import Path
 from .errors import UnknownVolumeError
 from .reading import Root, Roots
 from .reading.roots import absolute_path
-from .store_reader import StoreReader
-from .store_records import VolumeRecord
+from .store.reader import StoreReader
+from .store.records import VolumeRecord
 
 _ROOTS = "roots"
 
@@ -46,18 +46,24 @@ def ids_of(store: StoreReader, name: str) -> list[str]:
     """The ids of the volumes that a name means: an id, its beginning (6 digits or more), a file, or a folder.
 
     Raises:
-        UnknownVolumeError: none.
+        UnknownVolumeError: none, or the beginning of several ids.
     """
     if store.find(name) is not None:
         return [name]
     records = store.listing()
-    found = [record for record in records if record.volume_id.startswith(name)] if _is_beginning(name) else []
+    beginning = [record.volume_id for record in records if record.volume_id.startswith(name)]
+    if beginning and _is_beginning(name):
+        if len(beginning) > 1:
+            raise UnknownVolumeError(
+                f"{name}: {len(beginning)} ids begin like this ({', '.join(beginning[:5])}); give more of it"
+            )
+        return beginning
+    roots, path = roots_of(store), absolute_path(name)
+    found = [record.volume_id for record in records if Path(path_of(roots, record)).is_relative_to(path)]
     if not found:
-        roots, path = roots_of(store), absolute_path(name)
-        found = [record for record in records if Path(path_of(roots, record)).is_relative_to(path)]
-    if not found:
-        raise UnknownVolumeError(f"{name}: no indexed volume has this id or path, see `list`")
-    return [record.volume_id for record in found]
+        absent = "" if path.exists() else "there is no such file or folder, and "
+        raise UnknownVolumeError(f"{name}: {absent}no indexed volume has this id or path, see `list`")
+    return found
 
 
 def _is_beginning(name: str) -> bool:

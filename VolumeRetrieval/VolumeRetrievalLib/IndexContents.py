@@ -54,7 +54,7 @@ class IndexContents:
     def summary(self) -> IndexSummary:
         """All zero if nothing is indexed yet."""
         from VolumeRetrievalEngine.series_register import SeriesRegister
-        from VolumeRetrievalEngine.store_folder import StoreFolder
+        from VolumeRetrievalEngine.store.folder import StoreFolder
 
         folder = StoreFolder(self.folder)
         try:
@@ -104,7 +104,7 @@ class IndexContents:
     @contextmanager
     def _store(self) -> Iterator[Any]:
         from VolumeRetrievalEngine.store import VolumeStore
-        from VolumeRetrievalEngine.store_folder import StoreFolder
+        from VolumeRetrievalEngine.store.folder import StoreFolder
 
         with VolumeStore.open(StoreFolder(self.folder).choose(self.encoder)) as store:
             yield store

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from VolumeRetrievalEngine.plane_geometry import orient
+from VolumeRetrievalEngine.preprocessing.plane_geometry import orient
 from VolumeRetrievalEngine.volume import SliceTable, Volume
 
 

@@ -1,22 +1,20 @@
 """The command line: `python -m VolumeRetrievalEngine`. One file for each command, or for two that belong together.
 
-Exit codes: 0 done; 1 it could not be done (the text says why); 2 wrong arguments; 3 `verify` found damage;
-130 stopped by Ctrl-C (what was finished is kept).
+Results go to stdout; progress, failures and errors to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import VolumeRetrievalError
 from . import index, listing, maintenance, search, serve
-
-FAILED = 1
-INTERRUPTED = 130
+from .exit_codes import FAILED, INTERRUPTED
 
 _EPILOG = """examples:
   python -m VolumeRetrievalEngine index /data/archive --store /data/index
@@ -24,27 +22,47 @@ _EPILOG = """examples:
   python -m VolumeRetrievalEngine search scan.nii.gz --store /data/index --region mask.nii.gz --report result.html
   python -m VolumeRetrievalEngine list --store /data/index --json
 Each command has its own help, e.g.: python -m VolumeRetrievalEngine search --help
+
+exit codes:
+  0 done (index: also with failures, which are listed); 1 it could not be done, the last line says why;
+  2 wrong arguments; 3 verify found damage; 130 stopped by Ctrl-C, what was finished is kept
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    _print_any_path()
+    options = _parser().parse_args(arguments)
+    _log(options.verbose)
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
     except VolumeRetrievalError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("stopped; everything finished so far is kept", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader of our output (head, less) has gone; the interpreter must not try it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        print(f"error: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+
+
+def _print_any_path() -> None:
+    """A file name that the terminal's encoding does not know is printed with escapes, and ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _log(verbose: bool) -> None:
+    """Our own modules tell what they do when asked to. Other packages do not: they may quote what is in a file."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger(__package__.partition(".")[0]).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
 def _parser() -> argparse.ArgumentParser:

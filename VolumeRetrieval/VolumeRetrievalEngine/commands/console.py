@@ -6,6 +6,8 @@ Plain text, because it has to work with what Slicer's Python ships.
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +17,19 @@ from ..progress import Step
 
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 30.0
-_WIDTH = 110
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(value, ensure_ascii=False))
+    """One JSON document on stdout, in ASCII, so that no terminal's encoding can spoil it; NaN becomes null."""
+    print(json.dumps(_json_value(value), allow_nan=False))
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json_value(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
@@ -55,12 +64,22 @@ def readable_duration(seconds: float) -> str:
 
 
 class ProgressLine:
-    """One line on stderr that is redrawn in a terminal, and now and then a new one in a log file."""
+    """One line on stderr that is redrawn in a terminal, and now and then a new one in a log file.
+
+    Use as a context manager, so that whatever is printed next begins on a line of its own.
+    """
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._last = 0.0
         self._drawn = False
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawn:
+            print(file=sys.stderr)
 
     def __call__(self, step: Step) -> None:
         now = time.monotonic()
@@ -68,23 +87,28 @@ class ProgressLine:
         if not finished and now - self._last < (_REDRAW_SECONDS if self._terminal else _LINE_SECONDS):
             return
         self._last = now
-        text = _as_text(step)
+        text = progress_text(step)
         if self._terminal:
-            print(f"\r{text[:_WIDTH]:<{_WIDTH}}", end="", file=sys.stderr, flush=True)
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{_shortened(text, width):<{width}}", end="", file=sys.stderr, flush=True)
             self._drawn = True
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def close(self) -> None:
-        """Leave the cursor on a line of its own."""
-        if self._drawn:
-            print(file=sys.stderr)
 
-
-def _as_text(step: Step) -> str:
+def progress_text(step: Step) -> str:
+    """Where the work stands, its rate and the time that remains: "index 12/107, 4.1/s, 23 s left: /data/ct.nii.gz"."""
     parts = [f"{step.stage} {step.done}" + (f"/{step.total}" if step.total else "")]
     if step.rate:
-        parts.append(f"{step.rate:.1f}/s")
-    if step.remaining is not None:
+        parts.append(f"{step.rate:.1f}/s" if step.rate >= 1 else f"{60 * step.rate:.1f}/min")
+    if step.remaining is not None and step.done < step.total:
         parts.append(f"{readable_duration(step.remaining)} left")
-    return ", ".join(parts) + (f"  {step.item}" if step.item else "")
+    return ", ".join(parts) + (f": {step.item}" if step.item and step.done < step.total else "")
+
+
+def _shortened(text: str, width: int) -> str:
+    """The text with its middle left out where it is too long: counts are at its beginning, file names at its end."""
+    if len(text) <= width:
+        return text
+    begin = max(0, width - 3) * 2 // 3
+    return f"{text[:begin]}...{text[len(text) - max(0, width - 3 - begin) :]}"

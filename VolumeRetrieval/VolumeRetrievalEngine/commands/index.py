@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from ..errors import QueryError, VolumeRetrievalError
+from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
 from ..indexing import IndexingReport
 from ..progress import ProgressCallback
 from ..reading import MetadataTable, Skipped
@@ -16,20 +15,23 @@ from ..retriever import Retriever
 from ..series_indexing import index_series
 from ..series_list import SeriesList
 from ..slicer_database import read_series
-from ..store_folder import StoreFolder
+from ..store.folder import StoreFolder
 from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration
-from .interruption import be_polite, limit_threads, stoppable
-from .options import add_encoder_options, add_reading_options, new_command
+from .exit_codes import DONE, FAILED, INTERRUPTED
+from .interruption import available_cores, be_polite, stoppable, use_cores
+from .options import a_path, add_encoder_options, add_reading_options, at_least_one, new_command
 
-FAILED = 1
-INTERRUPTED = 130
+#: Files left out for one reason that are listed one by one; of more, the number and the first.
+_LISTED = 10
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine index /data/archive --store /data/index
   python -m VolumeRetrievalEngine index scans/ --store idx --exclude '*/labels/*' --metadata scans/manifest.csv
   python -m VolumeRetrievalEngine index scans/ --store idx --encoder torchscript --weights network.pt
   python -m VolumeRetrievalEngine index --slicer-database ~/Documents/SlicerDICOMDatabase
 Run it again whenever files may have changed: what is unchanged costs nothing, and a run that was stopped goes on.
+It runs at low priority and leaves one processor core free (--full-speed, --threads). Ctrl-C stops it after the volume
+in work. A file that cannot be read is listed at the end, and the others are indexed all the same.
 """
 
 
@@ -47,20 +49,24 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "paths",
         nargs="*",
         default=[],
-        type=Path,
+        type=a_path,
         metavar="PATH",
         help="files, or folders with any mix of DICOM and images",
     )
     what.add_argument(
-        "--slicer-database", type=Path, metavar="DIR", help="every series of the DICOM database of 3D Slicer in DIR"
+        "--slicer-database", type=a_path, metavar="DIR", help="every series of the DICOM database of 3D Slicer in DIR"
     )
     what.add_argument(
-        "--files", type=Path, metavar="LIST.json", help="the files of the series in this list, as Slicer writes it"
+        "--files", type=a_path, metavar="LIST.json", help="the files of the series in this list, as Slicer writes it"
     )
     add_encoder_options(parser)
     add_reading_options(parser)
     parser.add_argument(
-        "--exclude", action="append", default=[], metavar="PATTERN", help="leave out paths like this, e.g. '*/labels/*'"
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out files and folders whose path is like this, e.g. '*/labels/*' (* ? [seq]; may be repeated)",
     )
     parser.add_argument(
         "--root", default="", metavar="NAME", help="name of the folder in the index (default: its own name)"
@@ -71,7 +77,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--slice-step", type=float, metavar="MM", help="thin slices nearer than this (default: 3; 0: none)"
     )
     parser.add_argument("--no-crop", action="store_true", help="keep air and table around the body")
-    parser.add_argument("--threads", type=int, metavar="N", help="processor cores to use (default: all but one)")
+    parser.add_argument(
+        "--threads", type=at_least_one, metavar="N", help="processor cores to use (default: all but one)"
+    )
     parser.add_argument(
         "--json-progress",
         action="store_true",
@@ -82,20 +90,18 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Index, say what happened; 0 even with single failures, 1 if nothing at all could be read."""
-    cores = os.cpu_count() or 1
-    limit_threads(options.threads or (cores if options.full_speed else max(1, cores - 1)))
+    cores = available_cores()
+    use_cores(options.threads or (cores if options.full_speed else max(1, cores - 1)), asked=bool(options.threads))
     if not options.full_speed:
         be_polite()
     return _run_for_program(options) if options.json_progress else _run_for_person(options)
 
 
 def _run_for_person(options: argparse.Namespace) -> int:
-    line = ProgressLine()
-    with stoppable(line) as progress:
+    with ProgressLine() as line, stoppable(line) as progress:
         report, retriever = _index(options, progress)
-    line.close()
     if options.json:
-        print_json({**report.to_dict(), **retriever.status().to_dict()})
+        print_json({**report.to_dict(), "store": retriever.status().to_dict()})
     else:
         _print_report(report)
         print(retriever.status().in_words())
@@ -109,7 +115,7 @@ def _run_for_program(options: argparse.Namespace) -> int:
     try:
         with stoppable(messages.progress, sys.stdin.fileno()) as progress:
             report, retriever = _index(options, progress)
-        messages.result({**report.to_dict(), **retriever.status().to_dict()})
+        messages.result({**report.to_dict(), "store": retriever.status().to_dict()})
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -126,11 +132,15 @@ def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[Ind
         store = options.store or listed.default_store
         retriever = _retriever(options, store)
         return index_series(retriever, StoreFolder(store), listed, progress), retriever
+    for path in options.paths:
+        if not path.exists():
+            raise UnreadableFileError(path, "there is no such file or folder")
+    metadata = MetadataTable.from_csv(options.metadata) if options.metadata else None
     retriever = _retriever(options, options.store)
     report = retriever.add(
         options.paths,
         exclude=options.exclude,
-        metadata=MetadataTable.from_csv(options.metadata) if options.metadata else None,
+        metadata=metadata,
         modality=options.modality,
         root=options.root,
         prune=options.prune,
@@ -161,7 +171,7 @@ def _retriever(options: argparse.Namespace, store: Path | None) -> Retriever:
 def _exit_code(report: IndexingReport) -> int:
     if report.cancelled:
         return INTERRUPTED
-    return 0 if report.read_anything else FAILED
+    return DONE if report.read_anything else FAILED
 
 
 def _recipe_values(options: argparse.Namespace) -> dict[str, object]:
@@ -171,25 +181,37 @@ def _recipe_values(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _print_report(report: IndexingReport) -> None:
-    what = [
-        f"{len(report.added)} added",
-        f"{len(report.replaced)} replaced",
-        f"{len(report.moved)} moved",
-        f"{report.unchanged} unchanged",
-        f"{report.pruned} removed",
-        f"{len(report.skipped)} skipped",
-        f"{len(report.failed)} failed",
-    ]
+    counts = {
+        "added": len(report.added),
+        "replaced": len(report.replaced),
+        "moved": len(report.moved),
+        "with new attributes": len(report.updated),
+        "unchanged": report.unchanged,
+        "removed": report.pruned + len(report.superseded),
+        "skipped": len(report.skipped),
+        "failed": len(report.failed),
+    }
+    always = ("added", "unchanged", "failed")
+    what = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name in always)
     state = "stopped" if report.cancelled else "done"
-    print(f"{state}: {', '.join(what)}; {report.slices} slices in {readable_duration(report.seconds)}")
-    _print_reasons("skipped", report.skipped, sys.stdout)
-    _print_reasons("failed", report.failed, sys.stderr)
+    print(f"{state}: {what}; {report.slices} slices embedded in {readable_duration(report.seconds)}")
+    _print_skipped(report.skipped)
+    for one in report.failed:
+        print(f"  failed: {one.path}: {one.reason}", file=sys.stderr)
     if report.gone and not report.pruned:
         print(f"{len(report.gone)} indexed volumes are no longer on disk: --prune removes them")
     if report.cancelled:
         print("run the same command again to go on")
 
 
-def _print_reasons(what: str, skipped: list[Skipped], stream) -> None:
+def _print_skipped(skipped: list[Skipped]) -> None:
+    """What is rightly no volume: few one by one, many (the text files of an archive, say) by their reason."""
+    by_reason: dict[str, list[Path]] = {}
     for one in skipped:
-        print(f"  {what}: {one.path}: {one.reason}", file=stream)
+        by_reason.setdefault(one.reason, []).append(one.path)
+    for reason, paths in by_reason.items():
+        if len(paths) > _LISTED:
+            print(f"  skipped: {len(paths)} files, {paths[0]} the first: {reason} (--json lists all)")
+            continue
+        for path in paths:
+            print(f"  skipped: {path}: {reason}")

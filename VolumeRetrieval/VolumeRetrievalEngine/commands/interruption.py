@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import SimpleITK as sitk
 
 from ..progress import Cancelled, ProgressCallback, Step
+
+_LESS_IMPORTANT = 10  # "nice" levels below a normal process
+_STOPPING = "\nstopping after the volume in work (Ctrl-C again: at once; the volume in work is then lost)\n"
 
 
 @contextmanager
@@ -30,6 +35,8 @@ def stoppable(report: ProgressCallback, input_stream: int | None = None) -> Iter
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
+        with contextlib.suppress(OSError):
+            os.write(2, _STOPPING.encode())  # not print, which a signal may have interrupted
 
     def step(one: Step) -> None:
         report(one)
@@ -56,17 +63,45 @@ def _wait_for_end(stream: int, asked: threading.Event) -> None:
 
 def be_polite() -> None:
     """Give this process a low priority, so that the person at the computer does not notice it."""
-    if hasattr(os, "nice"):
-        os.nice(10)
+    if sys.platform == "win32":
+        import ctypes
+
+        below_normal = 0x4000  # BELOW_NORMAL_PRIORITY_CLASS, winbase.h
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
         return
-    import ctypes
+    for thread in _threads():
+        with contextlib.suppress(OSError):
+            level = os.getpriority(os.PRIO_PROCESS, thread) + _LESS_IMPORTANT
+            os.setpriority(os.PRIO_PROCESS, thread, min(level, 19))
 
-    below_normal = 0x4000  # BELOW_NORMAL_PRIORITY_CLASS, winbase.h
-    kernel = ctypes.windll.kernel32
-    kernel.SetPriorityClass(kernel.GetCurrentProcess(), below_normal)
+
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def limit_threads(count: int) -> None:
-    """Use this many threads for arithmetic. Torch and faiss read the variable when they are first imported."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(count))
+def use_cores(count: int, asked: bool) -> None:
+    """Use this many processor cores and no more; where the system binds no process to cores, as many threads.
+
+    Torch and faiss read the variable when they are first imported.
+
+    Args:
+        asked: whether the user asked for this number; otherwise OMP_NUM_THREADS of the environment stands.
+    """
+    if asked or "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(count)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))[:count]
+        for thread in _threads():
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(thread, cores)
+
+
+def _threads() -> list[int]:
+    """All threads of this process: Linux has priority and cores for each, and numpy's are there since its import."""
+    try:
+        return [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    except OSError:
+        return [0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from ..attribute_filter import AttributeFilter
 from ..retriever import Retriever
-from ..store_records import VolumeRecord
-from .console import print_json, print_table
+from ..store.attribute_filter import AttributeFilter
+from ..store.records import VolumeRecord
+from .console import print_json, print_table, readable_size
+from .exit_codes import DONE
 from .options import new_command
 
 _LIST_EXAMPLES = """  python -m VolumeRetrievalEngine list --store /data/index
@@ -21,7 +22,11 @@ _INFO_EXAMPLES = """  python -m VolumeRetrievalEngine info --store /data/index
 def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = new_command(commands, "list", "list the indexed volumes", _LIST_EXAMPLES, run_list)
     parser.add_argument(
-        "--filter", action="append", default=[], metavar="CONDITION", help="only these, e.g. modality=CT"
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="only volumes like this, e.g. modality=CT (see search --help)",
     )
     parser = new_command(commands, "info", "describe the store, or one volume in it", _INFO_EXAMPLES, run_info)
     parser.add_argument(
@@ -41,7 +46,7 @@ def run_list(options: argparse.Namespace) -> int:
         [_row(retriever, record) for record in records],
         right=(5,),
     )
-    return 0
+    return DONE
 
 
 def run_info(options: argparse.Namespace) -> int:
@@ -63,8 +68,17 @@ def run_info(options: argparse.Namespace) -> int:
         print_json(values)
         return 0
     for name, value in values.items():
-        print(f"{name.replace('_', ' ')}: {value}")
-    return 0
+        if value not in ("", [], ()):
+            print(f"{name.replace('_', ' ')}: {_in_words(name, value)}")
+    return DONE
+
+
+def _in_words(name: str, value: object) -> str:
+    if name == "size_bytes":
+        return readable_size(float(str(value)))
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {kind or 'unknown'}" for kind, count in value.items())
+    return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _row(retriever: Retriever, record: VolumeRecord) -> tuple[object, ...]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 
 from ..retriever import Retriever
-from ..store_folder import StoreFolder
+from ..store.folder import StoreFolder
 from .console import print_json
+from .exit_codes import DAMAGED, DONE
 from .options import new_command
-
-DAMAGED = 3
 
 _REMOVE_EXAMPLES = """  python -m VolumeRetrievalEngine remove 3f2a9c01 --store /data/index
   python -m VolumeRetrievalEngine remove /data/archive/old_series --store /data/index
 """
 _VERIFY_EXAMPLES = """  python -m VolumeRetrievalEngine verify --store /data/index
+  python -m VolumeRetrievalEngine verify --store /data/index --encoder descriptor
+Every store in the folder is checked, or those of one encoder. Exit code 0: no damage (also where there is no store
+yet); 3: damage, with what to do about each. The search indexes are not looked at: they are rebuilt when they are lost.
 """
 _REBUILD_EXAMPLES = """  python -m VolumeRetrievalEngine rebuild --store /data/index
   python -m VolumeRetrievalEngine rebuild --store /data/index --index-kind hnsw
@@ -30,7 +32,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     new_command(commands, "verify", "check every byte of the store", _VERIFY_EXAMPLES, run_verify)
     parser = new_command(
-        commands, "rebuild", "rebuild what is derived: pooled rows and search index", _REBUILD_EXAMPLES, run_rebuild
+        commands, "rebuild", "make anew what is derived: pooled rows and search index", _REBUILD_EXAMPLES, run_rebuild
     )
     parser.add_argument(
         "--index-kind", default="auto", metavar="KIND", help="flat, hnsw, ivf-flat, ivf-sq8, lsh (default: by size)"
@@ -43,8 +45,8 @@ def run_remove(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"removed": removed})
     else:
-        print(f"removed {len(removed)} volumes")
-    return 0
+        print(f"removed {len(removed)} volume{'' if len(removed) == 1 else 's'}")
+    return DONE
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -55,8 +57,8 @@ def run_verify(options: argparse.Namespace) -> int:
     else:
         for problem in problems:
             print(problem)
-        print(f"{len(problems)} problems" if problems else "no problems")
-    return DAMAGED if problems else 0
+        print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}" if problems else "no problems")
+    return DAMAGED if problems else DONE
 
 
 def run_rebuild(options: argparse.Namespace) -> int:
@@ -67,4 +69,4 @@ def run_rebuild(options: argparse.Namespace) -> int:
         print_json(retriever.status().to_dict())
     else:
         print(retriever.status().in_words())
-    return 0
+    return DONE

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
+
+from ..reading.metadata import modality_name
+
+#: DICOM's terms for the modalities that images come from (PS3.3 C.7.3.1.1.1).
+_MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "RF", "MG", "CR", "DX", "OCT", "OT")
 
 
 def new_command(
@@ -19,13 +25,24 @@ def new_command(
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=a_path,
         required=not store_default,
         metavar="DIR",
         help="folder of the index (one for all encoders" + (f"; default: {store_default})" if store_default else ")"),
     )
-    parser.add_argument("--encoder", default="", metavar="NAME", help="which encoder's index (default: the last used)")
+    parser.add_argument(
+        "--encoder",
+        default="",
+        metavar="NAME",
+        help="which encoder's index: its name, or the name of its folder in DIR (default: the one used last)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        default=argparse.SUPPRESS,  # or it would undo a --verbose before the command
+        help="log what is done, for reporting a problem",
+    )
     parser.set_defaults(run=run)
     return parser
 
@@ -33,18 +50,47 @@ def new_command(
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     """Where the encoder's weights are and where it runs."""
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="the network's weights (encoders that need a file)"
+        "--weights",
+        type=a_path,
+        metavar="FILE",
+        help="the network's weights, for an encoder that needs them (default: the file it was indexed with)",
     )
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: the best there is)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="slices at once (default: what fits)")
+    parser.add_argument("--batch-size", type=at_least_one, metavar="N", help="slices at once (default: what fits)")
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """What is known about files that do not say it themselves."""
     parser.add_argument(
         "--metadata",
-        type=Path,
+        type=a_path,
         metavar="CSV",
         help="table with the columns path, modality, body_part, patient, study for files without DICOM attributes",
     )
-    parser.add_argument("--modality", default="", metavar="CT|MR|PT", help="modality of files that do not say it")
+    parser.add_argument(
+        "--modality", type=a_modality, default="", metavar="CT|MR|PT|...", help="modality of files that do not say it"
+    )
+
+
+def a_path(text: str) -> Path:
+    """A path; "~" is the user's folder also where the shell has not said so (--store=~/index, quotes, Windows)."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for an unknown user
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
+    return number
+
+
+def a_modality(text: str) -> str:
+    """DICOM's term for a modality, also from MRI or PET; the empty text for none."""
+    name = modality_name(text)
+    if name and name not in _MODALITIES:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected one of {', '.join(_MODALITIES)}")
+    return name

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ..attribute_filter import AttributeFilter
 from ..match import Match, SearchResult
 from ..reading import MetadataTable
 from ..region import parse_region
 from ..retriever import Retriever
 from ..search_options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
-from ..volume import Volume
+from ..store.attribute_filter import AttributeFilter
 from .console import print_json, print_table
-from .options import add_encoder_options, add_reading_options, new_command
+from .exit_codes import DONE
+from .options import a_path, add_encoder_options, add_reading_options, at_least_one, new_command
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store /data/index
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumour.nii.gz --crop
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region slices=41-63 --filter modality=CT
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region box=-40,-60,-120,40,20,-60
-  python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude patient --report result.html
+  python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude-same patient --report result.html
 The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
 """
 
@@ -27,14 +26,15 @@ The query is a file, the folder of a series, or the id (or its beginning) of an 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = new_command(commands, "search", "find the volumes that look like this one", _EXAMPLES, run)
     parser.add_argument("query", metavar="QUERY", help="file, folder of one series, or id of an indexed volume")
-    parser.add_argument("--volume", type=int, metavar="N", help="which volume, if the series holds several")
+    parser.add_argument("--volume", type=int, metavar="N", help="which, if the query holds several (they are listed)")
     parser.add_argument(
         "--region",
         metavar="REGION",
-        help="slices=FIRST-LAST, slice=N, box=R0,A0,S0,R1,A1,S1 (RAS mm), or a mask's file",
+        help="part of the query: slices=FIRST-LAST, slice=N, box=R0,A0,S0,R1,A1,S1 (RAS mm), or a mask's file, with "
+        "',label=3' behind it for one of its labels",
     )
     parser.add_argument("--crop", action="store_true", help="cut the slices down to the region in plane too")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many volumes (default: 10)")
+    parser.add_argument("--top", type=at_least_one, default=10, metavar="N", help="how many volumes (default: 10)")
     parser.add_argument(
         "--filter",
         action="append",
@@ -42,27 +42,42 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         metavar="CONDITION",
         help="only volumes like this, e.g. modality=CT, study_date>=2020, series_description~lung; all have to hold",
     )
-    parser.add_argument(
-        "--exclude",
+    parser.add_argument(  # not --exclude: of `index`, that is a pattern of paths
+        "--exclude-same",
         action="append",
         default=[],
         choices=EXCLUSIONS,
-        help="leave out what shares this with the query (its own volume always is)",
+        help="leave out what shares this with the query (its own volume is always left out; may be repeated)",
     )
     parser.add_argument("--exhaustive", action="store_true", help="score every volume exactly, without filtering first")
-    parser.add_argument("--ranking", choices=RANKINGS, default="two-stage", help="how to rank (default: two-stage)")
-    parser.add_argument("--candidates", choices=FILTERS, default="auto", help="how to find candidates (default: auto)")
+    parser.add_argument("--ranking", choices=RANKINGS, default="two-stage", help="how to score (default: two-stage)")
     parser.add_argument(
-        "--distinct", type=int, default=20, metavar="K", help="volumes each slice must reach (default: 20)"
+        "--candidates",
+        choices=FILTERS,
+        default="auto",
+        help="how two-stage ranking finds its candidates (default: auto, by the number of query slices)",
     )
-    parser.add_argument("--rerank", type=int, default=100, metavar="N", help="candidates to re-rank (default: 100)")
+    parser.add_argument(
+        "--distinct",
+        type=at_least_one,
+        default=20,
+        metavar="K",
+        help="candidates by slices: volumes that each query slice must reach (default: 20)",
+    )
+    parser.add_argument(
+        "--rerank",
+        type=at_least_one,
+        default=100,
+        metavar="N",
+        help="candidates by pooled: how many are scored exactly (default: 100)",
+    )
     parser.add_argument(
         "--index-kind",
         default="auto",
         metavar="KIND",
         help="flat, hnsw, ivf-flat, ivf-sq8, lsh, numpy (default: by size)",
     )
-    parser.add_argument("--report", type=Path, metavar="HTML", help="also write a report with pictures")
+    parser.add_argument("--report", type=a_path, metavar="HTML", help="also write a report with pictures")
     add_encoder_options(parser)
     add_reading_options(parser)
 
@@ -85,9 +100,9 @@ def run(options: argparse.Namespace) -> int:
     )
     result = retriever.search(
         query,
-        region=parse_region(options.region) if options.region else None,
+        region=parse_region(str(a_path(options.region))) if options.region else None,
         crop=options.crop,
-        name=options.query if isinstance(query, Volume) else "",
+        name=options.query if a_path(options.query).exists() else "",
         options=SearchOptions(
             top=options.top,
             ranking="exhaustive" if options.exhaustive else options.ranking,
@@ -95,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             distinct=options.distinct,
             rerank=options.rerank,
             attributes=AttributeFilter.parse(options.filter),
-            exclude=frozenset({"volume", *options.exclude}),
+            exclude=frozenset({"volume", *options.exclude_same}),
         ),
     )
     if options.json:
@@ -106,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
         retriever.write_report(result, options.report)
         if not options.json:
             print(f"report: {options.report}")
-    return 0
+    return DONE
 
 
 def _print_result(result: SearchResult) -> None:
@@ -127,7 +142,10 @@ def _print_result(result: SearchResult) -> None:
 
 
 def _row(match: Match) -> tuple[object, ...]:
-    ranges = [f"{one.first_slice}-{one.last_slice}" for one in match.ranges]
+    ranges = [
+        f"{one.first_slice}-{one.last_slice}" if one.first_slice < one.last_slice else f"{one.first_slice}"
+        for one in match.ranges
+    ]
     matched = f"{', '.join(ranges)} of {match.n_slices}" if ranges else ""
     extent = ", ".join(f"{one.extent_mm:.0f} mm" for one in match.ranges)
     attributes = match.attributes

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from ..errors import UnreadableFileError
 from ..volume import Identity, Volume, dicom_volume_id
 from .facts import FileStamp, SeriesFacts, SliceFacts
+from .itk_paths import is_text
 from .modality import with_modality
 from .quiet import quiet
 from .roots import Roots
@@ -146,7 +147,7 @@ def _read_voxels(slices: Sequence[SliceFacts], paths: Sequence[str]) -> np.ndarr
     # GDCM inverts MONOCHROME1 values; what they mean in HU or Bq/ml does not depend on how they are shown.
     one_file_each = all(one.frame < 0 and one.photometric != "MONOCHROME1" for one in slices)
     with quiet():
-        if one_file_each:
+        if one_file_each and all(is_text(path) for path in paths):
             try:
                 return _read_with_simpleitk(paths)
             except RuntimeError:

@@ -27,6 +27,7 @@ _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 _HEAD_BYTES = 132
 _TELL_EVERY = 50
 NOT_AN_IMAGE = "not an image"
+_NOTHING_KNOWN = Attributes()
 
 
 def discover(
@@ -164,7 +165,7 @@ class _Scan:
         )
         return self._completed(source, path, sidecar)
 
-    def _completed(self, source: VolumeSource, file: Path, sidecar: Attributes = Attributes()) -> VolumeSource:  # noqa: B008
+    def _completed(self, source: VolumeSource, file: Path, sidecar: Attributes = _NOTHING_KNOWN) -> VolumeSource:
         """With what the table, the option and the sidecar say where the header says nothing."""
         row = MetadataRow()
         if self.metadata is not None:

@@ -55,7 +55,7 @@ class FileWalk:
             found.skipped.append(Skipped(Path(error.filename or top), f"not readable: {error.strerror}", failed=True))
 
         for folder, folders, names in os.walk(top, followlinks=True, onerror=unreadable):
-            real = os.path.realpath(folder)  # noqa: PTH - strings, for a million folders
+            real = os.path.realpath(folder)
             if real in visited:  # a symbolic link back up, or a folder that was given twice
                 folders.clear()
                 continue

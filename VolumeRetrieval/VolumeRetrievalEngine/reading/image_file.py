@@ -15,6 +15,7 @@ from ..volume import LPS_TO_RAS, SliceTable, Volume
 from .dicom_header import failed, skipped
 from .facts import FileFacts, FileStamp, ImageFacts
 from .header_text import has_geometry, raw_files
+from .itk_paths import check_is_text
 from .modality import with_modality
 from .nifti_data import voxels_not_finite
 from .quiet import quiet
@@ -108,6 +109,7 @@ def _judge(path: Path, stamp: FileStamp, header: sitk.ImageFileReader) -> ImageF
 
 def _opened(path: Path, voxels: bool) -> tuple[sitk.ImageFileReader | sitk.Image, tuple[str, ...]]:
     """The image as float32, or the reader with its header only; and a note on its geometry."""
+    check_is_text(path)
     damaged = f"not readable as {image_ending(path.name)}: damaged, truncated or another kind of file"
     with quiet():
         try:

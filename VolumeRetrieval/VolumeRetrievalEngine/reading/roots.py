@@ -48,7 +48,7 @@ class Roots:
             folder = folder.parent
         if (known := self._holding(folder)) is not None:
             return known
-        base = folder.name or "root"
+        base = folder.name.encode("utf-8", "replace").decode() or "root"
         name, number = base, 1
         while name in self._roots and self._roots[name].exists():
             number += 1
@@ -84,7 +84,7 @@ class Roots:
 
     def to_json(self) -> str:
         """{"name": "absolute path", ...}."""
-        return json.dumps({name: str(path) for name, path in self._roots.items()}, ensure_ascii=False, sort_keys=True)
+        return json.dumps({name: str(path) for name, path in self._roots.items()}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Roots:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..patients import PatientTokens
 from .facts import FACTS_VERSION, FileFacts, FileStamp
+from .itk_paths import is_text
 
 _log = logging.getLogger(__name__)
 _BATCH = 2000
@@ -53,7 +54,7 @@ class ScanCache:
 
     def get(self, stamp: FileStamp) -> FileFacts | None:
         """The facts of this file, if they are known for this size and time."""
-        if self._connection is None:
+        if self._connection is None or not is_text(stamp.path):
             return None
         try:
             row = self._connection.execute(
@@ -68,11 +69,7 @@ class ScanCache:
         return facts
 
     def put(self, stamp: FileStamp, facts: FileFacts) -> None:
-        if self._connection is None:
-            return
-        try:
-            stamp.path.encode("utf-8")
-        except UnicodeEncodeError:  # a file name that is not valid in the file system's encoding
+        if self._connection is None or not is_text(stamp.path):
             return
         self._pending.append((stamp.path, stamp.size, stamp.modified_ns, facts.to_json()))
         if len(self._pending) >= _BATCH:
@@ -94,7 +91,7 @@ class ScanCache:
 
     def forget_missing(self, folder: Path, present: set[str]) -> None:
         """Drop the facts of files below this folder that are there no more."""
-        if self._connection is None:
+        if self._connection is None or not is_text(folder):
             return
         self.flush()
         prefix = str(folder).rstrip(os.sep) + os.sep

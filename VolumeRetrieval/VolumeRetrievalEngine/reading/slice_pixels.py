@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from ..errors import UnreadableFileError
 from .dicom_values import numbers
 from .functional_groups import frame_groups, rescale_of
+from .itk_paths import check_is_text
 
 
 def read_slices(places: Sequence[tuple[Path, int]]) -> np.ndarray:
@@ -75,6 +76,7 @@ def _stored(
 
 def _decoded_by_gdcm(path: Path, syntax: str) -> np.ndarray:
     """float64 [frames, j, i] of a file that pydicom has no decoder for."""
+    check_is_text(path)
     try:
         pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), sitk.sitkFloat64, "GDCMImageIO"))
     except RuntimeError:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..attribute_filter import AttributeFilter
 from ..errors import QueryError
 from ..progress import ProgressCallback
 from ..reading import read_volume
 from ..region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
 from ..retriever import Retriever
 from ..search_options import SearchOptions
+from ..store.attribute_filter import AttributeFilter
 from ..volume import Attributes, Volume
 
 Params = Mapping[str, Any]

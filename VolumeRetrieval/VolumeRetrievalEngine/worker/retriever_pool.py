@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..retriever import Retriever
-from ..store_folder import StoreFolder
+from ..store.folder import StoreFolder
 
 
 class RetrieverPool:

@@ -1,0 +1,72 @@
+# What a fresh machine needs is Python 3.11 or 3.12, make, and PyPI: every target makes and fills $(VENV) by itself.
+#
+#   make PYTHON=/path/to/python3.12 test        another Python
+#   make test ARGS="-k store -x"                options for what a target runs
+
+VENV ?= .venv
+ARGS ?=
+CONSTRAINTS := constraints.txt
+RUN := "$(abspath $(VENV))/bin/python"
+PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
+# torch is asked for by its exact version, so that a wheel of it lying ready (--find-links) is taken.
+TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
+IS_SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
+
+# The first Python that is new enough and really starts (pyenv puts up names that do not).
+ifndef PYTHON
+PYTHON := $(shell for name in python3.11 python3.12 python3; do \
+	"$$name" -c '$(IS_SUITABLE)' 2>/dev/null && echo "$$name" && break; done)
+endif
+
+.PHONY: help venv test demo benchmark evaluate lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        index and search an archive of phantom patients; reports in demo/"
+	@echo "make test        the test suite"
+	@echo "make lint        ruff: rules and format"
+	@echo "make benchmark   speed, beside other engines"
+	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
+	@echo "make venv        only the Python environment ($(VENV)) with everything for the tests"
+	@echo "make clean       remove what the targets made, but not the environment ($(VENV))"
+
+venv: $(VENV)/.installed-test
+
+test: $(VENV)/.installed-test
+	$(RUN) -m pytest $(ARGS)
+
+demo: $(VENV)/.installed-demo
+	$(RUN) Testing/demo/demo.py $(ARGS)
+
+benchmark: $(VENV)/.installed-benchmark
+	cd Testing && $(RUN) -m benchmarks $(ARGS)
+
+evaluate: $(VENV)/.installed-test
+	cd Testing && $(RUN) -m evaluation $(ARGS)
+
+lint: $(VENV)/.installed-test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean:
+	rm -rf demo build dist VolumeRetrieval/*.egg-info .pytest_cache .ruff_cache
+	find Testing VolumeRetrieval -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@"$(PYTHON)" -c '$(IS_SUITABLE)' || { \
+		echo "Python 3.11 or newer is needed, found '$(PYTHON)': make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# The demo needs no networks: nothing large is downloaded for it.
+$(VENV)/.installed-demo: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(PIP) --editable '.[faiss,dicom,report]'
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(PIP) '$(TORCH)'
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.installed-benchmark: $(VENV)/.installed-test
+	$(PIP) --editable '.[benchmark]'
+	@touch $@

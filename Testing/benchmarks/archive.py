@@ -1,0 +1,93 @@
+"""The engine under test, on an archive in memory: its indexes and its two-stage search, nothing else of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from VolumeRetrievalEngine.filtering import candidates_by_pooled, candidates_by_slices
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
+from VolumeRetrievalEngine.late_interaction import score_segments, score_volumes
+from VolumeRetrievalEngine.pooling import pool
+from VolumeRetrievalEngine.reranking import rerank
+from VolumeRetrievalEngine.store.records import Changes
+
+from .peers import positions
+from .stacks import StackSet
+
+#: A returned volume is a hit if its exact score is within this of the tenth best.
+TOLERANCE = 1e-6
+
+
+class Archive:
+    """A set of stacks as a store that an index can be made of; a volume's key is its number in the set."""
+
+    generation = 1
+    store_id = "benchmark"
+
+    def __init__(self, stacks: StackSet):
+        self.stacks = stacks
+        self._indexes: dict[tuple[str, str], SliceIndex] = {}
+
+    @cached_property
+    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pooled rows of all volumes float32 [M, d], and offsets int64 [V + 1]."""
+        parts = [pool(one, positions(len(one)))[0] for one in map(self.stacks.volume, range(len(self.stacks)))]
+        return np.concatenate(parts), np.concatenate(([0], np.cumsum([len(one) for one in parts])))
+
+    def changes_since(self, generation: int) -> Changes:
+        counts = zip(np.diff(self.stacks.offsets).tolist(), np.diff(self.pooled[1]).tolist(), strict=True)
+        added = [(key, rows, pooled) for key, (rows, pooled) in enumerate(counts)]
+        return Changes(added if generation < 1 else [], [], 1)
+
+    def many_embeddings(self, keys: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        return _gather(self.stacks.rows, self.stacks.offsets, keys)
+
+    def many_pooled(self, keys: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        return _gather(*self.pooled, keys)
+
+    def index(self, level: str, kind: str) -> SliceIndex:
+        """The index of this kind, made when first asked for."""
+        if (level, kind) not in self._indexes:
+            self._indexes[level, kind] = SliceIndex.open(None, self, level=level, kind=kind)
+        return self._indexes[level, kind]
+
+    def forget(self, level: str, kind: str) -> None:
+        self._indexes.pop((level, kind), None)
+
+    def exact(self, query: np.ndarray) -> np.ndarray:
+        """RS / n_q of every volume: the engine's exhaustive search."""
+        return score_volumes(query, self.stacks.rows, self.stacks.offsets) / len(query)
+
+    def scores(self, query: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """RS / n_q of some volumes, as a warm search has them (SliceIndex.scores)."""
+        keys = np.sort(keys)
+        first = self.stacks.offsets[keys]
+        count = self.stacks.offsets[keys + 1] - first
+        return keys, score_segments(query, self.stacks.rows, first, count) / np.float32(len(query))
+
+    def two_stage(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
+        """Keys that were compared in full, best first: the default search for whole volumes."""
+        candidates = candidates_by_pooled(self.index("pooled", kind), query, positions(len(query)))
+        return rerank(candidates, lambda keys: self.scores(query, keys), 10)[0]
+
+    def focal(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
+        """The same for a query of few slices, which is filtered by full slices."""
+        candidates = candidates_by_slices(self.index("slices", kind), query)
+        keys, scores = self.scores(query, candidates.keys)
+        return keys[np.lexsort((keys, -scores))]
+
+
+def recall_at_10(found: Sequence[int] | np.ndarray, exact: np.ndarray) -> float:
+    """The share of the ten places that are filled by volumes as good as the exact top ten (`exact` float [V])."""
+    tenth = np.partition(exact, -10)[-10]
+    return float((exact[np.asarray(found[:10], dtype=np.int64)] >= tenth - TOLERANCE).sum() / 10)
+
+
+def _gather(rows: np.ndarray, offsets: np.ndarray, keys: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.array([offsets[key + 1] - offsets[key] for key in keys])
+    own = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    if np.all(np.diff(keys) == 1):
+        return rows[offsets[keys[0]] : offsets[keys[-1] + 1]], own
+    return np.concatenate([rows[offsets[key] : offsets[key + 1]] for key in keys]), own

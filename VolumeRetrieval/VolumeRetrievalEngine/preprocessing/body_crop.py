@@ -1,0 +1,106 @@
+"""Where the body is in a volume: one box in plane, without the air and the table around it.
+
+The box decides how large a patient appears in the images, so it comes from the whole volume and is the same for all its
+slices. It errs on the side of keeping: what cannot be told from the body stays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from .intensity import ClipAboveAir, IntensityRange
+from .resampling import Box
+
+#: The search runs on about this many samples along each axis in plane, and across.
+_SAMPLES_IN_PLANE = 112
+_SAMPLES_ACROSS = 56
+
+#: HU above which something is no air, lung, blanket or foam.
+_BODY_HU = -300.0
+
+#: Share of Otsu's threshold, both of the grey values' roots: half the grey value.
+_OF_OTSU = 0.7
+
+#: Plates thinner than about twice this (table, head holder) are not body, unless they are most of what there is (a
+#: hollow phantom, a small field of view with nothing thick in it).
+_OPENING_MM = 6.0
+_MOST_IS_THIN = 0.5
+
+#: Kept around the body.
+_MARGIN_MM = 6.0
+
+#: Parts at least this large beside the largest one are body too (the other leg, the arms).
+_PART_OF_LARGEST = 0.05
+
+
+def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> Box:
+    """The box in plane that holds the body on every slice.
+
+    Args:
+        voxels: float32 [slices, rows, columns]; NaN counts as air.
+        spacing_mm: float [3], mm between neighbouring slices, rows and columns.
+        values: the grey range of the whole volume.
+
+    Returns:
+        The box with a margin; the whole image where no body can be told from its surroundings.
+    """
+    rows, columns = voxels.shape[1:]
+    strides = [
+        max(1, -(-count // samples))
+        for count, samples in zip(voxels.shape, (_SAMPLES_ACROSS, _SAMPLES_IN_PLANE, _SAMPLES_IN_PLANE), strict=True)
+    ]
+    coarse = np.asarray(voxels[:: strides[0], :: strides[1], :: strides[2]], dtype=np.float32)
+    coarse_mm = np.asarray(spacing_mm, dtype=float) * strides
+    body = _largest_parts(_without_plates(_above_air(coarse, values), coarse_mm))
+    occupied_rows = np.flatnonzero(body.any(axis=(0, 2)))
+    occupied_columns = np.flatnonzero(body.any(axis=(0, 1)))
+    if occupied_rows.size == 0:
+        return Box.whole(rows, columns)
+    margins = [round(_MARGIN_MM / mm) + stride for mm, stride in zip(spacing_mm[1:], strides[1:], strict=True)]
+    return Box(
+        int(occupied_rows[0]) * strides[1] - margins[0],
+        int(occupied_rows[-1]) * strides[1] + 1 + margins[0],
+        int(occupied_columns[0]) * strides[2] - margins[1],
+        int(occupied_columns[-1]) * strides[2] + 1 + margins[1],
+    ).within(rows, columns)
+
+
+def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
+    """Which samples are more than air or background: bool, same shape."""
+    above = ClipAboveAir(values)(coarse)
+    if values.hounsfield:
+        return above > _BODY_HU - values.low
+    smooth = ndimage.uniform_filter(above, size=3)  # noise in air is otherwise as bright as dark tissue
+    shown = np.sqrt(np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0))
+    return shown > _background_level(shown)
+
+
+def _background_level(shown: np.ndarray) -> float:
+    """A level between background and the darkest tissue, for roots of grey values in [0, 1].
+
+    Otsu's threshold separates dark from bright; tissue reaches below it, background seldom above half its grey value.
+    Without any background the level cuts into dark tissue, which moves the box only where that is all there is outside.
+    """
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(shown))
+    return _OF_OTSU * otsu.GetThreshold()
+
+
+def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+    """The mask without parts thinner than twice the opening; what is cut off by the image's edge is not thin."""
+    sizes = [2 * max(0, round(_OPENING_MM / mm)) + 1 for mm in spacing_mm]
+    eroded = ndimage.minimum_filter(mask.astype(np.uint8), size=sizes, mode="nearest")
+    opened = ndimage.maximum_filter(eroded, size=sizes, mode="nearest").astype(bool)
+    return opened if np.count_nonzero(opened) > _MOST_IS_THIN * np.count_nonzero(mask) else mask
+
+
+def _largest_parts(mask: np.ndarray) -> np.ndarray:
+    """The connected parts that are at least a share of the largest one."""
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    sizes = np.bincount(labels.reshape(-1))
+    sizes[0] = 0
+    return (sizes >= _PART_OF_LARGEST * sizes.max())[labels]

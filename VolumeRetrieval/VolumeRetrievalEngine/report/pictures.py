@@ -1,0 +1,106 @@
+"""Pictures for the report as bytes of image files: similarity matrices, and slices larger than thumbnails."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import VolumeRetrievalError
+from ..match import Match
+from ..preprocessing import preprocess
+from ..recipe import Recipe
+from ..volume import Volume
+
+#: Gives a picture (JPEG or PNG) of one slice: of a match, or of the query for None. The slice is named by the row of
+#: its embedding: the column (for the query the row) of the similarity matrix. None or b"" if there is no picture.
+PictureSource = Callable[[Match | None, int], bytes | None]
+
+#: Side of the slices' pictures in pixels.
+PICTURE_SIZE = 320
+_PICTURE_QUALITY = 85
+
+#: Viridis (Smith and van der Walt 2015, CC0) at equal steps: even in lightness, and safe for colour-blind readers.
+VIRIDIS = ("#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
+
+
+def colour_range(similarity: np.ndarray) -> tuple[float, float]:
+    """The similarities that become the darkest and the brightest colour: the 2nd percentile and the maximum."""
+    low, high = float(np.percentile(similarity, 2)), float(np.max(similarity))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def matrix_png(similarity: np.ndarray) -> bytes:
+    """S as a picture of one pixel for each entry, row 0 on top; b"" where Pillow is missing.
+
+    Args:
+        similarity: float [n_q, n_c].
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        return b""
+    low, high = colour_range(similarity)
+    anchors = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in VIRIDIS], dtype=np.float64)
+    levels = np.linspace(0, len(anchors) - 1, 256)
+    palette = np.stack([np.interp(levels, np.arange(len(anchors)), anchors[:, axis]) for axis in range(3)], axis=1)
+    indices = np.clip((np.asarray(similarity) - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
+    image = Image.fromarray(indices)
+    image.putpalette(np.rint(palette).astype(np.uint8).tobytes())  # a third of the bytes of a coloured picture
+    return _saved(image, format="PNG", optimize=True)
+
+
+def slice_picture(volume: Volume, recipe: Recipe, slice_number: int, size: int = PICTURE_SIZE) -> bytes:
+    """One slice of a volume as the recipe shows it, as JPEG; b"" where Pillow is missing.
+
+    Args:
+        recipe: of the store: its plane decides what `slice_number` counts, its crop what is cut away.
+        slice_number: 0-based, within the full stack of the plane.
+
+    Raises:
+        IndexError: the stack has no such slice.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        return b""
+    stack = preprocess(volume, replace(recipe, size=size, slice_step_mm=0.0))
+    if not 0 <= slice_number < stack.n_slices:
+        raise IndexError(f"slice {slice_number} of a stack of {stack.n_slices}")
+    (image,) = next(iter(stack.images([slice_number])))
+    grey = np.clip(image[stack.intensity.thumbnail] * 255 + 0.5, 0, 255).astype(np.uint8)
+    return _saved(Image.fromarray(grey), format="JPEG", quality=_PICTURE_QUALITY)
+
+
+def pictures_of_volumes(
+    read: Callable[[Match | None], Volume | None],
+    recipe: Recipe,
+    query_slices: np.ndarray,
+    size: int = PICTURE_SIZE,
+) -> PictureSource:
+    """Slices drawn from the volumes themselves, where these can still be read.
+
+    Args:
+        read: the volume of a match, or of the query for None; returns None or raises a VolumeRetrievalError or an
+            OSError if it cannot be had. Called for every picture.
+        recipe: of the store.
+        query_slices: int [n_q], full-stack numbers of the query's slices.
+    """
+
+    def picture(match: Match | None, row: int) -> bytes | None:
+        slices = query_slices if match is None else match.slice_index
+        try:
+            volume = read(match)
+            return None if volume is None or slices is None else slice_picture(volume, recipe, int(slices[row]), size)
+        except (VolumeRetrievalError, OSError, IndexError):
+            return None  # the archive may be offline, or have changed since it was indexed
+
+    return picture
+
+
+def _saved(image, **how) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, **how)
+    return buffer.getvalue()

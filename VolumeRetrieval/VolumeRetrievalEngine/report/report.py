@@ -1,0 +1,279 @@
+"""A search result as one HTML file that needs nothing else: to look at, to print, to send to a colleague.
+
+It holds the query's slice, the best volumes at their best matching slices, the ranking, and for each of the best the
+similarity matrix with the matched ranges marked (METHOD.md, localization).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from ..errors import VolumeRetrievalError
+from ..match import Match, MatchedRange, SearchResult
+from .figure import matrix_figure, range_name, range_strip
+from .page import page
+from .pictures import VIRIDIS, PictureSource, colour_range
+
+#: Gives the small JPEG of a slice by the key of its volume and the row of its embedding; b"" if there is none.
+ThumbnailSource = Callable[[int, int], bytes]
+
+#: How many volumes are shown with pictures and matrix.
+SHOWN = 3
+
+_HOW_TO_READ = (
+    "Each row of a matrix is a slice of the query and each column a slice of the volume that was found: the brighter, "
+    "the more alike the two look. Every query slice votes for its most similar column (dots); votes close together "
+    "form a matched range (bars A, B …), and the pink line follows the query through the volume from slice to slice."
+)
+
+
+def write_report(
+    result: SearchResult,
+    path: Path | str,
+    thumbnail: ThumbnailSource | None = None,
+    *,
+    picture: PictureSource | None = None,
+    when: datetime | None = None,
+) -> Path:
+    """Write :func:`report_html` to a file.
+
+    Raises:
+        VolumeRetrievalError: the file cannot be written.
+    """
+    path = Path(path)
+    text = report_html(result, thumbnail, picture=picture, when=when)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise VolumeRetrievalError(f"{path}: the report cannot be written there ({error.strerror})") from error
+    return path
+
+
+def report_html(
+    result: SearchResult,
+    thumbnail: ThumbnailSource | None = None,
+    *,
+    picture: PictureSource | None = None,
+    shown: int = SHOWN,
+    when: datetime | None = None,
+) -> str:
+    """The result as HTML, pictures included.
+
+    Args:
+        result: matches carry their similarity matrices; those without are listed, but have no figure.
+        thumbnail: the small pictures that the store keeps; those of the query come with the result.
+        picture: larger ones, asked for first (see report/pictures.py).
+        shown: how many of the best matches are shown with pictures and figures.
+        when: the time to name; now, if None.
+    """
+    best = result.matches[:shown]
+    pictures = _Pictures(result, thumbnail, picture)
+    title = f"Volumes like {_short(result.query_path)}"
+    sections = [_heading(result, title, when or datetime.now())]
+    if not best:
+        sections.append("<p>No volume was found: the store holds none that the filters let through.</p>")
+    else:
+        sections += [_gallery(result, best, pictures), _ranking(result.matches)]
+        sections.append(f'<h2>Where it matches</h2>\n<p class="soft">{_HOW_TO_READ}</p>')
+        sections += [_details(result, match, pictures) for match in best]
+    sections.append(_footer(result))
+    return page(title, "\n".join(sections))
+
+
+class _Pictures:
+    """Slices as <img>: the larger picture if there is one, else the thumbnail; each is asked for once."""
+
+    def __init__(self, result: SearchResult, thumbnail: ThumbnailSource | None, picture: PictureSource | None):
+        self._query_thumbnail = result.query_thumbnail
+        self._thumbnail = thumbnail
+        self._picture = picture
+        self._made: dict[tuple[int, int], str] = {}
+
+    def html(self, match: Match | None, row: int, alt: str) -> str:
+        place = (-1 if match is None else match.key, row)
+        if place not in self._made:
+            data = self._data(match, row) if row >= 0 else None
+            self._made[place] = _data_uri(data) if data else ""
+        if not self._made[place]:
+            return f'<div class="no-picture" role="img" aria-label="{escape(alt)}: no picture">no picture</div>'
+        return f'<img src="{self._made[place]}" alt="{escape(alt)}">'
+
+    def _data(self, match: Match | None, row: int) -> bytes | None:
+        if self._picture is not None and (data := self._picture(match, row)):
+            return data
+        try:
+            if match is None:
+                return self._query_thumbnail(row)
+            return None if self._thumbnail is None else self._thumbnail(match.key, row)
+        except VolumeRetrievalError:
+            return None  # removed since the search
+
+
+def _heading(result: SearchResult, title: str, when: datetime) -> str:
+    numbers = result.query_table.index
+    plural = "" if len(numbers) == 1 else "s"
+    span = f"{int(numbers[0])}" if len(numbers) == 1 else f"{int(numbers[0])}–{int(numbers[-1])}"
+    searched = (
+        f"Searched with {len(numbers)} {escape(result.query_plane)} slice{plural} ({span}) in {result.n_volumes} "
+        f"volumes on {when:%Y-%m-%d %H:%M}."
+    )
+    return (
+        f'<h1 class="name-of-volume">{escape(title)}</h1>\n<p class="soft">{searched}</p>\n'
+        '<p class="warning"><b>Not for clinical use.</b> A research tool made this ranking by how alike images look; '
+        "it is no diagnosis. Pictures and names of files may identify a patient: treat this page as patient data.</p>"
+    )
+
+
+def _gallery(result: SearchResult, best: tuple[Match, ...], pictures: _Pictures) -> str:
+    first = best[0]
+    slice_text = f"{result.query_plane} slice {first.best_query_slice}"
+    figures = [
+        f'<figure class="query">{pictures.html(None, first.best_query_row, f"Query, {slice_text}")}'
+        f"<figcaption><b>Query</b><br>{escape(slice_text)}, the one with the strongest match</figcaption></figure>"
+    ]
+    for match in best:
+        alt = f"Volume {match.rank}, {match.plane} slice {match.best_slice}"
+        figures.append(
+            f"<figure>{pictures.html(match, match.best_row, alt)}<figcaption><b>{match.rank}. {_score(match)}</b> "
+            f"{escape(_kind(match))}<br>slice {match.best_slice} of {match.n_slices}, most like query slice "
+            f"{match.best_query_slice}</figcaption></figure>"
+        )
+    return '<h2>Best matching slices</h2>\n<div class="pictures">' + "".join(figures) + "</div>"
+
+
+def _ranking(matches: tuple[Match, ...]) -> str:
+    rows = "".join(
+        f'<tr><td class="number">{match.rank}</td><td class="number">{_score(match)}</td>'
+        f'<td class="name-of-volume">{escape(_name(match))}<br><span class="soft">{escape(_kind(match))}</span></td>'
+        f'<td class="found">{_found(match)}</td></tr>'
+        for match in matches
+    )
+    return (
+        '<h2>Ranking</h2>\n<table class="ranking"><thead><tr><th class="number">#</th><th class="number">score</th>'
+        f"<th>volume</th><th>matched slices</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _found(match: Match) -> str:
+    """The matched ranges in one cell, with a strip that shows where they lie."""
+    if not match.ranges:
+        return f'<span class="soft">of {match.n_slices}</span>'
+    ranges = ", ".join(
+        f'<span class="whole">{_slices(one)} <span class="soft">({one.extent_mm:.0f} mm)</span></span>'
+        for one in match.ranges
+    )
+    strip = range_strip(match) if match.positions_mm is not None else ""
+    return f'{ranges} <span class="soft whole">of {match.n_slices}</span>{strip}'
+
+
+def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
+    query_alt = f"Query, {result.query_plane} slice {match.best_query_slice}"
+    alt = f"Volume {match.rank}, {match.plane} slice {match.best_slice}"
+    pair = (
+        f'<div class="pictures pair"><figure class="query">{pictures.html(None, match.best_query_row, query_alt)}'
+        f"<figcaption><b>Query</b>, slice {match.best_query_slice}</figcaption></figure>"
+        f"<figure>{pictures.html(match, match.best_row, alt)}"
+        f"<figcaption><b>Volume {match.rank}</b>, slice {match.best_slice}</figcaption></figure></div>"
+    )
+    figure = "<p>This ranking compares no slices with each other: there is no matrix to show.</p>"
+    if match.similarity is not None:
+        figure = f"<figure>{matrix_figure(match, result.query_table, result.query_plane)}{_key(match)}</figure>"
+    return (
+        f'<section class="match"><h2 class="name-of-volume">{match.rank}. '
+        f"{escape(_name(match))}</h2>"
+        f'<p class="soft">{escape(_kind(match))} · {match.n_slices} {escape(match.plane)} slices · '
+        f"score {_score(match)}</p>"
+        f'<div class="columns"><div>{figure}</div><div>{pair}{_ranges(match)}</div></div></section>'
+    )
+
+
+def _key(match: Match) -> str:
+    low, high = colour_range(match.similarity)
+    return (
+        f'<figcaption class="key"><span>{low:.2f} <i class="scale" style="background:linear-gradient(to right,'
+        f'{",".join(VIRIDIS)})"></i> {high:.2f} cosine similarity</span>'
+        '<span><i class="dot"></i> vote of a query slice</span>'
+        '<span><i style="background:var(--range)"></i> matched range</span>'
+        '<span><i style="background:#ff5fa2"></i> path</span>'
+        '<span><i style="background:var(--profile);height:2px"></i> highest similarity of each slice</span>'
+        "</figcaption>"
+    )
+
+
+def _ranges(match: Match) -> str:
+    if not match.ranges:
+        return ""
+    rows = "".join(
+        f"<tr><td><b>{range_name(number)}</b></td><td>{_slices(one)}</td>"
+        f'<td class="number">{_mm(one.start_mm)} to {_mm(one.end_mm)}</td><td class="number">{one.extent_mm:.0f}</td>'
+        f'<td class="number">{one.weight:.0%}</td><td class="number">{one.similarity:.3f}</td>'
+        f"<td>{_votes(one)}</td></tr>"
+        for number, one in enumerate(match.ranges)
+    )
+    backward = (
+        '<p class="soft">The path runs backward: the two volumes ascend in opposite directions.</p>'
+        if match.correspondence is not None and match.correspondence.flipped
+        else ""
+    )
+    return (
+        '<h3>Matched ranges</h3><div class="scroll"><table class="ranges"><thead><tr><th></th><th>slices</th>'
+        '<th class="number">position, mm</th><th class="number">mm</th><th class="number">weight</th>'
+        '<th class="number">similarity</th><th>query slices</th></tr></thead><tbody>'
+        f"{rows}</tbody></table></div>{backward}"
+    )
+
+
+def _footer(result: SearchResult) -> str:
+    seconds = ", ".join(f"{escape(name)} {1000 * value:.0f} ms" for name, value in result.seconds.items())
+    notes = "".join(f"<br>Note: {escape(note)}" for note in result.notes)
+    return (
+        f'<p class="soft" style="margin-top:2rem;font-size:.85rem">Ranking: {escape(result.ranking)}; candidates by: '
+        f"{escape(result.filter)}, {result.n_candidates} of {result.n_volumes} volumes"
+        f"{'; ' + seconds if seconds else ''}. The score is the mean, over the query's slices, of the highest cosine "
+        f"similarity to any slice of the volume; slice numbers count from 0.{notes}</p>"
+    )
+
+
+def _score(match: Match) -> str:
+    return f"{match.score:.4g}" if abs(match.score) > 1 else f"{match.score:.3f}"
+
+
+def _name(match: Match) -> str:
+    """Its path below the archive's root: enough to find it, and no folder of somebody's machine."""
+    return match.files.label or _short(match.path)
+
+
+def _kind(match: Match) -> str:
+    attributes = match.attributes
+    known = (attributes.modality, attributes.body_part, attributes.series_description)
+    return " · ".join(text for text in known if text) or "nothing known"
+
+
+def _slices(one: MatchedRange) -> str:
+    return f"{one.first_slice}" if one.first_slice == one.last_slice else f"{one.first_slice}–{one.last_slice}"
+
+
+def _votes(one: MatchedRange) -> str:
+    """How many query slices voted for a range, and from where to where."""
+    first, last = min(one.query_slices), max(one.query_slices)
+    return f"{first}" if len(one.query_slices) == 1 else f"{len(one.query_slices)} of {first}–{last}"
+
+
+def _mm(value: float) -> str:
+    return f"{value:.0f}".replace("-", "−")
+
+
+def _short(path: str) -> str:
+    """The last two parts of a path: enough to know it again, and no folder of somebody's machine."""
+    parts = path.replace("\\", "/").rstrip("/").split("/")
+    return "/".join(parts[-2:])
+
+
+def _data_uri(data: bytes) -> str:
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

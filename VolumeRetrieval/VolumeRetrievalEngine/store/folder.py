@@ -1,0 +1,168 @@
+"""The folder that the user names with --store: one store for each recipe, and what they share.
+
+<parent>/secret                       the key of patient tokens (patients.py)
+<parent>/scan-cache.sqlite            what is known about files from earlier scans
+<parent>/last-used.json               which recipe a search uses when none is named
+<parent>/<encoder>-<hash8>/           one recipe's store and its indexes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import StoreError, StoreReadOnlyError, VolumeRetrievalError
+from ..patients import PatientTokens
+from ..recipe import Recipe
+from .schema import STORE_FILE, is_absent
+from .volume_store import VolumeStore
+
+logger = logging.getLogger(__name__)
+
+LAST_USED_FILE = "last-used.json"
+SCAN_CACHE_FILE = "scan-cache.sqlite"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A store that can be opened. `asked_for_as` is what its encoder is called when it is made."""
+
+    recipe: Recipe
+    path: Path
+    asked_for_as: str
+
+    def is_of(self, encoder: str) -> bool:
+        return encoder in ("", self.recipe.encoder, self.asked_for_as, self.path.name)
+
+
+class StoreFolder:
+    """The stores in one folder, which need not exist yet."""
+
+    def __init__(self, parent: Path | str):
+        self.parent = Path(parent)
+
+    def recipes(self) -> list[tuple[Recipe, Path]]:
+        """The recipes that have a store here, with its folder; sorted by folder name. See :meth:`problems`."""
+        return [(one.recipe, one.path) for one in self._examined()[0]]
+
+    def problems(self) -> list[tuple[Path, str]]:
+        """The folders whose store cannot be opened (damaged, of a newer version ...), and why."""
+        return self._examined()[1]
+
+    def path_for(self, recipe: Recipe) -> Path:
+        """Where the store of this recipe is, or would be made."""
+        return self.parent / recipe.folder_name
+
+    def last_used(self) -> Path | None:
+        """The folder of the store that was used last; None if that is not known, or it is no longer there."""
+        try:
+            name = json.loads((self.parent / LAST_USED_FILE).read_text(encoding="utf-8"))["folder"]
+            path = self.parent / Path(str(name)).name  # never outside this folder, whatever the file says
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return None if is_absent(path / STORE_FILE) else path
+
+    def mark_used(self, path: Path) -> None:
+        """Remember which store was used; where the folder cannot be written, that is no reason to fail."""
+        file = self.parent / LAST_USED_FILE
+        temporary = file.with_name(f"{LAST_USED_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+        try:
+            temporary.write_text(json.dumps({"folder": Path(path).name}), encoding="utf-8")
+            temporary.replace(file)
+        except OSError as error:
+            logger.debug("%s: not written (%s)", file, error.strerror)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def choose(self, encoder: str = "") -> Path:
+        """The store to search in: the last used one, or that of an encoder.
+
+        Args:
+            encoder: its name in the recipe ("torchscript-mobilenet"), the name it is asked for by ("torchscript"), or
+                the name of the store's folder.
+
+        Raises:
+            StoreError: there is none, or the encoder has several recipes here and none of them was used last.
+        """
+        stores, problems = self._examined()
+        if not stores:
+            why = "".join(f"\n  {path.name}: {reason}" for path, reason in problems)
+            raise StoreError(
+                f"no store at {self.parent}: index something first: "
+                f"python -m VolumeRetrievalEngine index --store {self.parent} FOLDER"
+                + (f"\nFound, but:{why}" if why else "")
+            )
+        last = self.last_used()
+        fitting = [one.path for one in stores if one.is_of(encoder)]
+        if last in fitting:
+            return last
+        if len(fitting) == 1:
+            return fitting[0]
+        names = ", ".join(one.path.name for one in stores)
+        if not fitting:
+            raise StoreError(f"{self.parent}: nothing was indexed with the encoder {encoder!r}; there are: {names}")
+        raise StoreError(f"{self.parent}: several stores to choose from; name one of them as the encoder: {names}")
+
+    def verify(self, encoder: str = "") -> list[str]:
+        """Read everything in every store (or in those of one encoder) and name each problem; none if there is none.
+
+        Raises:
+            StoreError: there are stores, but none of this encoder.
+        """
+        stores, unopened = self._examined()
+        problems = [f"{path}: {reason}" for path, reason in unopened]
+        fitting = [one.path for one in stores if one.is_of(encoder)]
+        if stores and not fitting:
+            self.choose(encoder)  # says which there are
+        for path in fitting:
+            with VolumeStore.open(path) as store:
+                problems += [f"{path}: {problem}" for problem in store.verify()]
+        return problems
+
+    @property
+    def scan_cache_path(self) -> Path:
+        """Where facts about files are kept between scans; all recipes share them."""
+        return self.parent / SCAN_CACHE_FILE
+
+    @property
+    def tokens(self) -> PatientTokens:
+        """The tokens of patients and studies; all recipes share their secret."""
+        return PatientTokens.of_store(self.parent)
+
+    def make(self) -> None:
+        """Make the folder if it is not there; StoreReadOnlyError if that is not possible."""
+        try:
+            self.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreReadOnlyError(f"{self.parent}: cannot be made ({error.strerror}); choose another") from error
+
+    def _examined(self) -> tuple[list[_Found], list[tuple[Path, str]]]:
+        try:
+            folders = sorted(path for path in self.parent.iterdir() if (path / STORE_FILE).is_file())
+        except (FileNotFoundError, NotADirectoryError):
+            return [], []
+        except OSError as error:
+            raise StoreError(f"{self.parent}: cannot be read ({error.strerror})") from error
+        stores, problems = [], []
+        for path in folders:
+            try:
+                if is_absent(path / STORE_FILE):
+                    continue
+                with VolumeStore.open(path) as store:
+                    stores.append(_Found(store.recipe, path, _asked_for_as(store)))
+            except VolumeRetrievalError as error:
+                problems.append((path, str(error)))
+        return stores, problems
+
+
+def _asked_for_as(store: VolumeStore) -> str:
+    """The name that makes the store's encoder again (encoders.encoder_note); "" if the store does not say."""
+    try:
+        return str(json.loads(store.meta("encoder_note") or "{}").get("name", ""))
+    except (ValueError, AttributeError):
+        return ""

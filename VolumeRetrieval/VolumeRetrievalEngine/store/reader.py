@@ -1,0 +1,308 @@
+"""Reading a store: never needs the writer's lock, and sees what another process has finished at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DamagedStoreError, StoreError, UnknownVolumeError
+from ..recipe import Recipe
+from ..volume import Attributes, SliceTable, SourceFiles
+from .attribute_filter import AttributeFilter
+from .codec import checksum, unpack_rows, unpack_slices, unpack_texts
+from .records import Changes, StoreStatistics, VolumeRecord
+from .schema import STORE_FILE, translated_errors
+from .verify import find_problems
+
+ATTRIBUTE_COLUMNS = (
+    "modality",
+    "modality_from",
+    "body_part",
+    "study_date",
+    "manufacturer",
+    "contrast_agent",
+    "series_description",
+)
+
+_RECORD_COLUMNS = (
+    "key, volume_id, generation, fingerprint, series_uid, patient_token, study_token, root, label, n_files, "
+    "plane, n_slices, n_rows, n_pooled, device, precision, indexed_at, geometry, notes, " + ", ".join(ATTRIBUTE_COLUMNS)
+)
+
+#: Table of embeddings -> the column of `volumes` that counts its rows.
+_ROW_COUNTS = {"embeddings": "n_rows", "pooled": "n_pooled"}
+
+#: Keys in one statement; older SQLite takes no more than 999 parameters.
+_KEYS_AT_ONCE = 500
+
+
+class StoreReader:
+    """The reading half of :class:`~VolumeRetrievalEngine.store.VolumeStore`. Safe to use from several threads."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe):
+        self._connection = connection
+        self._thread_lock = threading.RLock()
+        self.folder = folder
+        self.file = folder / STORE_FILE
+        self.recipe = recipe
+
+    # What the store is
+
+    def meta(self, name: str) -> str | None:
+        """A text that was kept with :meth:`VolumeStore.set_meta`; None if there is none."""
+        row = self._one("SELECT value FROM meta WHERE name = ?", name)
+        return row[0] if row else None
+
+    @property
+    def generation(self) -> int:
+        """Rises by one with each committed change to the volumes, by whichever process."""
+        return int(self.meta("generation") or 0)
+
+    @property
+    def store_id(self) -> str:
+        """Says that this is the same store as before, not another one put in its place; 32 hex digits."""
+        return self.meta("store_id") or ""
+
+    @property
+    def dimension(self) -> int:
+        """d, the length of an embedding; 0 while the store is empty and never held anything."""
+        return int(self.meta("dimension") or 0)
+
+    def statistics(self) -> StoreStatistics:
+        """Counts; reads no arrays."""
+        with self.snapshot():
+            counts = self._one("SELECT COUNT(*), TOTAL(n_slices), TOTAL(n_rows), TOTAL(n_pooled) FROM volumes")
+            modalities = self._all("SELECT modality, COUNT(*) FROM volumes GROUP BY modality ORDER BY 2 DESC, 1")
+            return StoreStatistics(
+                volumes=counts[0],
+                slices=int(counts[1]),
+                rows=int(counts[2]),
+                pooled_rows=int(counts[3]),
+                dimension=self.dimension,
+                generation=self.generation,
+                tombstones=self._one("SELECT COUNT(*) FROM tombstones")[0],
+                size_bytes=self.file.stat().st_size,
+                modalities=dict(modalities),
+            )
+
+    def verify(self) -> list[str]:
+        """Read everything and name each problem with its way out; an empty list for a sound store.
+
+        Another process may go on writing meanwhile, but waits while the file as such is checked.
+        """
+        with self._thread_lock:
+            return find_problems(self._connection, self.file, self.snapshot)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one generation.
+
+        A writer waits with its next volume until the block ends: keep it to a search, not to an hour.
+        """
+        with self._thread_lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            with translated_errors(self.file):
+                self._connection.execute("BEGIN")
+            try:
+                self._one("SELECT value FROM meta WHERE name = 'generation'")  # BEGIN alone pins nothing
+                yield
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
+
+    # Which volumes there are
+
+    def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
+        """All volumes (that pass the filter), in the order in which they came. Reads no arrays."""
+        where, values = (keep or AttributeFilter()).to_sql()
+        return self._records(f"WHERE {where} ORDER BY key", values)
+
+    def keys(self, keep: AttributeFilter | None = None) -> np.ndarray:
+        """int64 [v]: the keys of all volumes (that pass the filter), ascending."""
+        where, values = (keep or AttributeFilter()).to_sql()
+        rows = self._all(f"SELECT key FROM volumes WHERE {where} ORDER BY key", *values)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def records(self, keys: Iterable[int]) -> list[VolumeRecord]:
+        """The volumes with these keys, in this order.
+
+        Raises:
+            UnknownVolumeError: a key that is not, or no longer, in the store.
+        """
+        wanted = [int(key) for key in keys]
+        found: dict[int, VolumeRecord] = {}
+        for chunk in _chunks(wanted):
+            for record in self._records(f"WHERE key IN ({_marks(chunk)})", chunk):
+                found[record.key] = record
+        _all_known(wanted, found, self.file)
+        return [found[key] for key in wanted]
+
+    def find(self, volume_id: str) -> VolumeRecord | None:
+        """The volume with this id."""
+        return next(iter(self._records("WHERE volume_id = ?", [volume_id])), None)
+
+    def find_fingerprint(self, fingerprint: str) -> list[VolumeRecord]:
+        """The volumes with this content, wherever their files are."""
+        return self._records("WHERE fingerprint = ? ORDER BY key", [fingerprint])
+
+    def find_series(self, series_uid: str) -> list[VolumeRecord]:
+        """The volumes of a DICOM series; none for an unknown ("") one."""
+        return self._records("WHERE series_uid = ? AND series_uid <> '' ORDER BY key", [series_uid])
+
+    def changes_since(self, generation: int) -> Changes:
+        """What came and went after a generation that an index stands at (0: an empty one)."""
+        with self.snapshot():
+            now = self.generation
+            # A generation ahead of the store is another store's, or that of one restored from a backup since.
+            unknown = generation > now or generation < int(self.meta("forgotten_generation") or 0)
+            since = 0 if unknown else generation
+            rows = "SELECT key, n_rows, n_pooled FROM volumes WHERE generation > ? ORDER BY key"
+            gone = "SELECT key FROM tombstones WHERE generation > ? ORDER BY key"
+            removed = [] if unknown else [row[0] for row in self._all(gone, since)]
+            return Changes(self._all(rows, since), removed, now, rebuild=unknown)
+
+    # What a volume holds
+
+    def files(self, key: int) -> SourceFiles:
+        """All files of a volume."""
+        (packed,) = self._row_of(key, "SELECT paths FROM files WHERE key = ?")
+        try:
+            root, *paths = unpack_texts(packed)
+        except ValueError as error:
+            raise self._damaged(key, f"list of files ({error})") from error
+        return SourceFiles(root, tuple(paths))
+
+    def slices(self, key: int) -> SliceTable:
+        """Where the embedded slices of a volume lie; row r belongs to row r of its embeddings."""
+        names = ("slice_index", "frame", "origin", "normal", "position", "sop_uids")
+        columns = self._row_of(key, f"SELECT {', '.join(names)} FROM slice_geometry WHERE key = ?")
+        try:
+            return unpack_slices(dict(zip(names, columns, strict=True)))
+        except ValueError as error:
+            raise self._damaged(key, f"slice table ({error})") from error
+
+    def embeddings(self, key: int) -> np.ndarray:
+        """float32 [n, d], unit rows."""
+        return self.many_embeddings([key])[0]
+
+    def many_embeddings(self, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The embeddings of many volumes in one array.
+
+        Returns:
+            float32 [N, d], unit rows, the volumes one after the other in the order of `keys`; and int64 [len + 1],
+            where each begins: volume i has the rows offsets[i] to offsets[i + 1].
+
+        Raises:
+            UnknownVolumeError: a key that is not, or no longer, in the store (see :meth:`snapshot`).
+            DamagedStoreError: the stored bytes are not those that were written.
+        """
+        return self._many("embeddings", keys)
+
+    def many_pooled(self, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pooled rows of many volumes, as :meth:`many_embeddings`."""
+        return self._many("pooled", keys)
+
+    def pooled_first(self, key: int) -> np.ndarray:
+        """int32 [m]: the first row of each of a volume's groups of adjacent slices."""
+        (packed,) = self._row_of(key, "SELECT first_row FROM pooled WHERE key = ?")
+        return np.frombuffer(packed, "<i4").astype(np.int32)
+
+    def thumbnail(self, key: int, row: int) -> bytes:
+        """The JPEG of an embedded slice; b"" if there is none."""
+        found = self._one("SELECT jpeg FROM thumbnails WHERE key = ? AND row = ?", int(key), int(row))
+        return found[0] if found else b""
+
+    # How it is read
+
+    def _all(self, sql: str, *values: Any) -> list[tuple]:
+        with self._thread_lock, translated_errors(self.file):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _one(self, sql: str, *values: Any) -> tuple | None:
+        with self._thread_lock, translated_errors(self.file):
+            return self._connection.execute(sql, values).fetchone()
+
+    def _row_of(self, key: int, sql: str) -> tuple:
+        if row := self._one(sql, int(key)):
+            return row
+        if self._one("SELECT 1 FROM volumes WHERE key = ?", int(key)):
+            raise self._damaged(key, "data")
+        raise UnknownVolumeError(f"{self.file}: holds no volume with the key {int(key)} (removed in the meantime?)")
+
+    def _records(self, where: str, values: Sequence[Any]) -> list[VolumeRecord]:
+        try:
+            return [self._record(row) for row in self._all(f"SELECT {_RECORD_COLUMNS} FROM volumes {where}", *values)]
+        except json.JSONDecodeError as error:
+            raise DamagedStoreError(f"{self.file}: notes that are no JSON ({error}); run verify") from error
+
+    def _record(self, row: tuple) -> VolumeRecord:
+        (*identity, plane, n_slices, n_rows, n_pooled, device, precision, indexed_at, geometry, notes) = row[:19]
+        return VolumeRecord(
+            *identity,
+            attributes=Attributes(*row[19:]),
+            plane=plane,
+            n_slices=n_slices,
+            n_rows=n_rows,
+            n_pooled=n_pooled,
+            device=device,
+            precision=precision,
+            notes=tuple(json.loads(notes)) if notes != "[]" else (),
+            indexed_at=indexed_at,
+            geometry_json=geometry,
+            _read_files=self.files,
+        )
+
+    def _many(self, table: str, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        wanted = [int(key) for key in keys]
+        with self.snapshot(), translated_errors(self.file):
+            counts = self._row_counts(table, wanted)
+            offsets = np.concatenate([[0], np.cumsum([counts[key] for key in wanted], dtype=np.int64)])
+            rows = np.empty((int(offsets[-1]), self.dimension), np.float32)
+            sql = f"SELECT data, checksum FROM {table} WHERE key = ?"
+            for key, first, end in zip(wanted, offsets[:-1], offsets[1:], strict=True):
+                found = self._connection.execute(sql, (key,)).fetchone()
+                if not found or len(found[0]) != 2 * rows.shape[1] * (end - first) or checksum(found[0]) != found[1]:
+                    raise self._damaged(key, table)
+                unpack_rows(found[0], out=rows[first:end])
+        return rows, offsets.astype(np.int64)
+
+    def _row_counts(self, table: str, keys: Sequence[int]) -> dict[int, int]:
+        counts: dict[int, int] = {}
+        for chunk in _chunks(keys):
+            sql = f"SELECT key, {_ROW_COUNTS[table]} FROM volumes WHERE key IN ({_marks(chunk)})"
+            counts.update(self._all(sql, *chunk))
+        _all_known(keys, counts, self.file)
+        return counts
+
+    def _damaged(self, key: int, what: str) -> StoreError:
+        row = self._one("SELECT volume_id, label FROM volumes WHERE key = ?", int(key))
+        volume_id, label = row or ("?", "?")
+        return DamagedStoreError(
+            f"{self.file}: the {what} of volume {volume_id} ({label}) cannot be read as written; "
+            f"remove the volume (python -m VolumeRetrievalEngine remove {volume_id}) and index it again"
+        )
+
+
+def _chunks(keys: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        yield list(keys[start : start + _KEYS_AT_ONCE])
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _all_known(wanted: Iterable[int], found: dict[int, Any], file: Path) -> None:
+    if missing := sorted(set(wanted) - set(found)):
+        raise UnknownVolumeError(
+            f"{file}: holds no volume with the key {', '.join(map(str, missing[:5]))} (removed in the meantime?)"
+        )
