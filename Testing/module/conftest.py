@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
-import sys
 from pathlib import Path
 
 import pytest
+import system_libraries
 
 _PACKAGES = ("slicer", "trame_slicer", "PyQt5")
-#: Debian's and Ubuntu's packages of what Qt and VTK load when they draw off screen.
-_LIBRARIES = {
-    "libEGL.so.1": "libegl1",
-    "libGL.so.1": "libgl1",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libfontconfig.so.1": "libfontconfig1",
-}
 
 
 def _missing() -> str:
     packages = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if packages:
-        return f"needs {', '.join(packages)}: pip install -r Testing/module/requirements.txt"
-    if not sys.platform.startswith("linux"):
-        return ""
-    absent = []
-    for library, package in _LIBRARIES.items():
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            absent.append(package)
-    return f"needs system libraries: apt-get install -y libgl1-mesa-dri {' '.join(absent)}" if absent else ""
+        return f"needs {', '.join(packages)}: pip install -c constraints.txt '.[module-test]'"
+    libraries = system_libraries.missingPackages()
+    return f"needs system libraries: {system_libraries.installCommand(libraries)}" if libraries else ""
 
 
 #: Why these tests cannot run here; "" if they can.
