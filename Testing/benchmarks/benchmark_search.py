@@ -66,7 +66,6 @@ def main(arguments: list[str] | None = None) -> None:
                 target=_TARGETS.get(len(stacks)),
                 edge=first and "qdrant-edge-py" in options.peers,
                 plaid=options.fast_plaid_python if first else None,
-                graph=faiss_is_installed(),
             )
     if "focal" in wanted:
         tables.focal_table(sets, faiss_is_installed())
@@ -79,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     del whole, sets
     if "real" in wanted:
         for stacks in _real_sets(options):
-            tables.two_stage_table(stacks, target=None, graph=False)
+            tables.two_stage_table(stacks)
             tables.focal_table([stacks], graph=False)
     print(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes.")
 

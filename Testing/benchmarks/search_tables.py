@@ -83,7 +83,7 @@ def exact_table(stacks: StackSet, peer_names: list[str]) -> None:
 
 
 def two_stage_table(
-    stacks: StackSet, target: float | None, edge: bool = False, plaid: Path | None = None, graph: bool = True
+    stacks: StackSet, target: float | None = None, edge: bool = False, plaid: Path | None = None
 ) -> None:
     """Figures 2 and 3: the default search against exhaustive ones, and against the peers' cascades."""
     archive = Archive(stacks)
@@ -94,17 +94,13 @@ def two_stage_table(
             peer = open_peer("qdrant-edge-py", stacks, archive.pooled)
         except ImportError as error:
             print(f"the cascade of qdrant-edge-py is not compared with: {error}")
-    archive.index("pooled", "auto")
-    if graph:
-        archive.index("pooled", "hnsw")
+    kind = archive.index("pooled", "auto").kind
     for query in stacks.queries:
         calls = {
             "plain": lambda query=query: plain_scores(query, stacks.rows, stacks.offsets),
             "own": lambda query=query: archive.exact(query),
             "two-stage": lambda query=query: archive.two_stage(query),
         }
-        if graph:
-            calls["graph"] = lambda query=query: archive.two_stage(query, "hnsw")
         if peer:
             prepared = peer.prepare(query, _pooled_query(query))
             calls["edge"] = lambda prepared=prepared: peer.cascade(prepared)
@@ -115,8 +111,7 @@ def two_stage_table(
     names = {
         "plain": "plain blocked numpy, every volume",
         "own": "ours, every volume",
-        "two-stage": f"ours, default: pooled, then {np.mean(compared):.0f} compared in full",
-        "graph": "ours, pooled rows in HNSW",
+        "two-stage": f"ours, default: pooled ({kind}), then {np.mean(compared):.0f} compared in full",
     }
     if peer:
         names["edge"] = f"{peer.title}: pooled, then 100 in full"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -13,7 +14,13 @@ from pathlib import Path
 import pytest
 from engine.commands import Finished, finish, listed, run, start, write_blobs
 from engine.dicom_files import stored_values, write_series
-from VolumeRetrievalEngine.commands.console import ProgressLine, progress_text, readable_duration, readable_size
+from VolumeRetrievalEngine.commands.console import (
+    ProgressLine,
+    print_json,
+    progress_text,
+    readable_duration,
+    readable_size,
+)
 from VolumeRetrievalEngine.progress import Step
 from VolumeRetrievalEngine.store.schema import STORE_FILE
 
@@ -194,8 +201,9 @@ print("nicer", min(os.getpriority(os.PRIO_PROCESS, one) for one in threads) - be
 """
     cores = len(os.sched_getaffinity(0))
     words = ["index", tmp_path / "archive", "--store", tmp_path / "store"]
-    polite = finish(start(*words, program=program)).out
-    full = finish(start(*words, "--full-speed", program=program)).out
+    pool = {"OMP_NUM_THREADS": str(max(2, cores))}  # numpy starts these threads before the command is read
+    polite = finish(start(*words, program=program, env=pool)).out
+    full = finish(start(*words, "--full-speed", program=program, env=pool)).out
     assert f"cores {max(1, cores - 1)}\n" in polite
     assert "nicer 0" not in polite
     assert f"cores {cores}\nnicer 0" in full
@@ -354,6 +362,19 @@ def test_a_query_that_is_not_there_is_named(indexed: Path, tmp_path: Path) -> No
     error = said(run("search", tmp_path / "scan.nii", "--store", indexed / "store"))
     assert str(tmp_path / "scan.nii") in error
     assert "no such file" in error
+
+
+def test_a_name_that_the_system_refuses_is_an_error_of_one_line(indexed: Path) -> None:
+    error = said(run("search", "x" * 5000, "--store", indexed / "store"))
+    assert len(error.splitlines()) == 1
+    assert os.strerror(errno.ENAMETOOLONG) in error
+
+
+def test_json_has_no_numbers_that_json_does_not_know(capsys: pytest.CaptureFixture) -> None:
+    print_json({"a": [float("nan"), 1.5], "b": (float("inf"), "NaN ü")})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"a": [None, 1.5], "b": [None, "NaN ü"]}
+    assert out.isascii()
 
 
 def test_a_filter_that_nothing_passes_gives_an_empty_ranking(indexed: Path) -> None:

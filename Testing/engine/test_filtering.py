@@ -189,14 +189,21 @@ def test_an_empty_query_is_refused(store: MemoryStore) -> None:
         candidates_by_pooled(index, np.empty((0, 32), np.float32), np.empty(0))
 
 
-def test_a_large_pooled_index_is_searched_instead_of_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_pooled_index_is_searched_and_only_what_was_reached_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("faiss")
-    monkeypatch.setattr(slice_index, "FLAT_BYTES", 0)
+    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"pooled": 0})
     rng = np.random.default_rng(12)
-    store = archive(seed=12)
+    store = archive(seed=12, volumes=150)
     query = stack(rng, 50)
     follow_up = store.add(variant(rng, query))
     index = SliceIndex.open(None, store, level="pooled")
     assert index.kind == "hnsw"
-    monkeypatch.setattr(SliceIndex, "scores", None)  # would compare with every volume
-    assert candidates_by_pooled(index, query, 3.0 * np.arange(50)).keys[0] == follow_up
+    compared: list[np.ndarray] = []
+    scores = SliceIndex.scores
+    monkeypatch.setattr(SliceIndex, "scores", lambda self, q, keys: (compared.append(keys), scores(self, q, keys))[1])
+    candidates = candidates_by_pooled(index, query, 3.0 * np.arange(50), k=10)
+    assert candidates.keys[0] == follow_up
+    assert 10 <= len(compared[0]) < 151
+    assert sorted(candidates.keys.tolist()) == sorted(compared[0].tolist())

@@ -157,9 +157,12 @@ def _slow_ranges(matrix, positions, share):
     return [(run[0][0], run[-1][0], tuple(sorted(number for _, number, _ in run))) for run in kept]
 
 
-def test_the_best_pair_is_the_highest_entry():
-    matrix = votes([3, 1, 4], 6, value=[0.5, 0.8, 0.6])
-    assert best_pair(matrix) == (1, 1)
+def test_the_best_pair_is_the_strongest_vote_of_its_range():
+    query, candidate = a_stack(np.arange(4) * 3.0), a_stack(np.arange(40) * 3.0)
+    matrix = votes([3, 4, 5, 30], 40, value=[0.5, 0.8, 0.6, 0.9])
+    heaviest, lone = matched_ranges(matrix, query, candidate)
+    assert best_pair(matrix, heaviest) == (1, 4)
+    assert best_pair(matrix, lone) == (3, 30)
 
 
 def test_localization_ratio_counts_the_slices_that_contribute_most():

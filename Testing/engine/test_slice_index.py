@@ -333,7 +333,7 @@ def test_the_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     pytest.importorskip("faiss")
     store = archive(volumes=20)
     rows = sum(len(store.embeddings(key)) for key in store.keys)
-    monkeypatch.setattr(slice_index, "FLAT_BYTES", 4 * 32 * (rows + 50))
+    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"slices": 4 * 32 * (rows + 50)})
     monkeypatch.setattr(slice_index, "HNSW_BYTES", 4 * 32 * (rows + 200))
     index = SliceIndex.open(tmp_path, store, writable=True)
     assert index.kind == "flat"

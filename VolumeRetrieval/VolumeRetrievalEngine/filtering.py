@@ -91,13 +91,15 @@ def candidates_by_pooled(
         query: float32 [n_q, d], not pooled.
         positions_mm: float [n_q], where the query's slices lie along its stack.
         rerank: how many at most; None for all that were scored.
-        k: distinct volumes that each pooled row searches for, where the index does not hold its rows.
+        k: distinct volumes that each pooled row searches for, where the archive is too large to compare with all.
         span_mm: extent of a group; that of the archive's.
     """
     _check_query(query)
     pooled, _first = pool(query, positions_mm, span_mm)
-    if not index.compares_all:
+    if not index.holds_rows:  # Only what was found is known of a volume, so that more has to be found.
         return candidates_by_slices(index, pooled, max(k, rerank or 0), allowed_keys).best(rerank)
+    if not index.compares_all:
+        allowed_keys = candidates_by_slices(index, pooled, k, allowed_keys).keys
     keys, scores = index.scores(pooled, allowed_keys)
     return _ranked(keys, scores / len(pooled)).best(rerank)
 

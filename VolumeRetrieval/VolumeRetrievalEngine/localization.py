@@ -81,10 +81,15 @@ def matched_ranges(
     )
 
 
-def best_pair(similarity: np.ndarray) -> tuple[int, int]:
-    """Row and column of the highest similarity: the two slices to show beside each other."""
-    row, column = np.unravel_index(int(np.argmax(similarity)), np.shape(similarity))
-    return int(row), int(column)
+def best_pair(similarity: np.ndarray, found: MatchedRange) -> tuple[int, int]:
+    """Row and column of the strongest vote for a matched range: the two slices to show beside each other.
+
+    Within the range, because a picture from elsewhere in the volume would contradict it (our choice).
+    """
+    rows = np.array(found.query_rows)
+    columns = similarity[rows].argmax(axis=1)
+    strongest = int(similarity[rows, columns].argmax())
+    return int(rows[strongest]), int(columns[strongest])
 
 
 def localization_ratio(

@@ -65,7 +65,7 @@ class Match:
         score: RS / n_q in [-1, 1] (METHOD.md stage 3); for the baselines of stage 1 the baseline's own score.
         first_stage: the score that made it a candidate; NaN where every volume was scored.
         n_slices: slices of its full stack; `n_rows` of them are embedded.
-        best_query_slice, best_slice: the pair of slices with the highest similarity, as numbers of the full stacks;
+        best_query_slice, best_slice: the heaviest range's most similar pair of slices, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
         similarity: float32 [n_q, n_rows], S; None where only a baseline ran.
     """

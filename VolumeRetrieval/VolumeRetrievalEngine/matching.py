@@ -32,7 +32,8 @@ def localized_match(
         score, first_stage: what it was ranked by, and what made it a candidate.
     """
     similarity = similarity_matrix(query.embeddings, embeddings)
-    query_row, row = best_pair(similarity)
+    ranges = matched_ranges(similarity, query.table, table)
+    query_row, row = best_pair(similarity, ranges[0])
     return Match(
         rank=rank,
         volume_id=record.volume_id,
@@ -46,7 +47,7 @@ def localized_match(
         n_slices=record.n_slices,
         n_rows=record.n_rows,
         path=path,
-        ranges=matched_ranges(similarity, query.table, table),
+        ranges=ranges,
         best_query_slice=int(query.table.index[query_row]),
         best_slice=int(table.index[row]),
         best_query_row=query_row,

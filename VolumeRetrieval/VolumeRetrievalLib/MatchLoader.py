@@ -70,6 +70,13 @@ class MatchLoader:
         self._loaded.noteLoaded(node, volume.volumeID)
         return node
 
+    def loadFiles(self, files: Sequence[str]) -> Any:
+        """The volume node of the files of a series that is not in the index; RuntimeError if they are none."""
+        node = self._reader.load(files)
+        if node is None:
+            raise RuntimeError(_("Slicer finds no volume of just these files: {file} ...").format(file=files[0]))
+        return node
+
     def _read(self, volume: IndexedVolume) -> Any:
         if not volume.seriesUID:
             # Raises RuntimeError with Slicer's own text (slicer/util.py, loadNodeFromFile).
@@ -78,8 +85,8 @@ class MatchLoader:
         if node is None:
             raise RuntimeError(
                 _(
-                    "Slicer does not load this volume as it was indexed: {folder}. Load the series in the DICOM module, "
-                    "with Advanced checked, to see what it makes of it."
+                    "Slicer does not load this volume as it was indexed: {folder}. Load the series in the DICOM "
+                    "module, with Advanced checked, to see what it makes of it."
                 ).format(folder=volume.files[0].parent)
             )
         return node

@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .LogicProtocol import CURRENT_SLICE, ROI, SEGMENT, SLICES, WHOLE_VOLUME, Region
-from .WorldTransform import arrayOf, ijkToWorld, nodeToWorld
+from .WorldTransform import arrayOf, ijkToWorld, isAcquisitionTransform, nodeToWorld
 
 #: Voxels of masks that are made for a shape without voxels of its own: so large, and at most so many along an axis.
 _STEP_MM = 2.0
@@ -40,6 +40,8 @@ def message(region: Region | None, volumeNode: Any, folder: Path) -> dict[str, A
         return None
     if region.kind == SLICES and volumeNode is None:
         return {"slices": [region.firstSlice, region.lastSlice]}
+    if region.kind == SLICES and isAcquisitionTransform(volumeNode.GetParentTransformNode()):
+        return {"slices": _numbersInStack(region.firstSlice, region.lastSlice, volumeNode)}
     if region.kind == SLICES:
         return _write(*_slices(region.firstSlice, region.lastSlice, volumeNode), folder)
     if region.kind == ROI:
@@ -68,6 +70,18 @@ def _slices(first: int, last: int, volumeNode: Any) -> tuple[np.ndarray, np.ndar
     scale = np.diag([grow[0], grow[1], 1.0, 1.0])
     scale[:3, 3] = [(grow[0] - 1) / 2, (grow[1] - 1) / 2, first]
     return np.ones((last - first + 1, coarse[1], coarse[0]), bool), ijkToWorld(volumeNode) @ scale
+
+
+def _numbersInStack(first: int, last: int, volumeNode: Any) -> list[int]:
+    """The same slices as the engine counts them: ascending toward +R, +A or +S. Where every slice is moved by itself,
+    they have no grid."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASDirectionMatrix(matrix)
+    along = arrayOf(matrix)[:3, 2]
+    if along[np.abs(along).argmax()] > 0:
+        return [first, last]
+    count = volumeNode.GetImageData().GetDimensions()[2]
+    return [count - 1 - last, count - 1 - first]
 
 
 def _roi(roiNode: Any, folder: Path) -> dict[str, Any]:

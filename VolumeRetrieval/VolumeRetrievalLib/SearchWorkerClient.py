@@ -93,7 +93,8 @@ class SearchWorkerClient:
         except EngineError as error:
             self._settle(request).failed(error)
             return request
-        worker.send({"id": request.number, "method": method, "params": params})
+        if worker is not None:
+            worker.send({"id": request.number, "method": method, "params": params})
         return request
 
     def cancel(self, request: Request) -> None:
@@ -122,7 +123,8 @@ class SearchWorkerClient:
             worker.stop()
         self._ending.clear()
 
-    def _runningWorker(self) -> EngineProcess:
+    def _runningWorker(self) -> EngineProcess | None:
+        """None if it could not be started and has said so at once, as on Windows: then _onEnded has told everybody."""
         if self._worker is None:
             worker = EngineProcess(
                 self._makeCommand(),
@@ -133,8 +135,6 @@ class SearchWorkerClient:
             )
             self._worker = worker
             worker.start(["serve", *self._arguments])
-            if self._worker is None:  # it could not be started, and said so at once
-                raise EngineError(_("The search process could not be started."), EngineError.ENDED)
         return self._worker
 
     def _onMessage(self, message: dict[str, Any]) -> None:
