@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,28 @@ class VolumeRetrieval(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "Retrieval by slice embeddings and late interaction, after published methods that the README names."
         )
+        # Both need what other modules bring, so that they wait until all are loaded.
+        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerSubjectHierarchyPlugin)
+
+
+#
+# Register sample data sets in Sample Data module
+#
+
+
+def registerSampleData() -> None:
+    """Add data sets to Sample Data module."""
+    from VolumeRetrievalLib import SampleArchive
+
+    SampleArchive.register(Path(__file__).parent / "Resources" / "Icons")
+
+
+def registerSubjectHierarchyPlugin() -> None:
+    """Add "Find similar volumes" to the context menu of volumes in the Data module."""
+    path = Path(__file__).parent / "VolumeRetrievalLib" / "VolumeRetrievalSubjectHierarchyPlugin.py"
+    # The class registers itself (AbstractScriptedSubjectHierarchyPlugin.py); the handler owns what is registered.
+    slicer.qSlicerSubjectHierarchyScriptedPlugin(None).setPythonSource(str(path))
 
 
 #
@@ -135,6 +158,19 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # Only the parent that the module panel makes knows (qSlicerAbstractModuleWidget.h).
         if getattr(self.parent, "isEntered", False):
             self.initializeParameterNode()
+
+    def onReload(self) -> None:
+        """Reload the library and the engine, too: reloadScriptedModule (slicer/util.py) executes only this file anew,
+        and everything else is imported when it is needed."""
+        for name in list(sys.modules):
+            if name.split(".")[0] in ("VolumeRetrievalLib", "VolumeRetrievalEngine"):
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def findSimilar(self, volumeNode: vtkMRMLScalarVolumeNode) -> None:
+        """Search with this whole volume, or say why that cannot be done now."""
+        self.initializeParameterNode()
+        self.panel.query.searchWith(volumeNode)
 
     def initializeParameterNode(self) -> None:
         """Ensure parameter node exists and observed."""

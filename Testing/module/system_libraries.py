@@ -1,6 +1,6 @@
 """The system libraries that Qt and VTK load when they draw off screen: which are missing, and installing them.
 
-    python Testing/module/system_libraries.py       installs what is missing, as root on Debian or Ubuntu; else says how
+python Testing/module/system_libraries.py       installs what is missing, as root on Debian or Ubuntu; else says how
 """
 
 from __future__ import annotations

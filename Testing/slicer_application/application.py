@@ -22,7 +22,20 @@ from PyQt5 import QtCore, QtGui, QtWidgets
 from PyQt5.QtCore import pyqtProperty, pyqtSignal, pyqtSlot
 from trame_slicer.core import SlicerApp
 
-from . import ctk_widgets, dicom_database, i18n, layout, mrml_widgets, packaging, pythonqt, pythonqt_names, uiloader
+from . import (
+    ctk_widgets,
+    dicom_database,
+    dicom_utils,
+    i18n,
+    layout,
+    mrml_widgets,
+    packaging,
+    pythonqt,
+    pythonqt_names,
+    sample_data,
+    subject_hierarchy,
+    uiloader,
+)
 
 
 class qSlicerModuleManager(QtCore.QObject):
@@ -198,8 +211,12 @@ def start(temporaryPath: Path | None = None) -> None:
         segmentations=_Module(core.segmentations_logic),
     )
     sys.modules["qt"].QTimer.singleShot = staticmethod(_singleShot)
-    for name, cls in mrml_widgets.classes.items():
+    for name, cls in {**mrml_widgets.classes, **subject_hierarchy.classes}.items():
         setattr(slicer, name, pythonqt.wrapClass(cls))
+    dicom_utils.package.DICOMUtils = dicom_utils
+    sys.modules["DICOMLib"] = dicom_utils.package
+    sys.modules["SampleData"] = sample_data
+    sys.modules["SubjectHierarchyPlugins"] = subject_hierarchy.package
     for name, module in (("i18n", i18n), ("packaging", packaging)):
         sys.modules[f"slicer.{name}"] = module
         setattr(slicer, name, module)

@@ -170,4 +170,6 @@ methods = {
     "QEventLoop": _of("exec exit"),
     "QButtonGroup": _of("addButton setId id checkedId checkedButton button"),
     "QUiLoader": _of("load"),
+    # Invokable there (qSlicerSubjectHierarchyPluginHandler.h), no slot of the stand-in's
+    "qSlicerSubjectHierarchyPluginHandler": _of("instance"),
 }
