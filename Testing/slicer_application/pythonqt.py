@@ -244,7 +244,8 @@ def _member(wrapper: Wrapper, qt: Any, name: str) -> Any:
         if _signals(qt, name):
             return Signal(wrapper, name)
     # PythonQtClassInfo::member: one trailing underscore stands for a name that is a Python keyword (exec_).
-    plain = name[:-1] if name.endswith("_") and not hasattr(qt, name) else name
+    keyword = name.endswith("_") and (not hasattr(qt, name) or _methodIsKnown(type(qt), name[:-1]))
+    plain = name[:-1] if keyword else name
     if _methodIsKnown(type(qt), plain) or (isinstance(qt, QtCore.QObject) and _slots(qt, plain)):
         return _function(getattr(qt, name if hasattr(qt, name) else plain), f"{wrapper.className()}.{name}")
     try:

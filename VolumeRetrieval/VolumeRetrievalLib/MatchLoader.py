@@ -13,14 +13,17 @@ from .IndexContents import IndexContents, IndexedVolume
 from .LoadedVolumes import LoadedVolumes
 
 
-class DICOMReader(Protocol):
-    """What is asked of Slicer's DICOM plugins."""
+class VolumeReader(Protocol):
+    """What is asked of Slicer's readers."""
 
     def load(self, files: Sequence[str]) -> Any:
-        """The volume node of exactly these files; None if Slicer finds no volume of just these in them."""
+        """The volume node of exactly these DICOM files; None if Slicer finds no volume of just these in them."""
+
+    def loadFile(self, file: str) -> Any:
+        """The volume node of an image file; RuntimeError with Slicer's own text."""
 
 
-class ScalarVolumeReader:
+class SlicerReader:
     """DICOMScalarVolumePlugin, through DICOMUtils (Slicer 5.12, DICOMLib/DICOMUtils.py: getLoadablesFromFileLists wants
     a list of lists, loadLoadables loads what is selected and returns the IDs of all nodes that were added).
 
@@ -40,13 +43,16 @@ class ScalarVolumeReader:
                     return _volumeAmong(DICOMUtils.loadLoadables({plugin: [loadable]}))
         return None
 
+    def loadFile(self, file: str) -> Any:
+        return slicer.util.loadVolume(slicer.util.longPath(file))  # raises RuntimeError: util.py, loadNodeFromFile
+
 
 class MatchLoader:
     """Finds the files of an indexed volume and loads them, unless they are loaded."""
 
-    def __init__(self, loaded: LoadedVolumes, reader: DICOMReader | None = None):
+    def __init__(self, loaded: LoadedVolumes, reader: VolumeReader | None = None):
         self._loaded = loaded
-        self._reader = reader or ScalarVolumeReader()
+        self._reader = reader or SlicerReader()
 
     def isLoaded(self, volumeID: str, contents: IndexContents) -> bool:
         try:
@@ -79,8 +85,7 @@ class MatchLoader:
 
     def _read(self, volume: IndexedVolume) -> Any:
         if not volume.seriesUID:
-            # Raises RuntimeError with Slicer's own text (slicer/util.py, loadNodeFromFile).
-            return slicer.util.loadVolume(slicer.util.longPath(str(volume.files[0])))
+            return self._reader.loadFile(str(volume.files[0]))
         node = self._reader.load([str(file) for file in volume.files])
         if node is None:
             raise RuntimeError(

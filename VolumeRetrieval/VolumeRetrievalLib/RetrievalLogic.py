@@ -29,7 +29,7 @@ from .LogicProtocol import (
     SeriesChoice,
 )
 from .MatchDisplay import MatchDisplay, ShownMatch
-from .MatchLoader import DICOMReader, MatchLoader
+from .MatchLoader import MatchLoader, VolumeReader
 from .PrivateFolders import PrivateFolders
 from .Searching import Searching
 from .SearchWorkerClient import Answer, SearchWorkerClient
@@ -58,7 +58,7 @@ class RetrievalLogic:
         display: MatchDisplay | None = None,
         makeCommand: Callable[[], EngineCommand] = EngineCommand.ofSlicer,
         makeProcess: Callable[[], ProcessProtocol] = QtProcess,
-        dicomReader: DICOMReader | None = None,
+        reader: VolumeReader | None = None,
         quietMilliseconds: int = 2500,
     ):
         self.display = display or MatchDisplay()
@@ -67,7 +67,7 @@ class RetrievalLogic:
         self._folders = PrivateFolders(slicer.app.temporaryPath)
         self._folders.removeLeftovers()
         self._loaded = LoadedVolumes()
-        self._loader = MatchLoader(self._loaded, dicomReader)
+        self._loader = MatchLoader(self._loaded, reader)
         self._index = DatabaseIndex(
             slicer.app.dicomDatabase(), self._onDatabaseChanged, quietMilliseconds=quietMilliseconds
         )
@@ -86,6 +86,7 @@ class RetrievalLogic:
         self._callback = None
         self._index.watcher.stop()
         self._loaded.stop()
+        self._client.release()  # it ends while the other is waited for
         self._indexing.stop()
         self._client.stop()
         self._folders.removeAll()
