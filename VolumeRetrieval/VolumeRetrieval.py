@@ -1,4 +1,5 @@
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 
 #
 # VolumeRetrieval
@@ -107,6 +109,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None) -> None:
         """Called when the user opens the module the first time and the widget is initialized."""
         self.logic = None
+        self._ownLogic = None
         self.panel = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
@@ -124,7 +127,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         if self.logic is None:
-            self.logic = VolumeRetrievalLogic()
+            self.logic = self._ownLogic = VolumeRetrievalLogic()
         self.panel = Panel(self.ui, self.logic, makeInstaller(Path(self.resourcePath("requirements.txt"))))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -137,6 +140,8 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel is not None:
             self.panel.query.hidePreview()
             self.panel.cleanUp()
+        if self._ownLogic is not None:
+            self._ownLogic.cleanUp()  # ends the child processes
 
     def enter(self) -> None:
         """Called each time the user opens this module."""
@@ -202,51 +207,19 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 #
 
 
-class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
-    """What the module can do without its panel."""
+class VolumeRetrievalLogic(RetrievalLogic, ScriptedLoadableModuleLogic):
+    """What the module can do without its panel, for scripts: slicer.util.getModuleLogic("VolumeRetrieval").
 
-    def __init__(self) -> None:
+    The methods are those of VolumeRetrievalLib/RetrievalLogic.py.
+    """
+
+    def __init__(self, **collaborators) -> None:
         """Called when the logic class is instantiated. Can be used for initializing member variables."""
-        from VolumeRetrievalLib.MatchDisplay import MatchDisplay
-
         ScriptedLoadableModuleLogic.__init__(self)
-        self.display = MatchDisplay()
+        RetrievalLogic.__init__(self, **collaborators)
 
     def getParameterNode(self) -> VolumeRetrievalParameterNode:
         return VolumeRetrievalParameterNode(super().getParameterNode())
-
-    def status(self):
-        """Nothing can be indexed or searched from the panel yet: the engine's child processes are not connected."""
-        from VolumeRetrievalLib.LogicProtocol import DatabaseStatus
-
-        return DatabaseStatus(problem=_("Indexing and searching in Slicer are not part of this version yet."))
-
-    def onStatusChanged(self, callback) -> None:
-        """The status does not change yet."""
-
-    def encoders(self) -> tuple:
-        """None to choose from yet."""
-        return ()
-
-    def series(self) -> tuple:
-        """None to choose from yet."""
-        return ()
-
-    def showPair(self, match: dict, queryRow: int, row: int) -> None:
-        """Move the query's views and the match's views to this pair of slices, if they are shown."""
-        self.display.showPair(match, queryRow, row)
-
-    def setFollowMatch(self, follow: bool) -> None:
-        """Whether scrolling the query moves the shown results along."""
-        self.display.setFollow(follow)
-
-    def removeShown(self) -> None:
-        """Remove what showing results added to the scene, and restore the layout."""
-        self.display.remove()
-
-    def forgetShown(self) -> None:
-        """The scene is closed: what was shown is gone."""
-        self.display.forget()
 
 
 #
@@ -256,7 +229,6 @@ class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
 
 class VolumeRetrievalTest(ScriptedLoadableModuleTest):
     """
-    This is the test case for your scripted module.
     Uses ScriptedLoadableModuleTest base class, available at:
     https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
     """
@@ -269,12 +241,31 @@ class VolumeRetrievalTest(ScriptedLoadableModuleTest):
         """Run as few or as many tests as needed here."""
         self.setUp()
         self.test_ModuleShowsItsPanel()
+        self.setUp()
+        self.test_WholeStory()
 
     def test_ModuleShowsItsPanel(self):
         """The panel is there with nothing indexed and nothing installed, and says why a search cannot start."""
-        self.setUp()
-        self.delayDisplay("The panel with nothing indexed")
-        widget = slicer.modules.volumeretrieval.widgetRepresentation().self()
-        self.assertFalse(widget.ui.searchButton.enabled)
-        self.assertTrue(widget.ui.searchButton.toolTip)
-        self.delayDisplay("Test passed")
+        from DICOMLib import DICOMUtils
+
+        with _temporaryFolder() as folder, DICOMUtils.TemporaryDICOMDatabase(folder):
+            widget = slicer.modules.volumeretrieval.widgetRepresentation().self()
+            widget.panel.refresh()
+            self.assertFalse(widget.ui.searchButton.enabled)
+            self.assertTrue(widget.ui.searchButton.toolTip)
+        self.delayDisplay("Test passed: the panel with nothing indexed")
+
+    def test_WholeStory(self):
+        """Phantoms are imported into a temporary DICOM database, indexed, searched, loaded, shown and tidied up."""
+        from DICOMLib import DICOMUtils
+        from VolumeRetrievalLib.SelfTest import SelfTest
+
+        with _temporaryFolder() as folder, DICOMUtils.TemporaryDICOMDatabase(folder):
+            widget = slicer.modules.volumeretrieval.widgetRepresentation().self()
+            skipped = SelfTest(widget, self.delayDisplay).run()
+        self.delayDisplay("\n".join(["Test passed.", *(f"Skipped: {one}" for one in skipped)]))
+
+
+def _temporaryFolder() -> tempfile.TemporaryDirectory:
+    """Of our own: TemporaryDICOMDatabase leaves its folder behind, with an open file that Windows does not delete."""
+    return tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath, ignore_cleanup_errors=True)

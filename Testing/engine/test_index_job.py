@@ -257,7 +257,7 @@ def test_a_program_gets_hello_progress_and_result(database):
     assert (said[0]["type"], said[-1]["type"]) == ("hello", "result")
     assert said[0]["pid"] == job.process.pid
     assert {one["stage"] for one in said[1:-1]} == {"scan", "index"}
-    assert (said[-1]["result"]["added"], said[-1]["result"]["volumes"]) == (2, 2)
+    assert (said[-1]["result"]["added"], said[-1]["result"]["store"]["volumes"]) == (2, 2)
     assert job.process.returncode == 0
 
 
@@ -282,9 +282,9 @@ def test_closing_its_input_stops_the_job_between_two_volumes_and_the_next_run_go
     said = job.messages()
 
     result = said[-1]["result"]
-    assert result["cancelled"] and 1 <= result["volumes"] < 42
+    assert result["cancelled"] and 1 <= result["store"]["volumes"] < 42
     assert job.process.returncode == 130
-    assert result["volumes"] + index()["added"] == 42
+    assert result["store"]["volumes"] + index()["added"] == 42
 
 
 def test_a_job_ends_when_nobody_listens_any_more(database):

@@ -101,7 +101,7 @@ def reportOf(result: dict[str, Any], wholeDatabase: bool = False) -> IndexReport
     added = result["added"] + result["replaced"] + result["moved"]
     return IndexReport(
         added=added,
-        unchanged=max(0, result["volumes"] - added) if wholeDatabase else result["unchanged"],
+        unchanged=max(0, result["store"]["volumes"] - added) if wholeDatabase else result["unchanged"],
         removed=result["pruned"] + result["superseded"],
         failed=len(result["failed"]),
     )

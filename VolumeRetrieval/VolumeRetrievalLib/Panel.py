@@ -44,6 +44,11 @@ class Panel:
         self.query.refresh()
         self.advanced.refresh()
 
+    @property
+    def result(self) -> ResultDict | None:
+        """What the last search found, as it is shown."""
+        return self._result
+
     def showResult(self, result: ResultDict | None) -> None:
         """Show what a search found; None clears."""
         self._result = result
