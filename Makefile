@@ -65,7 +65,7 @@ $(VENV)/bin/python:
 
 # The demo needs no networks: nothing large is downloaded for it.
 $(VENV)/.installed-demo: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(PIP) --editable '.[faiss,dicom,report]'
+	$(PIP) --editable '.[faiss]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python

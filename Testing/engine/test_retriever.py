@@ -186,6 +186,36 @@ def test_a_filter_holds_for_every_result(indexed, unseen_chest, tmp_path):
     assert not [name for name in names(others) if name.endswith("-0")]
 
 
+def test_an_indexed_volume_keeps_what_a_table_said_of_it_when_it_is_read_again(tmp_path):
+    paths = write_archive(tmp_path / "archive", range(2))
+    table = tmp_path / "metadata.csv"
+    table.write_text("path,modality,patient\n" + "".join(f"{path},MR,{name[-1]}\n" for name, path in paths.items()))
+    retriever = Retriever.create(tmp_path / "store")
+    retriever.add([tmp_path / "archive"], metadata=MetadataTable.from_csv(table))
+    record = retriever.find(str(paths["chest-0"]))
+
+    again = retriever.read_again(record)
+    everywhere = BoxRAS((-1e4, -1e4, -1e4), (1e4, 1e4, 1e4))
+    others = SearchOptions(exclude=frozenset({"patient"}))
+    cropped = retriever.search(record.volume_id, region=everywhere, crop=True, options=others)
+
+    assert again.attributes == record.attributes and again.attributes.modality_from == "csv"
+    assert again.identity == record.identity
+    assert sorted(names(cropped)) == ["abdomen-1", "chest-1", "head-1"]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_an_indexed_file_given_by_its_path_is_known_and_does_not_find_itself(retriever, indexed, monkeypatch, kind):
+    path = indexed / "archive" / "chest-0.nii.gz"
+    monkeypatch.setattr(retriever, "_made_encoder", lambda: pytest.fail("an indexed volume was embedded again"))
+
+    result = retriever.search(kind(path))
+
+    assert result.query_id == retriever.find(str(path)).volume_id
+    assert result.query_path == str(path)
+    assert "chest-0" not in names(result) and len(result.matches) == 8
+
+
 def test_what_is_unchanged_costs_nothing_and_what_changed_is_replaced(tmp_path, monkeypatch):
     paths = write_archive(tmp_path / "archive", range(1))
     retriever = Retriever.create(tmp_path / "store")

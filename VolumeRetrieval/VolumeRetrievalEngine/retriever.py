@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,8 @@ class Retriever:
         """The volumes most like the query, and where in them it lies.
 
         Args:
-            query: a volume; a file or folder to read one from; or the id of an indexed volume, which is not read again.
+            query: a volume; a file or folder to read one from; or the id of an indexed volume. What is indexed already,
+                and unchanged since, is not read again.
             region: the part of the query to search with.
             crop: cut the slices down to the region in plane too.
             options: see SearchOptions.
@@ -302,13 +304,18 @@ class Retriever:
         name: str,
         progress: ProgressCallback | None,
     ) -> Query:
-        if isinstance(query, str) and (record := session.store.find(query)) is not None:
+        if not isinstance(query, Volume):
+            known = session.store.find(str(query)) is not None
+            name = name or ("" if known else str(query))
+            query = str(query) if known else self.resolve_query(query)
+        if isinstance(query, str):
+            record = session.store.find(query)
+            name = name or self.path_of(record)
             if not crop:
-                return query_from_store(session.store, record, name or self.path_of(record), region)
+                return query_from_store(session.store, record, name, region)
             query = self.read_again(record)
-        volume = query if isinstance(query, Volume) else read_volume(query, tokens=self._tokens())
-        label = volume.files.label if isinstance(query, Volume) else str(query)
-        return query_from_volume(volume, self.recipe, self._made_encoder(), name or label, region, crop, progress)
+        label = name or query.files.label
+        return query_from_volume(query, self.recipe, self._made_encoder(), label, region, crop, progress)
 
     def resolve_query(
         self,
@@ -360,7 +367,9 @@ class Retriever:
         return read_volume(result.query_path)
 
     def read_again(self, record: VolumeRecord) -> Volume:
-        """The voxels of an indexed volume, from where its files are now.
+        """An indexed volume, read from where its files are now; what it is stays as it was indexed.
+
+        A metadata table may have said the modality, which decides on the intensities, and the patient.
 
         Raises:
             UnreadableFileError, NotAVolumeError: its files are gone, or have become something else.
@@ -372,7 +381,7 @@ class Retriever:
             raise UnreadableFileError(
                 self.path_of(record), "no longer holds the volume that was indexed; index it again"
             )
-        return source.read()
+        return replace(source.read(), identity=record.identity, attributes=record.attributes)
 
     def close(self) -> None:
         """Close the store; the next search opens it again."""

@@ -14,6 +14,9 @@ from .metadata import MetadataTable
 from .roots import Roots, absolute_path
 from .source import Discovery, VolumeSource
 
+#: Volumes that an error lists to choose from; a whole archive was hardly meant.
+_LISTED = 30
+
 
 def read_volume(
     path_or_files: Path | str | Sequence[Path | str],
@@ -88,8 +91,10 @@ def _listing(sources: Sequence[VolumeSource]) -> str:
         f"  {number}: {source.path}, {source.n_slices} slices"
         + (f", {source.attributes.modality}" if source.attributes.modality else "")
         + (f" ({'; '.join(source.notes)})" if source.notes else "")
-        for number, source in enumerate(sources)
+        for number, source in enumerate(sources[:_LISTED])
     ]
+    if len(sources) > _LISTED:
+        lines.append(f"  ... and {len(sources) - _LISTED} more")
     return "\n".join([f"it holds {len(sources)} volume{'s' if len(sources) > 1 else ''}:", *lines])
 
 
