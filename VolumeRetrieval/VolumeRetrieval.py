@@ -84,6 +84,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None) -> None:
         """Called when the user opens the module the first time and the widget is initialized."""
         self.logic = None
+        self._ownLogic = None
         self.panel = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
@@ -101,7 +102,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         if self.logic is None:
-            self.logic = VolumeRetrievalLogic()
+            self.logic = self._ownLogic = VolumeRetrievalLogic()
         self.panel = Panel(self.ui, self.logic, makeInstaller(Path(self.resourcePath("requirements.txt"))))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -114,6 +115,8 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel is not None:
             self.panel.query.hidePreview()
             self.panel.cleanUp()
+        if self._ownLogic is not None:
+            self._ownLogic.cleanUp()  # ends the child processes
 
     def enter(self) -> None:
         """Called each time the user opens this module."""
@@ -167,50 +170,28 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
-    """What the module can do without its panel."""
+    """What the module can do without its panel, for scripts: slicer.util.getModuleLogic("VolumeRetrieval").
 
-    def __init__(self) -> None:
+    Its methods are those of VolumeRetrievalLib/RetrievalLogic.py, which is not imported when Slicer starts.
+    """
+
+    def __init__(self, **collaborators) -> None:
         """Called when the logic class is instantiated. Can be used for initializing member variables."""
-        from VolumeRetrievalLib.MatchDisplay import MatchDisplay
+        from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 
         ScriptedLoadableModuleLogic.__init__(self)
-        self.display = MatchDisplay()
+        self._retrieval = RetrievalLogic(**collaborators)
+
+    def __getattr__(self, name):
+        if name == "_retrieval":  # asked for before it is there
+            raise AttributeError(name)
+        return getattr(self._retrieval, name)
+
+    def __dir__(self):
+        return [*super().__dir__(), *dir(self._retrieval)]
 
     def getParameterNode(self) -> VolumeRetrievalParameterNode:
         return VolumeRetrievalParameterNode(super().getParameterNode())
-
-    def status(self):
-        """Nothing can be indexed or searched from the panel yet: the engine's child processes are not connected."""
-        from VolumeRetrievalLib.LogicProtocol import DatabaseStatus
-
-        return DatabaseStatus(problem=_("Indexing and searching in Slicer are not part of this version yet."))
-
-    def onStatusChanged(self, callback) -> None:
-        """The status does not change yet."""
-
-    def encoders(self) -> tuple:
-        """None to choose from yet."""
-        return ()
-
-    def series(self) -> tuple:
-        """None to choose from yet."""
-        return ()
-
-    def showPair(self, match: dict, queryRow: int, row: int) -> None:
-        """Move the query's views and the match's views to this pair of slices, if they are shown."""
-        self.display.showPair(match, queryRow, row)
-
-    def setFollowMatch(self, follow: bool) -> None:
-        """Whether scrolling the query moves the shown results along."""
-        self.display.setFollow(follow)
-
-    def removeShown(self) -> None:
-        """Remove what showing results added to the scene, and restore the layout."""
-        self.display.remove()
-
-    def forgetShown(self) -> None:
-        """The scene is closed: what was shown is gone."""
-        self.display.forget()
 
 
 #
