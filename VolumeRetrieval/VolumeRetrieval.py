@@ -16,7 +16,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 
 #
 # VolumeRetrieval
@@ -207,16 +206,26 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 #
 
 
-class VolumeRetrievalLogic(RetrievalLogic, ScriptedLoadableModuleLogic):
+class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
     """What the module can do without its panel, for scripts: slicer.util.getModuleLogic("VolumeRetrieval").
 
-    The methods are those of VolumeRetrievalLib/RetrievalLogic.py.
+    Its methods are those of VolumeRetrievalLib/RetrievalLogic.py, which is not imported when Slicer starts.
     """
 
     def __init__(self, **collaborators) -> None:
         """Called when the logic class is instantiated. Can be used for initializing member variables."""
+        from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
+
         ScriptedLoadableModuleLogic.__init__(self)
-        RetrievalLogic.__init__(self, **collaborators)
+        self._retrieval = RetrievalLogic(**collaborators)
+
+    def __getattr__(self, name):
+        if name == "_retrieval":  # asked for before it is there
+            raise AttributeError(name)
+        return getattr(self._retrieval, name)
+
+    def __dir__(self):
+        return [*super().__dir__(), *dir(self._retrieval)]
 
     def getParameterNode(self) -> VolumeRetrievalParameterNode:
         return VolumeRetrievalParameterNode(super().getParameterNode())

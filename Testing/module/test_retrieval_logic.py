@@ -457,7 +457,6 @@ class TestLife:
         slicer.app._qt.aboutToQuit.emit()
         assert len(pids) >= 2 and not any(ProcessIDs.isRunning(pid) for pid in pids)
         assert searching.isOver and indexing.isOver
-        slicer.app.connect("aboutToQuit()", fresh.cleanUp)  # for the fixture, which cleans up once more
 
     def test_a_script_that_waits_is_told_when_the_application_ends(self, fresh):
         import qt
@@ -465,7 +464,6 @@ class TestLife:
         qt.QTimer.singleShot(200, fresh.cleanUp)
         with pytest.raises(WorkCancelled):
             fresh.indexDatabase()
-        slicer.app.connect("aboutToQuit()", fresh.cleanUp)
 
     def test_closing_the_scene_meanwhile_harms_neither(self, fresh, archive, phantomQuery):
         fresh.indexDatabase()
