@@ -202,3 +202,8 @@ class LogicProtocol(Protocol):
 
     def exportToTable(self, matches: Sequence[MatchDict]) -> Any:
         """A new table node of the scene."""
+
+
+def bestPair(result: ResultDict, match: MatchDict) -> tuple[int, int]:
+    """Row and column of the similarity matrix of the slices that the result shows: the best of its heaviest range."""
+    return result["query_slices"].index(match["best_query_slice"]), match["slice_index"].index(match["best_slice"])

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
 from . import CompareLayout, RangeMarks, Texts
 from .CompareLayout import Column
 from .FollowMatch import FollowedMatch, FollowMatch
-from .LogicProtocol import MatchDict, ResultDict
+from .LogicProtocol import MatchDict, ResultDict, bestPair
 from .ResultFolder import ResultFolder
 from .StackGeometry import StackGeometry
 from .ViewState import ViewState
@@ -94,9 +93,9 @@ class MatchDisplay:
             self._markQuery(matches[0].match)
         self._startFollowing(matches)
         first = matches[0].match
-        self._query.jump(result["query_positions_mm"][_bestRow(first, 0)])
+        self._query.jump(result["query_positions_mm"][bestPair(result, first)[0]])
         for one in matches:
-            self._places[one.match["id"]].jump(one.match["positions_mm"][_bestRow(one.match, 1)])
+            self._places[one.match["id"]].jump(one.match["positions_mm"][bestPair(result, one.match)[1]])
         self._lookAtAll()
         self.setFollow(self._followIsOn)
 
@@ -219,12 +218,6 @@ class MatchDisplay:
 
 def _label(match: MatchDict) -> str:
     return _("{rank}: {similarity}").format(rank=match["rank"], similarity=Texts.similarity(match["score"]))
-
-
-def _bestRow(match: MatchDict, axis: int) -> int:
-    """The row (axis 0) or column (axis 1) of the most similar pair of slices."""
-    similarity = np.asarray(match["similarity"], dtype=float)
-    return int(np.unravel_index(int(similarity.argmax()), similarity.shape)[axis])
 
 
 def _window(volumeNode: Any, modality: str, queryNode: Any) -> None:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from . import MatchMapPicture, Texts
 from .EnabledReason import EnabledReason
-from .LogicProtocol import LogicProtocol, MatchDict, ResultDict
+from .LogicProtocol import LogicProtocol, MatchDict, ResultDict, bestPair
 from .Pictures import pixmapFromArray
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = 24, 6, 6, 20
@@ -71,8 +71,7 @@ class MatchMapSection:
         self._querySlices = list(result["query_slices"]) if result and similarity else []
         self.pair = None
         if self._match is not None:
-            best = np.unravel_index(int(self._similarity.argmax()), self._similarity.shape)
-            self.pair = (int(best[0]), int(best[1]))
+            self.pair = bestPair(result, self._match)
         self._follow.update("" if self._match else _("Show a result first: then its slices can follow the query's."))
         self._draw()
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.phantoms import make_query, write_archive
-from VolumeRetrievalEngine.progress import Cancelled, ProgressCallback, Step
+
+if TYPE_CHECKING:  # this module is imported whenever Slicer starts, the engine only when it is needed
+    from VolumeRetrievalEngine.progress import ProgressCallback, Step
 
 CATEGORY = "VolumeRetrieval"
 PATIENTS = 12
@@ -69,6 +70,8 @@ def importArchive(
         RuntimeError: no database is open, or it did not take the files.
     """
     from DICOMLib import DICOMUtils
+    from VolumeRetrievalEngine.phantoms import write_archive
+    from VolumeRetrievalEngine.progress import Cancelled
 
     database = slicer.app.dicomDatabase()
     if database is None or not database.isOpen:
@@ -92,6 +95,8 @@ def importArchive(
 
 def loadQuery(spacingMm: tuple[float, float] | None = None) -> tuple[Any, Any]:
     """A scan of a phantom patient who is not in the archive, and a segmentation of the liver in it, in the scene."""
+    from VolumeRetrievalEngine.phantoms import make_query
+
     query = make_query(spacing_mm=spacingMm)
     volume = slicer.util.addVolumeFromArray(query.scan.voxels, ijkToRAS=query.scan.affine, name="PhantomQuery")
     volume.CreateDefaultDisplayNodes()
@@ -113,6 +118,8 @@ class _ProgressDialog:
         self._dialog: Any = None
 
     def __call__(self, step: Step) -> None:
+        from VolumeRetrievalEngine.progress import Cancelled
+
         if self._dialog is None:
             self._dialog = slicer.util.createProgressDialog(
                 maximum=step.total, labelText=_("Making phantom patients..."), windowTitle=_("Sample data")
