@@ -137,7 +137,7 @@ class LanceFlat(Peer):
         self._table = lancedb.connect(self._folder).create_table("volumes", table)
 
     def exact(self, query: object) -> list[int]:
-        found = self._table.search(query).distance_type("cosine").select(["id"]).limit(10).to_arrow()
+        found = self._table.search(query).distance_type("cosine").select(["id", "_distance"]).limit(10).to_arrow()
         return found["id"].to_pylist()
 
     def close(self) -> None:

@@ -14,7 +14,6 @@ def plain_scores(query: np.ndarray, rows: np.ndarray, offsets: np.ndarray) -> np
     for begin in range(0, len(scores), VOLUMES_AT_A_TIME):
         bounds = offsets[begin : begin + VOLUMES_AT_A_TIME + 1]
         similarity = query @ rows[bounds[0] : bounds[-1]].T
-        scores[begin : begin + len(bounds) - 1] = np.maximum.reduceat(similarity, bounds[:-1] - bounds[0], axis=1).sum(
-            0
-        )
+        best = np.maximum.reduceat(similarity, bounds[:-1] - bounds[0], axis=1)
+        scores[begin : begin + len(bounds) - 1] = best.sum(axis=0)
     return scores

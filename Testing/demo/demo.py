@@ -19,6 +19,8 @@ from VolumeRetrievalEngine.phantoms import make_query, write_archive, write_dico
 
 _SEED = 20
 _ORGAN = "liver"
+#: Tells a folder that a demo may empty from any other.
+_MARKER = ".written-by-the-demo"
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = options.folder
     started = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
+    _make_empty(folder)
 
     _say(f"Phantom patients: {options.patients} in the archive, and one whom it does not hold")
     series = write_archive(folder / "archive", options.patients, seed=_SEED)
@@ -52,6 +54,16 @@ def main() -> int:
 
     print(f"\nDone in {time.monotonic() - started:.0f} s. Open {whole} and {region} in a browser.")
     return 0
+
+
+def _make_empty(folder: Path) -> None:
+    """Remove what an earlier demo left in the folder; exits if it holds anything else, which may be a user's."""
+    marker = folder / _MARKER
+    if folder.exists() and any(folder.iterdir()) and not marker.exists():
+        sys.exit(f"{folder}: holds files that no demo wrote; remove it, or choose another folder with --folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    marker.touch()
 
 
 def _say(what: str) -> None:

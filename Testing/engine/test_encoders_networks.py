@@ -162,6 +162,11 @@ def test_a_missing_json_is_an_error_that_says_what_to_write(tmp_path):
     assert create_encoder("torchscript", weights=weights).input_size == 224
 
 
+def test_weights_that_have_moved_are_said_to_be_missing_and_not_their_json(tmp_path):
+    with pytest.raises(WeightsError, match=r"network\.pt: no such file.*--weights"):
+        create_encoder("torchscript", weights=tmp_path / "moved" / "network.pt")
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
@@ -379,6 +384,12 @@ def test_damaged_weights_are_refused(tmp_path, name, content):
     weights.write_bytes(content)
     with pytest.raises(WeightsError, match="cannot be read"):
         create_encoder("monai:resnet10", weights=weights)
+
+
+def test_a_torchscript_file_for_a_monai_network_is_refused_with_the_encoder_that_takes_it(tmp_path, recwarn):
+    with pytest.raises(WeightsError, match="encoder by itself: torchscript"):
+        create_encoder("monai:resnet10", weights=a_torchscript_file(tmp_path))
+    assert not [one for one in recwarn if "TorchScript" in str(one.message)]
 
 
 @pytest.mark.parametrize(

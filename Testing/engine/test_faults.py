@@ -196,6 +196,7 @@ def test_a_store_of_a_newer_version_is_refused_with_what_to_do(indexed: Path) ->
         refused = run(*words, "--store", store)
         assert refused.code == 1, words
         assert "upgrade VolumeRetrieval" in refused.err
+        assert "index something first" not in refused.err
         assert "Traceback" not in refused.err
     assert run("verify", "--store", store).code == 3
     assert store_file(store).read_bytes() == content

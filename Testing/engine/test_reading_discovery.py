@@ -220,7 +220,7 @@ class TestReadVolume:
         write_nifti(tmp_path / "b.nii", 2)
         with pytest.raises(NotAVolumeError, match=r"it holds 2 volumes:\n  0: .*a\.nii, 5 slices") as caught:
             read_volume(tmp_path)
-        assert "Choose one by its number" in str(caught.value)
+        assert "Choose one by its number (--volume)" in str(caught.value)
         np.testing.assert_array_equal(read_volume(tmp_path, volume=1).voxels, stored_values((5, 8, 8), 2))
         with pytest.raises(NotAVolumeError, match="no volume number 2"):
             read_volume(tmp_path, volume=2)

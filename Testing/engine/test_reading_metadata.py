@@ -83,6 +83,14 @@ def test_the_row_nearest_to_the_file_counts_and_unused_rows_are_known(tmp_path: 
     assert rows.unused() == ["a/z.nii.gz"]
 
 
+def test_a_table_of_which_no_path_is_right_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    write_image(tmp_path / "a" / "x.nii.gz")
+    found(tmp_path, metadata=table(tmp_path, "a/x.nii.gz,CT", "b/x.nii.gz,CT"))
+    assert not caplog.records
+    found(tmp_path, metadata=table(tmp_path, "x.nii.gz,CT", "b/x.nii.gz,CT"))
+    assert [one.levelname for one in caplog.records] == ["WARNING"] and "2 of 2 rows" in caplog.text
+
+
 def test_letters_that_a_file_system_takes_apart_are_still_the_same(tmp_path: Path):
     write_image(tmp_path / unicodedata.normalize("NFD", "Müller") / "x.nii.gz")
     rows = table(tmp_path, unicodedata.normalize("NFC", "Müller") + "/x.nii.gz,MR,,,")

@@ -305,6 +305,20 @@ def test_a_second_writer_is_told_who_is_writing(tmp_path):
         retriever.add([tmp_path / "archive"])
 
 
+def test_the_kind_of_index_that_was_asked_for_stays(tmp_path):
+    pytest.importorskip("faiss")
+    write_archive(tmp_path / "archive", range(2))
+    store = tmp_path / "store"
+    Retriever.create(store).add([tmp_path / "archive" / "head-0.nii.gz"])
+    Retriever.open(store, index_kind="hnsw").rebuild()
+
+    Retriever.create(store).add([tmp_path / "archive"])
+    kept = Retriever.open(store).status().index_kind
+    Retriever.open(store).rebuild()
+
+    assert (kept, Retriever.open(store).status().index_kind) == ("hnsw", "flat")
+
+
 def test_two_recipes_never_mix(tmp_path, unseen_chest):
     write_archive(tmp_path / "archive", range(1))
     Retriever.create(tmp_path / "store").add([tmp_path / "archive"])
@@ -320,6 +334,11 @@ def test_two_recipes_never_mix(tmp_path, unseen_chest):
 def test_nothing_indexed_yet_is_said_plainly(tmp_path):
     with pytest.raises(StoreError, match="index something first"):
         Retriever.open(tmp_path / "nothing here")
+
+
+def test_a_search_in_an_empty_store_says_to_index_something(tmp_path, unseen_chest):
+    result = Retriever.create(tmp_path / "store").search(unseen_chest)
+    assert result.matches == () and "index a folder first" in result.notes[0]
 
 
 def test_an_unknown_encoder_is_named(tmp_path):

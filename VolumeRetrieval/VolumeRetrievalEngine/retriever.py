@@ -13,13 +13,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .encoders import Encoder, encoder_note, recipe_for
 from .encoders.request import EncoderRequest
-from .errors import StoreError, UnknownVolumeError, UnreadableFileError
+from .errors import StoreError, UnknownVolumeError
 from .index.slice_index import SliceIndex
 from .indexing import IndexingReport, find_gone, index_volumes
 from .match import Match, SearchResult
@@ -27,13 +26,14 @@ from .patients import PatientTokens
 from .pooling import pool
 from .progress import Cancelled, ProgressCallback
 from .query import Query, query_from_store, query_from_volume
-from .reading import MetadataTable, ScanCache, discover, find_volume, read_volume
+from .query_files import indexed_or_read, read_again
+from .reading import MetadataTable, ScanCache, discover, read_volume
 from .recipe import Recipe
 from .region import Region
 from .report import write_report
 from .report.pictures import pictures_of_volumes
 from .search_options import SearchOptions
-from .search_session import SearchSession
+from .search_session import SearchSession, keep_kind, kept_kind
 from .searching import Stopwatch, search_store
 from .status import Status
 from .store import VolumeRecord, VolumeStore
@@ -203,14 +203,16 @@ class Retriever:
         return ids
 
     def rebuild(self) -> None:
-        """Make everything that is derived from the embeddings again: pooled rows and indexes."""
+        """Make again what is derived from the embeddings: pooled rows, and indexes, of this kind from now on."""
         with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            keep_kind(store, self._index_kind)
             store.rebuild_pooled(pool)
             self._update_indexes(store, anew=True)
 
     def _update_indexes(self, store: VolumeStore, anew: bool = False) -> None:
         for level in ("slices", "pooled"):
-            index = SliceIndex.open(self._path, store, level=level, kind=self._index_kind, writable=True)
+            kind = kept_kind(store, self._index_kind)
+            index = SliceIndex.open(self._path, store, level=level, kind=kind, writable=True)
             if anew:
                 index.rebuild(store)
 
@@ -252,7 +254,7 @@ class Retriever:
         return path_of(roots_of(self._session().store), record)
 
     def describe(self, record: VolumeRecord) -> dict[str, Any]:
-        """What is known of a volume, as values for JSON."""
+        """A volume as values for JSON."""
         return {"id": record.volume_id, "path": self.path_of(record), **record.to_dict()}
 
     def slices(self, record: VolumeRecord) -> SliceTable:
@@ -338,16 +340,9 @@ class Retriever:
         path = Path(name).expanduser()
         if not path.exists():
             return self.find(str(name)).volume_id
-        store = self._session().store
-        roots = roots_of(store)
-        roots.add(path)
-        source = find_volume(
-            path, volume=volume, roots=roots, metadata=metadata, modality=modality, tokens=self._tokens()
+        return indexed_or_read(
+            self._session().store, path, self._tokens(), volume=volume, metadata=metadata, modality=modality
         )
-        known = store.find(source.identity.volume_id)
-        if known is not None and known.fingerprint == source.identity.fingerprint:
-            return known.volume_id
-        return source.read()
 
     def write_report(self, result: SearchResult, file: Path | str) -> Path:
         """Write a self-contained HTML page of a result.
@@ -367,21 +362,8 @@ class Retriever:
         return read_volume(result.query_path)
 
     def read_again(self, record: VolumeRecord) -> Volume:
-        """An indexed volume, read from where its files are now; what it is stays as it was indexed.
-
-        A metadata table may have said the modality, which decides on the intensities, and the patient.
-
-        Raises:
-            UnreadableFileError, NotAVolumeError: its files are gone, or have become something else.
-        """
-        roots = roots_of(self._session().store)
-        found = discover(roots.absolute(record.files), root=roots, tokens=self._tokens())
-        source = next((one for one in found.sources if one.identity.volume_id == record.volume_id), None)
-        if source is None:
-            raise UnreadableFileError(
-                self.path_of(record), "no longer holds the volume that was indexed; index it again"
-            )
-        return replace(source.read(), identity=record.identity, attributes=record.attributes)
+        """An indexed volume, read from where its files are now (query_files.py)."""
+        return read_again(self._session().store, record, self._tokens())
 
     def close(self) -> None:
         """Close the store; the next search opens it again."""

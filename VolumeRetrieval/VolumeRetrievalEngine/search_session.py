@@ -6,6 +6,19 @@ from pathlib import Path
 
 from .index.slice_index import SliceIndex
 from .store import VolumeStore
+from .store.reader import StoreReader
+
+_KIND = "index_kind"
+
+
+def kept_kind(store: StoreReader, asked: str) -> str:
+    """The kind of index to use: what is asked for; for "auto" what the user once rebuilt the index as, if anything."""
+    return asked if asked != "auto" else store.meta(_KIND) or "auto"
+
+
+def keep_kind(store: VolumeStore, kind: str) -> None:
+    """Remember the kind that the user wants from now on; "auto" is by size again."""
+    store.set_meta(_KIND, kind)
 
 
 class SearchSession:
@@ -22,7 +35,7 @@ class SearchSession:
     def __init__(self, folder: Path, index_kind: str = "auto"):
         self.store = VolumeStore.open(folder)
         self._folder = folder
-        self._kind = index_kind
+        self._kind = kept_kind(self.store, index_kind)
         self._indexes: dict[str, SliceIndex] = {}
 
     @property

@@ -67,7 +67,7 @@ def search_store(
         ranking=options.ranking,
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, keep),
+        notes=_notes(query, allowed, keep, session.slices.n_volumes),
     )
 
 
@@ -91,10 +91,12 @@ def _matches(
     )
 
 
-def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter) -> tuple[str, ...]:
+def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, n_stored: int) -> tuple[str, ...]:
     """What the user should know about how the result came about."""
     notes = []
-    if len(allowed) == 0:
+    if n_stored == 0:
+        notes.append("no volume is indexed: index a folder first")
+    elif len(allowed) == 0:
         notes.append(f"no volume passes the filter ({keep})" if keep.conditions else "there is no other volume to find")
     if query.stored:
         notes.append("the query is indexed already: its stored embeddings were used")

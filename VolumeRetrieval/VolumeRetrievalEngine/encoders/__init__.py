@@ -104,7 +104,7 @@ def create_encoder(
         known = ", ".join(choice.name for choice in available_encoders())
         raise EncoderError(f"unknown encoder {name!r}: expected one of {known}")
     if kind.needs_weights and weights is None:
-        raise EncoderError(f"the encoder {name} needs a file of weights")
+        raise EncoderError(f"the encoder {name} needs a file of weights: --weights FILE")
     if weights is not None and not kind.needs_weights:
         raise EncoderError(f"the encoder {name} takes no weights, but {weights} was given")
     settings = {"device": device, "batch_size": batch_size, "threads": threads}

@@ -81,6 +81,8 @@ def find_spec(weights: Path, required: bool) -> tuple[Path, InputSpec]:
         weights = described.parent / values["file"] if "file" in values else weights
         if weights == described:
             raise WeightsError(f'{described}: expected an entry "file" that names the network\'s weights')
+    elif weights != described and not weights.is_file():
+        raise _no_weights(weights)
     elif required:
         raise WeightsError(
             f"{described} is missing: how the network takes its input has to be written there, for example\n"
@@ -89,8 +91,14 @@ def find_spec(weights: Path, required: bool) -> tuple[Path, InputSpec]:
     else:
         spec = InputSpec()
     if not weights.is_file():
-        raise WeightsError(f"{weights}: no such file; expected the network's weights")
+        raise _no_weights(weights)
     return weights, spec
+
+
+def _no_weights(path: Path) -> WeightsError:
+    return WeightsError(
+        f"{path}: no such file; expected the network's weights. If they have moved, say where (--weights)"
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -67,7 +67,10 @@ def discover(
             if path.is_dir():  # of a list of files nothing is known about their neighbours
                 scan_cache.forget_missing(path, present)
     if metadata is not None and (unused := metadata.unused()):
-        _log.info("%d of %d rows of the metadata table name no volume that was found", len(unused), len(metadata))
+        # Some rows may be of other folders; a table without a single right path is hardly what was meant.
+        level = logging.WARNING if len(unused) == len(metadata) else logging.INFO
+        told = "%d of %d rows of the metadata table name no volume that was found (paths count from the table's folder)"
+        _log.log(level, told, len(unused), len(metadata))
     _log.info("%d volumes, %d files left out", len(discovery.sources), len(discovery.skipped))
     return discovery
 

@@ -82,7 +82,8 @@ def _chosen(found: Discovery, path: Path, volume: int | None) -> VolumeSource:
             raise NotAVolumeError(path, f"holds no volume number {volume}; {_listing(sources)}")
         return sources[volume]
     if len(sources) > 1:
-        raise NotAVolumeError(path, f"{_listing(sources)}\nChoose one by its number, or name its file or folder")
+        choose = "Choose one by its number (--volume), or name its file or folder"
+        raise NotAVolumeError(path, f"{_listing(sources)}\n{choose}")
     return sources[0]
 
 

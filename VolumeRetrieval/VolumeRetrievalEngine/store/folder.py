@@ -90,12 +90,13 @@ class StoreFolder:
             StoreError: there is none, or the encoder has several recipes here and none of them was used last.
         """
         stores, problems = self._examined()
-        if not stores:
+        if not stores and problems:
             why = "".join(f"\n  {path.name}: {reason}" for path, reason in problems)
+            raise StoreError(f"no store at {self.parent} that can be opened; found:{why}")
+        if not stores:
             raise StoreError(
                 f"no store at {self.parent}: index something first: "
                 f"python -m VolumeRetrievalEngine index --store {self.parent} FOLDER"
-                + (f"\nFound, but:{why}" if why else "")
             )
         last = self.last_used()
         fitting = [one.path for one in stores if one.is_of(encoder)]
