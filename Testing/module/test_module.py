@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,30 @@ def test_installing_asks_through_slicer_and_never_in_testing_mode(nothingInstall
     assert asked != True  # noqa: E712 - see SlicerPackages.makeInstaller
     widget.ui.installButton.click()
     assert "Nothing was installed" in widget.ui.searchStatusLabel.text
+
+
+@pytest.fixture
+def sameModulesAfterwards():
+    """The library's modules as other tests have imported them."""
+    before = {name: module for name, module in sys.modules.items() if name.startswith("VolumeRetrieval")}
+    yield
+    for name in [name for name in sys.modules if name.startswith("VolumeRetrieval")]:
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameModulesAfterwards, module):
+    old = makeWidget(module.VolumeRetrievalWidget)
+    oldPanel, oldLogic = sys.modules["VolumeRetrievalLib.Panel"], old.logic
+    old.onReload()
+    new = slicer.modules.VolumeRetrievalWidget
+    assert new is not old and slicer.modules.volumeretrieval.widgetRepresentation().self() is new
+    assert old.Observations == [] and new.logic is not oldLogic
+    assert sys.modules["VolumeRetrievalLib.Panel"] is not oldPanel
+    assert type(new.panel) is sys.modules["VolumeRetrievalLib.Panel"].Panel
+    volume = aVolume("after reloading")
+    new.findSimilar(volume)
+    assert new.ui.queryVolumeSelector.currentNode() is volume
+    assert new.ui.searchStatusLabel.text == new.ui.searchButton.toolTip  # why it cannot search: nothing is indexed
+    new.cleanup()
+    new.parent.close()

@@ -25,7 +25,6 @@ def module(tmp_path, monkeypatch):
     loaded = loadModule(MODULE_FILE)
     slicer.app._qt.startupCompleted.emit()
     widget = makeWidget(loaded.VolumeRetrievalWidget)
-    slicer.modules.volumeretrieval.widgetRepresentation = lambda: type("", (), {"self": lambda _: widget})()
     yield loaded
     widget.cleanup()
     widget.parent.close()

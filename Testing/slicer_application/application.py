@@ -248,10 +248,26 @@ def _qtMessage(kind, context, text):
 
 
 class qSlicerScriptedLoadableModuleWidget(mrml_widgets.qMRMLWidget):
-    """The parent of a module's widget in the module panel (qSlicerAbstractModuleWidget.h: isEntered is read-only)."""
+    """The parent of a module's widget in the module panel (qSlicerAbstractModuleWidget.h: isEntered is read-only;
+    qSlicerScriptedLoadableModuleWidget.cxx: setPythonSource, reload)."""
 
     entered = True
     isEntered = pyqtProperty(bool, lambda self: self.entered)
+    python = None
+
+    def make(self, widgetClass):
+        self.python = widgetClass(pythonqt.wrap(self))
+        setattr(slicer.modules, widgetClass.__name__, self.python)
+        self.python.setup()
+
+    @pyqtSlot()
+    def reload(self):
+        name = type(self.python).__name__
+        self.make(getattr(sys.modules[self.python.moduleName], name))
+
+    @pyqtSlot(result=object)
+    def self(self):
+        return self.python
 
 
 def makeWidget(widgetClass: type) -> object:
@@ -259,8 +275,9 @@ def makeWidget(widgetClass: type) -> object:
     parent = pythonqt.wrap(qSlicerScriptedLoadableModuleWidget())
     parent.setMRMLScene(slicer.mrmlScene)
     parent._qt.setLayout(QtWidgets.QVBoxLayout())
-    widget = widgetClass(parent)
-    widget.setup()
+    parent._qt.make(widgetClass)
+    widget = parent._qt.python
+    getattr(slicer.modules, widget.moduleName.lower()).widgetRepresentation = lambda: parent
     return widget
 
 

@@ -93,7 +93,7 @@ methods = {
     "QWidget": _of(
         "setLayout layout isEnabled isVisible isHidden isVisibleTo rect grab setSizePolicy setFixedHeight "
         "setMinimumHeight setMinimumWidth setMaximumHeight setFixedWidth setContentsMargins window "
-        "addAction style fontMetrics adjustSize resize setTabOrder hasFocus mapToGlobal mapFromGlobal "
+        "addAction hide style fontMetrics adjustSize resize setTabOrder hasFocus mapToGlobal mapFromGlobal "
         "sizePolicy palette parentWidget setParent setAttribute setMouseTracking setFixedSize "
         "setToolTip setAccessibleName isWindow activateWindow render font actions setWindowFlags "
         "windowFlags setBackgroundRole setFocusProxy setMinimumSize sizeHint"
@@ -146,7 +146,7 @@ methods = {
     "QScrollArea": _of("setWidget widget"),
     "QItemSelectionModel": _of("selectedRows hasSelection isRowSelected currentIndex"),
     "QModelIndex": _of("row column isValid data"),
-    "QLayout": _of("addWidget removeWidget count itemAt setContentsMargins setEnabled takeAt"),
+    "QLayout": _of("addWidget removeWidget removeItem count itemAt setContentsMargins setEnabled takeAt"),
     "QBoxLayout": _of("addWidget addLayout addStretch insertWidget insertLayout addSpacing setStretch addItem"),
     "QGridLayout": _of("addWidget addLayout setColumnStretch setRowStretch"),
     "QFormLayout": _of("addRow labelForField"),

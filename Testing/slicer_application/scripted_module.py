@@ -1,6 +1,6 @@
 """slicer.ScriptedLoadableModule: the base classes. Read in Slicer 5.12, Base/Python/slicer/ScriptedLoadableModule.py.
 
-Left out: the developer section, reloading, delays that show messages.
+Left out: the developer section, delays that show messages.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 import slicer
+import slicer.util
 
 __all__ = [
     "ScriptedLoadableModule",
@@ -59,6 +60,9 @@ class ScriptedLoadableModuleWidget:
 
     def cleanup(self):
         """Overridden by the module."""
+
+    def onReload(self):
+        slicer.util.reloadScriptedModule(self.moduleName)
 
     def _onModuleAboutToBeUnloaded(self, moduleName):
         if moduleName == self.moduleName:
