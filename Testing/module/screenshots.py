@@ -26,7 +26,7 @@ from fake_logic import CLOSED, EMPTY, READY, FakeInstaller  # noqa: E402
 from panel_factory import makePanel  # noqa: E402
 from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
 from PyQt5 import QtGui, QtWidgets  # noqa: E402
-from VolumeRetrievalLib.LogicProtocol import Progress  # noqa: E402
+from VolumeRetrievalLib.LogicProtocol import Progress, bestPair  # noqa: E402
 from VolumeRetrievalLib.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
 from VolumeRetrievalLib.PackageInstaller import PackageState  # noqa: E402
 
@@ -117,14 +117,16 @@ def compare(path: Path, story: PhantomStory, count: int) -> None:
     container.resize((count + 1) * 360, 960)
     container.show()
     slicer.app.processEvents()
-    for _ in range(2):  # the first round gives the views their size, then they are fitted to it
-        for widget in manager._qt.shownWidgets():
-            isSlice = hasattr(widget, "sliceView")
-            (widget.sliceView() if isSlice else widget.threeDView()).forceRender()
-            if isSlice:
-                widget.sliceLogic().FitSliceToAll()
-            else:
-                widget.threeDView().resetCamera()
+    for widget in manager._qt.shownWidgets():  # the views have their size now
+        if hasattr(widget, "sliceView"):
+            widget.sliceLogic().FitSliceToAll()  # goes to the middle of the volume, too
+    for one in reversed(matches):
+        display.showPair(one.match, *bestPair(story.result, one.match))
+    for widget in manager._qt.shownWidgets():
+        isSlice = hasattr(widget, "sliceView")
+        if not isSlice:
+            widget.threeDView().resetCamera()
+        (widget.sliceView() if isSlice else widget.threeDView()).forceRender()
     slicer.app.processEvents()
     container.grab().save(str(path))
     container.hide()
