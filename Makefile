@@ -18,12 +18,13 @@ PYTHON := $(shell for name in python3.11 python3.12 python3; do \
 	"$$name" -c '$(IS_SUITABLE)' 2>/dev/null && echo "$$name" && break; done)
 endif
 
-.PHONY: help venv test demo benchmark evaluate lint clean
+.PHONY: help venv test demo screenshots benchmark evaluate lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo        index and search an archive of phantom patients; reports in demo/"
-	@echo "make test        the test suite"
+	@echo "make test        the test suite, of the engine and of the Slicer module"
+	@echo "make screenshots pictures of the panel and of results; writes Resources/Screenshots"
 	@echo "make lint        ruff: rules and format"
 	@echo "make benchmark   speed, beside other engines"
 	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
@@ -32,11 +33,16 @@ help:
 
 venv: $(VENV)/.installed-test
 
+# In two processes: the engine runs without Qt and VTK. Status 5 is pytest's for no test chosen (by ARGS).
 test: $(VENV)/.installed-test
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest Testing/engine $(ARGS) || test $$? -eq 5
+	$(RUN) -m pytest Testing/module $(ARGS) || test $$? -eq 5
 
 demo: $(VENV)/.installed-demo
 	$(RUN) Testing/demo/demo.py $(ARGS)
+
+screenshots: $(VENV)/.installed-test
+	$(RUN) Testing/module/screenshots.py $(ARGS)
 
 benchmark: $(VENV)/.installed-benchmark
 	cd Testing && $(RUN) -m benchmarks $(ARGS)
@@ -65,6 +71,8 @@ $(VENV)/.installed-demo: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 $(VENV)/.installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[module-test]' || echo "No wheels for this machine: tests of the Slicer module will be skipped."
+	$(RUN) Testing/module/system_libraries.py
 	@touch $@
 
 $(VENV)/.installed-benchmark: $(VENV)/.installed-test

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.archives import a_scan, write_archive
+from engine.dicom_files import stored_values, write_series
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.worker.messages import LineSplitter, decode, encode
 
@@ -90,6 +91,14 @@ def test_a_search_with_voxels_from_a_file_gives_matches_with_their_matrices(work
     best = result["matches"][0]
     assert np.shape(best["similarity"]) == (len(result["query_slices"]), len(best["slice_index"]))
     assert {"first_slice", "last_slice", "extent_mm"} <= set(best["ranges"][0])
+
+
+def test_a_search_can_name_the_files_of_the_query(worker, tmp_path):
+    files = write_series(tmp_path, stored_values((6, 32, 32)), gap=8.0)
+
+    worker.send(1, "search", files=[str(file) for file in files], options={"top": 1})
+
+    assert worker.answer(1)["result"]["query_slices"] == list(range(6))
 
 
 def test_an_indexed_volume_is_searched_with_by_its_id_and_has_thumbnails(worker):

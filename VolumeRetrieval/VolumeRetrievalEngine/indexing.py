@@ -126,11 +126,11 @@ def find_gone(store: VolumeStore, roots: Roots, within: Sequence[Path]) -> list[
 
     A folder that is not there, or holds nothing at all, tells nothing: it may be a disk that is not mounted.
     """
-    folders = [Path(folder).absolute() for folder in within if _holds_something(Path(folder))]
+    folders = {Path(folder).absolute() for folder in within if _holds_something(Path(folder))}
     gone = []
     for record in store.listing():
         first = roots.absolute(SourceFiles(record.root, record.files.paths[:1]))
-        below = any(path.is_relative_to(folder) for path in first for folder in folders)
+        below = any(folder in folders for path in first for folder in (path, *path.parents))
         if below and _are_gone(record, roots):
             gone.append(record.volume_id)
     return gone

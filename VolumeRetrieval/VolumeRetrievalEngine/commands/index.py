@@ -6,11 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..errors import UnreadableFileError
+from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
 from ..indexing import IndexingReport
+from ..progress import ProgressCallback
 from ..reading import MetadataTable, Skipped
 from ..recipe import PLANES
 from ..retriever import Retriever
+from ..series_indexing import index_series
+from ..series_list import SeriesList
+from ..slicer_database import read_series
+from ..store.folder import StoreFolder
+from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .interruption import available_cores, be_polite, stoppable, use_cores
@@ -22,6 +28,7 @@ _LISTED = 10
 _EXAMPLES = """  python -m VolumeRetrievalEngine index /data/archive --store /data/index
   python -m VolumeRetrievalEngine index scans/ --store idx --exclude '*/labels/*' --metadata scans/manifest.csv
   python -m VolumeRetrievalEngine index scans/ --store idx --encoder torchscript --weights network.pt
+  python -m VolumeRetrievalEngine index --slicer-database ~/Documents/SlicerDICOMDatabase
 Run it again whenever files may have changed: what is unchanged costs nothing, and a run that was stopped goes on.
 It runs at low priority and leaves one processor core free (--full-speed, --threads). Ctrl-C stops it after the volume
 in work. A file that cannot be read is listed at the end, and the others are indexed all the same.
@@ -29,9 +36,28 @@ in work. A file that cannot be read is listed at the end, and the others are ind
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    parser = new_command(commands, "index", "index the volumes in files and folders", _EXAMPLES, run)
-    parser.add_argument(
-        "paths", nargs="+", type=a_path, metavar="PATH", help="files, or folders with any mix of DICOM and images"
+    parser = new_command(
+        commands,
+        "index",
+        "index the volumes in files and folders",
+        _EXAMPLES,
+        run,
+        store_default="VolumeRetrieval in the folder of the DICOM database",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "paths",
+        nargs="*",
+        default=[],
+        type=a_path,
+        metavar="PATH",
+        help="files, or folders with any mix of DICOM and images",
+    )
+    what.add_argument(
+        "--slicer-database", type=a_path, metavar="DIR", help="every series of the DICOM database of 3D Slicer in DIR"
+    )
+    what.add_argument(
+        "--files", type=a_path, metavar="LIST.json", help="the files of the series in this list, as Slicer writes it"
     )
     add_encoder_options(parser)
     add_reading_options(parser)
@@ -54,42 +80,95 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--threads", type=at_least_one, metavar="N", help="processor cores to use (default: all but one)"
     )
+    parser.add_argument(
+        "--json-progress",
+        action="store_true",
+        help="for programs: progress and result as lines of JSON; stops when standard input is closed",
+    )
     parser.add_argument("--full-speed", action="store_true", help="normal priority and every core")
 
 
 def run(options: argparse.Namespace) -> int:
     """Index, say what happened; 0 even with single failures, 1 if nothing at all could be read."""
-    for path in options.paths:
-        if not path.exists():
-            raise UnreadableFileError(path, "there is no such file or folder")
     cores = available_cores()
     use_cores(options.threads or (cores if options.full_speed else max(1, cores - 1)), asked=bool(options.threads))
     if not options.full_speed:
         be_polite()
+    return _run_for_program(options) if options.json_progress else _run_for_person(options)
+
+
+def _run_for_person(options: argparse.Namespace) -> int:
+    with ProgressLine() as line, stoppable(line) as progress:
+        report, retriever = _index(options, progress)
+    if options.json:
+        print_json({**report.to_dict(), "store": retriever.status().to_dict()})
+    else:
+        _print_report(report)
+        print(retriever.status().in_words())
+    return _exit_code(report)
+
+
+def _run_for_program(options: argparse.Namespace) -> int:
+    """As worker/PROTOCOL.md says."""
+    messages = MessageWriter.on_standard_output()
+    messages.hello()
+    try:
+        with stoppable(messages.progress, sys.stdin.fileno()) as progress:
+            report, retriever = _index(options, progress)
+        messages.result({**report.to_dict(), "store": retriever.status().to_dict()})
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        messages.error(error)
+        if not isinstance(error, VolumeRetrievalError):
+            raise
+        return FAILED
+    return _exit_code(report)
+
+
+def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[IndexingReport, Retriever]:
+    listed = _listed_series(options)
+    if listed is not None:
+        store = options.store or listed.default_store
+        retriever = _retriever(options, store)
+        return index_series(retriever, StoreFolder(store), listed, progress), retriever
+    for path in options.paths:
+        if not path.exists():
+            raise UnreadableFileError(path, "there is no such file or folder")
     metadata = MetadataTable.from_csv(options.metadata) if options.metadata else None
-    retriever = Retriever.create(
-        options.store,
+    retriever = _retriever(options, options.store)
+    report = retriever.add(
+        options.paths,
+        exclude=options.exclude,
+        metadata=metadata,
+        modality=options.modality,
+        root=options.root,
+        prune=options.prune,
+        progress=progress,
+    )
+    return report, retriever
+
+
+def _listed_series(options: argparse.Namespace) -> SeriesList | None:
+    if options.slicer_database:
+        return read_series(options.slicer_database)
+    return SeriesList.from_file(options.files) if options.files else None
+
+
+def _retriever(options: argparse.Namespace, store: Path | None) -> Retriever:
+    if store is None:
+        raise QueryError("index: expected --store DIR, the folder of the index")
+    return Retriever.create(
+        store,
         options.encoder,
         weights=options.weights,
         device=options.device,
         batch_size=options.batch_size,
         **_recipe_values(options),
     )
-    with ProgressLine() as line, stoppable(line) as progress:
-        report = retriever.add(
-            options.paths,
-            exclude=options.exclude,
-            metadata=metadata,
-            modality=options.modality,
-            root=options.root,
-            prune=options.prune,
-            progress=progress,
-        )
-    if options.json:
-        print_json({**report.to_dict(), "store": retriever.status().to_dict()})
-    else:
-        _print_report(report)
-        print(retriever.status().in_words())
+
+
+def _exit_code(report: IndexingReport) -> int:
     if report.cancelled:
         return INTERRUPTED
     return DONE if report.read_anything else FAILED

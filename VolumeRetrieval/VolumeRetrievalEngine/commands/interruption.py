@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,32 +21,44 @@ _STOPPING = "\nstopping after the volume in work (Ctrl-C again: at once; the vol
 
 
 @contextmanager
-def stoppable(report: ProgressCallback) -> Iterator[Callable[[Step], None]]:
+def stoppable(report: ProgressCallback, input_stream: int | None = None) -> Iterator[Callable[[Step], None]]:
     """A progress callback that ends the work at its next step once Ctrl-C (or SIGTERM) came.
 
     A second Ctrl-C ends it at once; what is stored is whole either way, because each volume is one transaction.
+
+    Args:
+        input_stream: a file descriptor; its end stops the work, too: whoever started it is gone, or wants it to stop.
     """
-    asked = False
+    asked = threading.Event()
 
     def ask(number: int, _: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        if asked.is_set():
             raise KeyboardInterrupt
-        asked = True
+        asked.set()
         with contextlib.suppress(OSError):
             os.write(2, _STOPPING.encode())  # not print, which a signal may have interrupted
 
     def step(one: Step) -> None:
         report(one)
-        if asked:
+        if asked.is_set():
             raise Cancelled
 
+    if input_stream is not None:
+        threading.Thread(target=_wait_for_end, args=(input_stream, asked), name="input", daemon=True).start()
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield step
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _wait_for_end(stream: int, asked: threading.Event) -> None:
+    # Not sys.stdin: Python aborts if a daemon thread holds its lock when the process ends.
+    with contextlib.suppress(OSError):
+        while os.read(stream, 4096):
+            pass
+    asked.set()
 
 
 def be_polite() -> None:

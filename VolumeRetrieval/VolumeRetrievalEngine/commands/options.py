@@ -13,9 +13,9 @@ _MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "RF", "MG", "CR", "DX", "OCT"
 
 
 def new_command(
-    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run
+    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run, store_default: str = ""
 ) -> argparse.ArgumentParser:
-    """A command with the arguments that every one of them has."""
+    """A command with the arguments that every one of them has; --store may be left out where a default is named."""
     parser = commands.add_parser(
         name,
         help=help,
@@ -24,7 +24,11 @@ def new_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--store", type=a_path, required=True, metavar="DIR", help="folder of the index (one for all encoders)"
+        "--store",
+        type=a_path,
+        required=not store_default,
+        metavar="DIR",
+        help="folder of the index (one for all encoders" + (f"; default: {store_default})" if store_default else ")"),
     )
     parser.add_argument(
         "--encoder",

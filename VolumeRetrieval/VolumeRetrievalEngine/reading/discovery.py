@@ -63,8 +63,9 @@ def discover(
     discovery.skipped.sort(key=lambda one: str(one.path))
     if scan_cache is not None:
         present = {stamp.path for stamp in found.stamps}
-        for path in paths:
-            scan_cache.forget_missing(absolute_path(path), present)
+        for path in map(absolute_path, paths):
+            if path.is_dir():  # of a list of files nothing is known about their neighbours
+                scan_cache.forget_missing(path, present)
     if metadata is not None and (unused := metadata.unused()):
         # Some rows may be of other folders; a table without a single right path is hardly what was meant.
         level = logging.WARNING if len(unused) == len(metadata) else logging.INFO

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import QueryError
 from ..progress import ProgressCallback
+from ..reading import read_volume
 from ..region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
 from ..retriever import Retriever
 from ..search_options import SearchOptions
@@ -102,7 +103,9 @@ def _query(retriever: Retriever, params: Params) -> Volume | str:
         return retriever.find(str(params["query"])).volume_id
     if "path" in params:
         return retriever.resolve_query(str(params["path"]))
-    raise QueryError("search: expected one of query, path and volume")
+    if "files" in params:
+        return read_volume([str(file) for file in params["files"]], modality=str(params.get("modality", "")))
+    raise QueryError("search: expected one of query, path, files and volume")
 
 
 def _array(values: Params) -> tuple[np.ndarray, np.ndarray]:

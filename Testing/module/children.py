@@ -1,0 +1,86 @@
+"""Children for tests: the real engine with this Python, and engines that misbehave."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+import slicer
+from VolumeRetrievalLib.EngineProcess import EngineCommand
+
+#: Ends what would otherwise wait for ever; nothing is measured with it.
+_PATIENCE_SECONDS = 60
+
+
+def waitUntil(condition: Callable[[], object], what: str = "") -> None:
+    """Let the event loop run until the condition holds."""
+    until = monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        assert monotonic() < until, f"waited {_PATIENCE_SECONDS} s for {what or condition}"
+        slicer.app.processEvents()
+        sleep(0.005)
+
+
+def realCommand() -> EngineCommand:
+    return EngineCommand(sys.executable)
+
+
+def fakeCommand(folder: Path, body: str) -> EngineCommand:
+    """An engine that does `body` instead; `say(**message)` and `write(bytes)` are defined for it."""
+    package = folder / "VolumeRetrievalEngine"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(_BEGINNING + textwrap.dedent(body), encoding="utf-8")
+    return EngineCommand(sys.executable, folder)
+
+
+def launcherCommand(folder: Path, body: str) -> EngineCommand:
+    """The same behind a launcher, as PythonSlicer is one: it starts another process and waits for it."""
+    command = fakeCommand(folder, body)
+    launcher = folder / "launcher"
+    launcher.write_text(
+        f"#!{sys.executable}\nimport subprocess, sys\nsys.exit(subprocess.call([{sys.executable!r}, *sys.argv[1:]]))\n"
+    )
+    launcher.chmod(0o700)
+    return EngineCommand(str(launcher), command.folder)
+
+
+_BEGINNING = """
+import json, os, sys, time
+
+def write(data):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+def say(**message):
+    write(json.dumps(message).encode() + b"\\n")
+
+def hello():
+    say(type="hello", protocol=1, pid=os.getpid())
+
+def requests():
+    for line in sys.stdin.buffer:
+        yield json.loads(line)
+
+"""
+
+
+class Told:
+    """Callbacks or an answer that remember what they were told."""
+
+    def __init__(self):
+        self.results, self.errors, self.steps = [], [], []
+        self.cancellations = 0
+
+    @property
+    def isOver(self):
+        return bool(self.results or self.errors or self.cancellations)
+
+    def arguments(self):
+        return self.results.append, self.errors.append, self._onCancelled, self.steps.append
+
+    def _onCancelled(self):
+        self.cancellations += 1

@@ -1,0 +1,59 @@
+"""What tests of the Slicer module may ask for. They run without Slicer, see Testing/slicer_application."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+import system_libraries
+
+_PACKAGES = ("slicer", "trame_slicer", "PyQt5")
+
+
+def _missing() -> str:
+    packages = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if packages:
+        return f"needs {', '.join(packages)}: pip install -c constraints.txt '.[module-test]'"
+    libraries = system_libraries.missingPackages()
+    return f"needs system libraries: {system_libraries.installCommand(libraries)}" if libraries else ""
+
+
+#: Why these tests cannot run here; "" if they can.
+REASON = _missing()
+if REASON:
+    # One test is left to say so (test_requirements.py).
+    collect_ignore = [
+        path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_requirements.py"
+    ]
+else:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    import slicer_application
+
+    slicer_application.start()
+
+
+@pytest.fixture(autouse=True)
+def application():
+    """The application with an empty scene and no DICOM database; fails the test if Python code called by Qt failed."""
+    if REASON:
+        pytest.skip(REASON)
+    import qt
+    import slicer
+    from slicer_application import i18n, packaging, pythonqt
+
+    slicer.mrmlScene.Clear(0)
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    slicer.app._qt.testing = True
+    pythonqt.errorsInSlots.clear()
+    i18n.translation.clear()
+    packaging.pip.clear()
+    qt.QSettings()._qt.clear()
+    yield slicer.app
+    slicer.app.processEvents()
+    if slicer.dicomDatabase.isOpen:
+        slicer.dicomDatabase.closeDatabase()
+    errors = list(pythonqt.errorsInSlots)
+    pythonqt.errorsInSlots.clear()
+    assert not errors, f"Python code called by Qt failed: {errors}"

@@ -1,0 +1,236 @@
+"""A logic for tests of the panel: answers from values, and does what is asked only when the test says so."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from VolumeRetrievalLib.LogicProtocol import (
+    DatabaseStatus,
+    EncoderChoice,
+    MatchDescription,
+    SeriesChoice,
+    SkippedSeries,
+)
+
+READY = DatabaseStatus(
+    directory="/data/SlicerDICOMDatabase",
+    volumes=412,
+    expected=418,
+    slices=98220,
+    sizeBytes=1_300_000_000,
+    notIndexed=6,
+    skipped=(
+        SkippedSeries("Patient 17, 2024-02-11, Localizer", "fewer than 3 slices"),
+        SkippedSeries("Patient 17, 2024-02-11, Dose report", "a structured report, no image"),
+        SkippedSeries("Patient 31, 2023-10-02, Thorax 1.0", "IM0042 is truncated: 131,072 of 524,288 bytes", True),
+    ),
+)
+CLOSED = DatabaseStatus(problem="No DICOM database is open: open one in the DICOM module.")
+EMPTY = DatabaseStatus(directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=421)
+
+
+class FakeJob:
+    def __init__(self, callbacks):
+        self.callbacks = callbacks
+        self.isRunning = True
+
+    def cancel(self):
+        self.isRunning = False
+        self.callbacks.cancelled()
+
+    def finish(self, result):
+        self.isRunning = False
+        self.callbacks.finished(result)
+
+    def fail(self, text):
+        self.isRunning = False
+        self.callbacks.failed(text)
+
+
+class FakeLogic:
+    def __init__(self, status=READY):
+        self.current = status
+        self.jobs = []
+        self.searches = []
+        self.shown = []
+        self.pairs = []
+        self.follow = None
+        self.removed = 0
+        self.exported = []
+        self.failure = ""
+        self.pictures = {}
+        self._changed = None
+
+    def status(self):
+        return self.current
+
+    def onStatusChanged(self, callback):
+        self._changed = callback
+
+    def changeStatus(self, status):
+        self.current = status
+        if self._changed:
+            self._changed()
+
+    def encoders(self):
+        return [
+            EncoderChoice("descriptor", "Descriptor (needs no package)"),
+            EncoderChoice("torchscript", "TorchScript file", "PyTorch is not installed"),
+        ]
+
+    def series(self):
+        return [
+            SeriesChoice("1.1", "Patient 1", "2023-10-02 Thorax", "Thorax 1.0 mm lung", "CT"),
+            SeriesChoice("1.2", "Patient 1", "2023-10-02 Thorax", "Thorax 5.0 mm soft", "CT"),
+            SeriesChoice("2.1", "Patient 2", "2024-02-11 Head", "T1 mprage", "MR"),
+        ]
+
+    def _job(self, callbacks):
+        self.jobs.append(FakeJob(callbacks))
+        return self.jobs[-1]
+
+    def indexDatabase(self, callbacks=None):
+        return self._job(callbacks)
+
+    def search(self, query, region=None, options=None, callbacks=None):
+        self.searches.append((query, region, options))
+        return self._job(callbacks)
+
+    def describe(self, match):
+        return MatchDescription(f"Patient {match['rank'] * 7}", "2023-10-02 Thorax", match["series_description"])
+
+    def thumbnail(self, match):
+        return self.pictures.get(match["id"], b"")
+
+    def showMatches(self, matches):
+        if self.failure:
+            raise RuntimeError(self.failure)
+        self.shown.append([match["id"] for match in matches])
+
+    def showPair(self, match, queryRow, row):
+        if self.failure:
+            raise RuntimeError(self.failure)
+        self.pairs.append((match["id"], queryRow, row))
+
+    def setFollowMatch(self, follow):
+        self.follow = follow
+
+    def removeShown(self):
+        self.removed += 1
+
+    def exportToTable(self, matches):
+        import slicer
+
+        self.exported.append([match["id"] for match in matches])
+        return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Similar volumes")
+
+
+def aMatch(rank, queryRows=40, rows=60, first=14, score=0.9, plane="axial", spacing=3.0, origin=0.0, **values):
+    """A match whose slices first .. first + 24 look like the query's, as the engine would send it."""
+    generator = np.random.default_rng(rank)
+    query, row = np.arange(queryRows)[:, None], np.arange(rows)[None]
+    along = first + query * 0.6
+    similarity = (
+        0.35 + (score - 0.35) * np.exp(-(((row - along) / 7) ** 2)) + generator.normal(0, 0.015, (queryRows, rows))
+    )
+    path = np.clip(first + np.arange(queryRows) * 0.6, 0, rows - 1)
+    best = np.unravel_index(similarity.argmax(), similarity.shape)
+    last = first + int((queryRows - 1) * 0.6)
+    ranges = [_range(first, last, range(queryRows), spacing, origin, 0.82, score)]
+    if rank % 2 == 0:
+        ranges.append(_range(last + 8, last + 12, range(6, 15), spacing, origin, 0.18, score - 0.2))
+    return {
+        "rank": rank,
+        "id": f"volume{rank}",
+        "path": f"/data/archive/patient{rank}/series",
+        "series_uid": f"1.2.3.{rank}",
+        "modality": "CT",
+        "body_part": "CHEST",
+        "series_description": f"Thorax {rank}.0 mm soft tissue",
+        "plane": plane,
+        "slices": rows * 2,
+        "score": score,
+        "first_stage": score,
+        "best_query_slice": int(best[0]) * 2,
+        "best_slice": int(best[1]) * 2,
+        "ranges": ranges,
+        "similarity": similarity.round(6).tolist(),
+        "slice_index": (np.arange(rows) * 2).tolist(),
+        "positions_mm": (origin + np.arange(rows) * spacing).tolist(),
+        "correspondence": {"best": similarity.argmax(1).tolist(), "path": path.tolist(), "flipped": False},
+        **values,
+    }
+
+
+def _range(first, last, rows, spacing, origin, weight, similarity):
+    return {
+        "first_slice": first * 2,
+        "last_slice": last * 2,
+        "first_row": first,
+        "last_row": last,
+        "first_sop_uid": "",
+        "last_sop_uid": "",
+        "start_mm": origin + first * spacing,
+        "end_mm": origin + last * spacing,
+        "weight": weight,
+        "similarity": similarity,
+        "query_rows": list(rows),
+        "query_slices": [row * 2 for row in rows],
+        "extent_mm": (last - first) * spacing,
+    }
+
+
+def aResult(count=8, queryRows=40, **values):
+    scores = np.linspace(0.93, 0.55, count)
+    return {
+        "query": "CT chest",
+        "plane": "axial",
+        "query_slices": list(range(0, queryRows * 2, 2)),
+        "query_positions_mm": [3.0 * row for row in range(queryRows)],
+        "volumes": 412,
+        "candidates": 60,
+        "ranking": "two-stage",
+        "filter": "pooled",
+        "seconds": {"query": 0.4, "search": 0.3},
+        "notes": [],
+        "matches": [
+            aMatch(rank + 1, queryRows, score=float(scores[rank]), first=8 + 3 * rank) for rank in range(count)
+        ],
+        **values,
+    }
+
+
+def aThumbnail(seed):
+    """A JPEG that looks like a slice of a body."""
+    from PIL import Image
+
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    picture = np.zeros((64, 64))
+    picture[(x / 0.9) ** 2 + (y / 0.7) ** 2 < 1] = 150
+    for side in (-1, 1):
+        lung = ((x - side * 0.4) / (0.3 + 0.05 * generator.random())) ** 2 + ((y + 0.05) / 0.5) ** 2 < 1
+        picture[lung] = 40
+    picture[(x / 0.12) ** 2 + ((y - 0.45) / 0.14) ** 2 < 1] = 235
+    picture += generator.normal(0, 8, picture.shape)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+class FakeInstaller:
+    def __init__(self, state=None, error=None):
+        from VolumeRetrievalLib.PackageInstaller import PackageState
+
+        self.current = state or PackageState({}, (), True, ())
+        self.error = error
+        self.installed = []
+
+    def state(self):
+        return self.current
+
+    def install(self, wheelFolder=None):
+        if self.error:
+            raise self.error
+        self.installed.append(wheelFolder)

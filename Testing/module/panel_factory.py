@@ -1,0 +1,21 @@
+"""Makes the panel from the real .ui file around a given logic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+from fake_logic import FakeInstaller
+from VolumeRetrievalLib.Panel import Panel
+from VolumeRetrievalLib.Settings import Settings
+
+UI_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "Resources" / "UI" / "VolumeRetrieval.ui"
+
+
+def makePanel(logic, installer=None, settings=None):
+    """(the panel, its widget); keep both, the widgets go with the widget."""
+    widget = slicer.util.loadUI(str(UI_FILE))
+    ui = slicer.util.childWidgetVariables(widget)
+    widget.setMRMLScene(slicer.mrmlScene)
+    panel = Panel(ui, logic, installer or FakeInstaller(), settings or Settings())
+    return panel, widget

@@ -1,0 +1,148 @@
+"""Renders the panel in each of its states, and results beside their query, to PNG files.
+
+    python Testing/module/screenshots.py [FOLDER]        (Resources/Screenshots by default)
+
+Everything shown is made here: phantoms, indexed and searched by the engine with the descriptor encoder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "VolumeRetrieval"), str(ROOT / "Testing"), str(Path(__file__).parent)]
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import slicer_application  # noqa: E402
+
+slicer_application.start()
+
+import slicer  # noqa: E402
+from fake_logic import CLOSED, EMPTY, READY, FakeInstaller  # noqa: E402
+from panel_factory import makePanel  # noqa: E402
+from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
+from PyQt5 import QtGui, QtWidgets  # noqa: E402
+from VolumeRetrievalLib.LogicProtocol import Progress, bestPair  # noqa: E402
+from VolumeRetrievalLib.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
+from VolumeRetrievalLib.PackageInstaller import PackageState  # noqa: E402
+
+_WIDTH = 500
+_NOTHING_INSTALLED = PackageState(
+    {},
+    ("torch", "faiss-cpu", "monai", "safetensors"),
+    True,
+    (
+        "Search is exact but slower for large databases: faiss is not installed.",
+        "Only the descriptor encoder works: PyTorch or MONAI is not installed.",
+    ),
+)
+
+
+def loadFont() -> None:
+    """A bare machine has no fonts, and Qt draws boxes then: matplotlib brings DejaVu."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"):
+        if QtGui.QFontDatabase.addApplicationFont(str(folder / name)) < 0:
+            raise SystemExit(f"{folder / name} could not be loaded as a font")
+    QtWidgets.QApplication.instance().setFont(QtGui.QFont("DejaVu Sans", 9))
+
+
+def savePanel(panel, widget, path: Path, collapsed: tuple[str, ...] = ()) -> None:
+    """Save the panel as high as it wants to be."""
+    for name in collapsed:
+        getattr(panel.ui, f"{name}CollapsibleButton").collapsed = True
+    widget.resize(_WIDTH, 200)
+    widget.show()
+    for _ in range(3):
+        slicer.app.processEvents()
+    widget.resize(_WIDTH, widget._qt.sizeHint().height())
+    for _ in range(3):
+        slicer.app.processEvents()
+    widget._qt.grab().save(str(path))
+    widget.close()
+
+
+def chooseQuery(panel, story: PhantomStory) -> None:
+    slicer.mrmlScene.Clear(0)
+    panel.ui.queryVolumeSelector.setCurrentNode(story.queryNode())
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
+    segmentation.GetSegmentation().AddEmptySegment("liver", "Liver")
+    panel.ui.regionComboBox.setCurrentIndex(2)
+    panel.ui.segmentSelector.setCurrentNode(segmentation)
+
+
+def panels(folder: Path, story: PhantomStory) -> None:
+    logic = PhantomLogic(story, CLOSED)
+    savePanel(*makePanel(logic), folder / "empty.png", ("results", "matchMap"))
+
+    logic = PhantomLogic(story, EMPTY)
+    panel, widget = makePanel(logic, FakeInstaller(_NOTHING_INSTALLED))
+    savePanel(panel, widget, folder / "nothing-installed.png", ("results", "matchMap"))
+
+    logic = PhantomLogic(story, READY)
+    panel, widget = makePanel(logic)
+    panel.ui.updateIndexButton.click()
+    logic.jobs[0].callbacks.progress(Progress("index", 164, 418, "PHANTOM-0007/neck", 1260.0))
+    panel.ui.skippedButton.click()
+    savePanel(panel, widget, folder / "indexing.png", ("results", "matchMap"))
+
+    status = replace(READY, volumes=17, expected=17, slices=1604, sizeBytes=9_700_000, notIndexed=0, skipped=())
+    logic = PhantomLogic(story, status)
+    panel, widget = makePanel(logic)
+    chooseQuery(panel, story)
+    panel.ui.searchButton.click()
+    logic.jobs[0].finish(story.result)
+    savePanel(panel, widget, folder / "results.png")
+
+    logic = PhantomLogic(story, status)
+    panel, widget = makePanel(logic)
+    panel.showResult(story.result)
+    chooseQuery(panel, story)
+    panel.messages.showError("The series is no longer on disk: /data/archive/PHANTOM-0004/chest-abdomen")
+    savePanel(panel, widget, folder / "error.png", ("query", "matchMap"))
+
+
+def compare(path: Path, story: PhantomStory, count: int) -> None:
+    manager = slicer.app.layoutManager()
+    display = MatchDisplay()
+    matches = [ShownMatch(match, story.loadMatch(match)) for match in story.result["matches"][:count]]
+    display.show(story.queryNode(), story.result, matches)
+    container = manager._qt.container
+    container.resize((count + 1) * 360, 960)
+    container.show()
+    slicer.app.processEvents()
+    for widget in manager._qt.shownWidgets():  # the views have their size now
+        if hasattr(widget, "sliceView"):
+            widget.sliceLogic().FitSliceToAll()  # goes to the middle of the volume, too
+    for one in reversed(matches):
+        display.showPair(one.match, *bestPair(story.result, one.match))
+    for widget in manager._qt.shownWidgets():
+        isSlice = hasattr(widget, "sliceView")
+        if not isSlice:
+            widget.threeDView().resetCamera()
+        (widget.sliceView() if isSlice else widget.threeDView()).forceRender()
+    slicer.app.processEvents()
+    container.grab().save(str(path))
+    container.hide()
+    display.remove()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Resources" / "Screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    loadFont()
+    with tempfile.TemporaryDirectory() as scratch:
+        story = tell(Path(scratch), patients=12)
+        panels(folder, story)
+        compare(folder / "compare.png", story, 3)
+        compare(folder / "one-result.png", story, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The module file itself, loaded as Slicer loads it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import qt
+import slicer
+from fake_logic import FakeLogic
+from slicer_application.application import loadModule, makeWidget
+
+MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
+
+
+@pytest.fixture
+def module():
+    return loadModule(MODULE_FILE)
+
+
+@pytest.fixture
+def widget(module):
+    made = makeWidget(module.VolumeRetrievalWidget)
+    yield made
+    made.cleanup()
+    made.parent.close()
+
+
+def aVolume(name):
+    volume = slicer.util.addVolumeFromArray(np.zeros((5, 5, 5), np.float32))
+    volume.SetName(name)
+    return volume
+
+
+def test_the_module_describes_itself(module):
+    parent = slicer.modules.volumeretrieval.parent
+    assert (parent.title, parent.categories) == ("Volume Retrieval", ["Informatics"])
+    assert "Not for clinical use" in parent.helpText
+
+
+def test_the_panel_is_there_with_nothing_indexed_and_says_so(widget):
+    assert not widget.ui.searchButton.enabled and widget.ui.searchButton.toolTip
+    assert not widget.ui.updateIndexButton.enabled and widget.ui.updateIndexButton.toolTip
+
+
+def test_the_first_volume_of_the_scene_is_the_query(module):
+    volume = aVolume("CT")
+    widget = module.VolumeRetrievalWidget()
+    assert widget.ui.queryVolumeSelector.currentNode() is volume
+    widget.cleanup()
+
+
+def test_what_is_chosen_is_kept_in_the_scene(widget):
+    widget.ui.topSpinBox.value = 25
+    widget.ui.excludePatientCheckBox.checked = True
+    widget.ui.bodyPartFilterLineEdit.text = "HEAD"
+    other = widget.logic.getParameterNode()
+    assert (other.top, other.excludePatient, other.bodyPart) == (25, True, "HEAD")
+
+
+def test_spin_boxes_keep_their_ranges(widget):
+    assert (widget.ui.topSpinBox.minimum, widget.ui.topSpinBox.maximum) == (1, 500)
+    assert widget.ui.firstSliceSpinBox.minimum == 1
+
+
+def test_closing_the_scene_and_going_on(widget):
+    widget.ui.topSpinBox.value = 25
+    widget.panel.showResult(None)
+    slicer.mrmlScene.Clear(0)
+    assert widget._parameterNode is not None and widget._parameterNode.top == 10
+    volume = aVolume("next")
+    widget.ui.queryVolumeSelector.setCurrentNode(volume)
+    assert widget._parameterNode.queryVolume is volume
+
+
+def test_leaving_and_entering_the_module(widget):
+    widget.exit()
+    assert widget._parameterNode is None
+    widget.ui.topSpinBox.value = 33
+    widget.enter()
+    assert widget.ui.topSpinBox.value == 10  # what is in the scene counts
+
+
+def test_after_cleanup_nothing_listens_any_more(module):
+    widget = module.VolumeRetrievalWidget()
+    widget.cleanup()
+    slicer.mrmlScene.Clear(0)
+    assert widget.Observations == []
+
+
+def test_the_module_is_unloaded_when_slicer_says_so(module):
+    widget = module.VolumeRetrievalWidget()
+    slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
+    assert widget.Observations == []
+
+
+def test_without_a_main_window_the_panel_is_made(module, monkeypatch):
+    monkeypatch.setattr(type(slicer.app._qt), "layoutManager", lambda self: None)
+    widget = module.VolumeRetrievalWidget()
+    assert widget.ui.currentSliceViewComboBox.count == 3
+    widget.cleanup()
+
+
+def test_a_given_logic_is_used(module):
+    logic = FakeLogic()
+    logic.getParameterNode = module.VolumeRetrievalLogic().getParameterNode
+    logic.forgetShown = lambda: None
+
+    class Widget(module.VolumeRetrievalWidget):
+        def setup(self):
+            self.moduleName = "VolumeRetrieval"
+            self.logic = logic
+            super().setup()
+
+    widget = Widget()
+    assert widget.ui.databaseStatusLabel.text.startswith("412 of 418")
+    widget.cleanup()
+
+
+@pytest.fixture
+def nothingInstalled(monkeypatch):
+    """Here the tests' own environment may have every package."""
+
+    def version(package):
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+
+def test_installing_asks_through_slicer_and_never_in_testing_mode(nothingInstalled, module, widget):
+    asked = qt.QMessageBox.Ok  # what confirmOkCancelDisplay compares with
+    assert asked != True  # noqa: E712 - see SlicerPackages.makeInstaller
+    widget.ui.installButton.click()
+    assert "Nothing was installed" in widget.ui.searchStatusLabel.text
+
+
+@pytest.fixture
+def sameModulesAfterwards():
+    """The library's modules as other tests have imported them."""
+    before = {name: module for name, module in sys.modules.items() if name.startswith("VolumeRetrieval")}
+    yield
+    for name in [name for name in sys.modules if name.startswith("VolumeRetrieval")]:
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameModulesAfterwards, module):
+    old = makeWidget(module.VolumeRetrievalWidget)
+    oldPanel, oldLogic = sys.modules["VolumeRetrievalLib.Panel"], old.logic
+    old.onReload()
+    new = slicer.modules.VolumeRetrievalWidget
+    assert new is not old and slicer.modules.volumeretrieval.widgetRepresentation().self() is new
+    assert old.Observations == [] and new.logic is not oldLogic
+    assert sys.modules["VolumeRetrievalLib.Panel"] is not oldPanel
+    assert type(new.panel) is sys.modules["VolumeRetrievalLib.Panel"].Panel
+    volume = aVolume("after reloading")
+    new.findSimilar(volume)
+    assert new.ui.queryVolumeSelector.currentNode() is volume
+    assert new.ui.searchStatusLabel.text == new.ui.searchButton.toolTip  # why it cannot search: nothing is indexed
+    new.cleanup()
+    new.parent.close()

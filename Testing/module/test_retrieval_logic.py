@@ -1,0 +1,485 @@
+"""The logic with the real engine in real children, on a database of phantoms."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from children import Told, fakeCommand, realCommand, waitUntil
+from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
+from VolumeRetrievalEngine.phantoms import make_query
+from VolumeRetrievalEngine.volume import Volume
+from VolumeRetrievalLib import ProcessIDs
+from VolumeRetrievalLib.EngineErrors import EngineError, WorkCancelled
+from VolumeRetrievalLib.LogicProtocol import Callbacks, Region, SearchOptions
+from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
+from VolumeRetrievalLib.Settings import Settings
+
+LATER = 50  # milliseconds without news until the database is read again
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Two patients, each with a chest and a head."""
+    return writePhantoms(tmp_path_factory.mktemp("phantoms"))
+
+
+@pytest.fixture(scope="module")
+def indexedFolder(tmp_path_factory, archive):
+    """The folder of a database that holds the archive and is indexed; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("database")
+    openDatabase(folder)
+    importSeries(archive)
+    logic = RetrievalLogic(makeCommand=realCommand, reader=PhantomReader())
+    logic.indexDatabase()
+    logic.cleanUp()
+    slicer.dicomDatabase.closeDatabase()
+    return folder
+
+
+@pytest.fixture
+def makeLogic():
+    made = []
+
+    def make(**values):
+        made.append(
+            RetrievalLogic(
+                **{"makeCommand": realCommand, "reader": PhantomReader(), "quietMilliseconds": LATER, **values}
+            )
+        )
+        return made[-1]
+
+    yield make
+    for one in made:
+        pids = one.pids
+        one.cleanUp()
+        assert not any(ProcessIDs.isRunning(pid) for pid in pids), "a child is left"
+    assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval-*")), "voxels are left"
+
+
+@pytest.fixture
+def logic(makeLogic, indexedFolder):
+    """Searches the indexed database. Do not change it."""
+    openDatabase(indexedFolder)
+    made = makeLogic()
+    waitUntil(lambda: made._index.watcher.present is not None)
+    return made
+
+
+@pytest.fixture
+def fresh(makeLogic, archive, tmp_path):
+    """A database of its own with one series, nothing indexed."""
+    openDatabase(tmp_path / "database")
+    importSeries(archive[:1])
+    made = makeLogic()
+    waitUntil(lambda: made._index.watcher.present is not None)
+    return made
+
+
+@pytest.fixture(scope="module")
+def phantomQuery():
+    return make_query(organ="heart", field_of_view="chest", spacing_mm=COARSE)
+
+
+def aQueryNode(query):
+    return nodeOf(Volume.from_array(query.scan.voxels, query.scan.affine), "unseen")
+
+
+def called(told: Told) -> Callbacks:
+    return Callbacks(*told.arguments())
+
+
+class TestIndexing:
+    def test_a_script_indexes_the_database_and_searches_in_ten_lines(self, fresh, archive):
+        importSeries(archive[1:])
+
+        report = fresh.indexDatabase()
+        result = fresh.search(archive[0].series_uid, top=2)
+
+        assert (report.added, report.failed) == (4, 0)
+        assert result["matches"][0]["series_uid"] == archive[2].series_uid
+        assert len(result["matches"]) == 2
+        assert (Path(slicer.dicomDatabase.databaseDirectory) / "VolumeRetrieval").is_dir()
+
+    def test_what_is_not_indexed_is_counted_when_the_database_is_quiet(self, fresh, archive):
+        changes = []
+        fresh.onStatusChanged(lambda: changes.append(fresh.status().notIndexed))
+        importSeries(archive[1:3])
+        importSeries(archive[3:])
+        waitUntil(lambda: fresh.status().notIndexed == 4)
+        assert changes == [4]
+
+    def test_the_status_tells_numbers(self, logic, indexedFolder):
+        status = logic.status()
+        assert (status.volumes, status.expected, status.notIndexed, status.problem) == (4, 4, 0, "")
+        assert status.slices > 50 and status.sizeBytes > 10000
+        assert status.directory == str(indexedFolder)
+
+    def test_progress_and_the_report_come_while_the_event_loop_runs(self, fresh):
+        told = Told()
+        job = fresh.indexDatabase(called(told))
+        assert job.isRunning and not told.isOver
+        waitUntil(lambda: told.isOver)
+        assert told.results[0].added == 1
+        assert {step.stage for step in told.steps} == {"scan", "index"}
+        assert fresh.status().volumes == 1
+
+    def test_only_the_series_that_are_asked_for_are_indexed_and_removed(self, fresh, archive):
+        importSeries(archive[1:])
+        uids = [one.series_uid for one in archive]
+
+        added = fresh.indexSeries(uids[:2]).added
+        before = fresh.status(wait=True)
+        removed = fresh.removeSeries(uids[:1])
+        after = fresh.status(wait=True)
+
+        assert (added, removed) == (2, 1)
+        assert (before.volumes, before.notIndexed) == (2, 2)
+        assert (after.volumes, after.notIndexed) == (1, 3)
+
+    def test_a_series_that_the_database_does_not_have_is_named(self, fresh):
+        with pytest.raises(ValueError, match=r"1\.2\.3\.4"):
+            fresh.indexSeries(["1.2.3.4"])
+
+    def test_nothing_is_removed_from_an_index_that_is_not_there(self, fresh, archive):
+        assert fresh.removeSeries([archive[0].series_uid]) == 0
+
+    def test_a_folder_of_any_files_is_indexed(self, fresh, archive):
+        assert fresh.indexFolder(str(archive[1].folder)).added == 1
+        status = fresh.status(wait=True)
+        assert (status.volumes, status.notIndexed) == (1, 1)  # the database's own series is not indexed by that
+
+    def test_what_cannot_be_a_volume_is_skipped_with_its_reason(self, fresh, archive, tmp_path):
+        import pydicom
+
+        header = pydicom.dcmread(archive[1].files[0])
+        header.SeriesInstanceUID, header.SOPInstanceUID = "1.2.3.99", "1.2.3.99.1"
+        header.ImageType, header.SeriesDescription = ["ORIGINAL", "PRIMARY", "LOCALIZER"], "Scout"
+        header.save_as(tmp_path / "scout.dcm")
+        slicer.dicomDatabase._qt.importFiles([tmp_path / "scout.dcm"])
+
+        fresh.indexDatabase()
+
+        status = fresh.status(wait=True)
+        assert [(one.reason, one.failed) for one in status.skipped] == [("a localizer", False)]
+        assert "Scout" in status.skipped[0].series
+        assert status.notIndexed == 0
+
+    def test_only_one_job_runs_at_a_time(self, fresh):
+        first, second = Told(), Told()
+        fresh.indexDatabase(called(first))
+        job = fresh.indexDatabase(called(second))
+        assert not job.isRunning and "running already" in second.errors[0]
+        with pytest.raises(RuntimeError, match="running already"):
+            fresh.removeSeries(["1"]) or fresh.indexDatabase()
+        waitUntil(lambda: first.isOver)
+
+    def test_a_cancelled_job_goes_on_next_time(self, makeLogic, archive, tmp_path):
+        openDatabase(tmp_path / "database")
+        importSeries(archive)
+        fresh = makeLogic()
+        told = Told()
+        job = fresh.indexDatabase(called(told))
+        waitUntil(lambda: told.steps)
+        job.cancel()
+        waitUntil(lambda: told.isOver)
+        assert told.cancellations + len(told.results) == 1
+        fresh.indexDatabase()
+        assert fresh.status(wait=True).volumes == 4
+
+    def test_a_crash_is_told_and_the_next_job_works(self, makeLogic, archive, tmp_path):
+        openDatabase(tmp_path / "database")
+        importSeries(archive[:1])
+        commands = [fakeCommand(tmp_path, "os.abort()"), realCommand()]
+        fresh = makeLogic(makeCommand=lambda: commands.pop(0))
+        with pytest.raises(EngineError, match="kept"):
+            fresh.indexDatabase()
+        assert fresh.indexDatabase().added == 1
+
+    def test_new_series_are_indexed_by_themselves_if_the_user_wants_that(self, fresh, archive):
+        Settings(indexAutomatically=True).save()
+        importSeries(archive[1:2])
+        waitUntil(lambda: fresh.status().volumes == 2 and fresh._indexing.job is None)
+
+    def test_a_series_that_left_the_database_is_not_found_any_more(self, fresh, archive):
+        importSeries(archive[1:])
+        fresh.indexDatabase()
+        slicer.dicomDatabase.removeSeries(archive[2].series_uid)
+        waitUntil(lambda: fresh._index.removed())
+
+        result = fresh.search(archive[0].series_uid, top=2)
+
+        assert archive[2].series_uid not in [match["series_uid"] for match in result["matches"]]
+        assert [match["rank"] for match in result["matches"]] == [1, 2]
+        assert "no longer in the database" in result["notes"][-1]
+        assert fresh.indexDatabase().removed == 1
+
+
+class TestSearching:
+    def test_any_volume_of_the_scene_is_a_query(self, logic, archive, phantomQuery):
+        result = logic.search(aQueryNode(phantomQuery), top=2)
+        chests = {one.series_uid for one in archive if one.field_of_view == "chest"}
+        assert {match["series_uid"] for match in result["matches"]} == chests
+        assert result["query"] == "unseen"
+
+    def test_its_transform_moves_the_region_with_it(self, logic, phantomQuery):
+        node = aQueryNode(phantomQuery)
+        low, high = phantomQuery.box
+        roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+        roi.SetCenterWorld(*((low + high) / 2))
+        roi.SetSizeWorld(*(high - low))
+        plain = logic.search(node, Region("roi", roi=roi))
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(2, 3, 1000.0)
+        transform.SetMatrixTransformToParent(matrix)
+        node.SetAndObserveTransformNodeID(transform.GetID())
+        with pytest.raises(EngineError, match="misses the volume"):
+            logic.search(node, Region("roi", roi=roi))
+
+        roi.SetAndObserveTransformNodeID(transform.GetID())
+        moved = logic.search(node, Region("roi", roi=roi))
+
+        assert moved["query_slices"] == plain["query_slices"]
+        assert moved["query_positions_mm"][0] == pytest.approx(plain["query_positions_mm"][0] + 1000, abs=0.01)
+
+    def test_a_transform_that_bends_has_to_be_hardened(self, logic, phantomQuery):
+        node = aQueryNode(phantomQuery)
+        bend = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "bend")
+        node.SetAndObserveTransformNodeID(bend.GetID())
+        with pytest.raises(ValueError, match=r"bend.*harden"):
+            logic.search(node)
+
+    def test_an_indexed_volume_uses_what_is_stored_until_it_is_changed(self, logic, archive):
+        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        node = logic.loadMatch(match)
+        sent = []
+        request = logic._client.request
+        logic._client.request = lambda method, params, answer: sent.append(params) or request(method, params, answer)
+
+        unchanged = logic.search(node, top=1)
+        slicer.util.arrayFromVolume(node)[:] = 0
+        slicer.util.arrayFromVolumeModified(node)
+        logic.search(node, top=1)
+
+        assert [sorted(set(one) & {"query", "volume"}) for one in sent] == [["query"], ["volume"]]
+        assert unchanged["matches"][0]["id"] != match["id"]
+
+    def test_a_series_that_is_not_indexed_is_read_by_the_worker(self, fresh, archive):
+        fresh.indexDatabase()
+        importSeries(archive[2:3])
+        result = fresh.search(archive[2].series_uid)
+        assert [match["series_uid"] for match in result["matches"]] == [archive[0].series_uid]
+
+    def test_filters_and_the_same_patient(self, logic, archive):
+        uid = archive[0].series_uid
+        assert logic.search(uid, options=SearchOptions(filters={"modality": "MR"}))["matches"] == []
+        others = logic.search(uid, options=SearchOptions(excludeSamePatient=True))["matches"]
+        assert {match["series_uid"] for match in others} == {one.series_uid for one in archive[2:]}
+
+    @pytest.mark.parametrize(
+        ("query", "error", "text"),
+        [("1.2.3.4", ValueError, "no files"), ("node", ValueError, "no voxels")],
+    )
+    def test_a_query_that_is_none_says_why(self, logic, query, error, text):
+        if query == "node":
+            query = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+        with pytest.raises(error, match=text):
+            logic.search(query)
+        told = Told()
+        assert not logic.search(query, callbacks=called(told)).isRunning
+        assert text in told.errors[0]
+
+    def test_searching_before_anything_is_indexed_says_so(self, fresh, phantomQuery):
+        with pytest.raises(EngineError, match="index something first"):
+            fresh.search(aQueryNode(phantomQuery))
+
+    def test_a_running_search_can_be_cancelled(self, logic, phantomQuery):
+        told = Told()
+        job = logic.search(aQueryNode(phantomQuery), callbacks=called(told))
+        job.cancel()
+        waitUntil(lambda: told.isOver)
+        assert (told.cancellations, told.results, told.errors) == (1, [], [])
+
+    def test_searching_goes_on_while_indexing_runs(self, fresh, archive):
+        fresh.indexDatabase()
+        importSeries(archive[1:])
+        indexing, searching = Told(), Told()
+        fresh.indexDatabase(called(indexing))
+        fresh.search(archive[0].series_uid, callbacks=called(searching))
+        waitUntil(lambda: indexing.isOver and searching.isOver)
+        assert indexing.results[0].added == 3
+        assert searching.errors == [] and len(searching.results) == 1
+
+    def test_voxels_lie_in_a_private_folder_and_only_while_they_are_needed(self, logic, phantomQuery):
+        told = Told()
+        logic.search(aQueryNode(phantomQuery), callbacks=called(told))
+        folders = list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval-*"))
+        assert [stat.S_IMODE(one.stat().st_mode) for one in folders] == [0o700]
+        assert [file.name for file in folders[0].iterdir()] == ["query.npy"]
+        waitUntil(lambda: told.isOver)
+        assert not folders[0].exists()
+
+    def test_what_a_crashed_slicer_left_behind_is_removed_at_the_next_start(self, makeLogic):
+        parent = Path(slicer.app.temporaryPath)
+        gone, running = parent / "VolumeRetrieval-999999999-abc", parent / f"VolumeRetrieval-{os.getppid()}-abc"
+        for folder in (gone, running):
+            folder.mkdir()
+            (folder / "query.npy").write_bytes(b"voxels")
+        makeLogic()
+        assert not gone.exists() and running.exists()
+        (running / "query.npy").unlink()
+        running.rmdir()
+
+    def test_a_worker_that_crashed_is_started_again(self, logic, archive):
+        logic.search(archive[0].series_uid)
+        pid = logic._client._worker._enginePID
+        ProcessIDs.kill(pid)
+        waitUntil(lambda: not logic._client.isRunning)
+        assert logic.search(archive[0].series_uid)["matches"]
+        assert logic._client._worker._enginePID != pid
+
+
+class TestLoading:
+    def test_exactly_the_files_that_were_indexed_are_loaded_once(self, logic, archive):
+        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        node = logic.loadMatch(match)
+        series = next(one for one in archive if one.series_uid == match["series_uid"])
+        assert {Path(file) for file in logic._loader._reader.loaded[0]} == set(series.files)
+        assert logic.loadMatch(match) is node
+        assert len(logic._loader._reader.loaded) == 1
+
+    def test_a_volume_that_the_user_has_loaded_is_used(self, logic, archive):
+        node = PhantomReader().load([str(file) for file in archive[2].files])
+        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        assert match["series_uid"] == archive[2].series_uid
+        assert logic.loadMatch(match) is node
+
+    def test_a_part_of_the_series_is_not_the_volume(self, logic, archive):
+        PhantomReader().load([str(file) for file in archive[2].files[:-2]])
+        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        assert len(logic.loadMatch(match).GetAttribute("DICOM.instanceUIDs").split()) == len(archive[2].files)
+
+    def test_files_that_are_gone_are_a_message(self, fresh, tmp_path):
+        series = writePhantoms(tmp_path / "own", 2, ("chest",))
+        importSeries(series)
+        fresh.indexDatabase()
+        match = next(
+            one for one in fresh.search(series[0].series_uid)["matches"] if one["series_uid"] == series[1].series_uid
+        )
+        series[1].files[0].unlink()
+        with pytest.raises(RuntimeError, match=rf"1 of {len(series[1].files)} files .*{series[1].files[0].name}"):
+            fresh.loadMatch(match)
+
+    def test_files_that_are_not_dicom_are_loaded_as_they_are(self, fresh, phantomQuery, tmp_path):
+        from engine.archives import write_image
+
+        scan = phantomQuery.scan
+        file = write_image(tmp_path / "images" / "scan.nii.gz", scan.voxels.astype(np.int16), scan.affine)
+        fresh.indexFolder(str(file.parent))
+        match = fresh.search(aQueryNode(phantomQuery))["matches"][0]
+        node = fresh.loadMatch(match)
+        assert node.GetImageData().GetDimensions() == scan.voxels.shape[::-1]
+        assert fresh.loadMatch(match) is node
+
+    def test_a_volume_that_left_the_index_is_a_message(self, logic):
+        with pytest.raises(RuntimeError, match="no longer in the index"):
+            logic.loadMatch({"id": "0" * 32})
+
+    def test_thumbnail_description_and_table(self, logic, archive):
+        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        assert logic.thumbnail(match)[:2] == b"\xff\xd8"
+        assert "Phantom" in logic.describe(match).patient
+        table = logic.exportToTable([match])
+        assert table.GetTable().GetNumberOfRows() == 1
+        assert table.GetCellText(0, 7) == match["series_uid"]
+
+    def test_a_match_is_shown_beside_a_query_of_the_scene(self, logic, phantomQuery):
+        with pytest.raises(RuntimeError, match="search first"):
+            logic.showMatches([{}])
+        found = logic.search(aQueryNode(phantomQuery), top=2)["matches"]
+        logic.showMatches(found)
+        assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
+        logic.removeShown()
+        assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 1
+
+    def test_a_query_from_the_database_is_loaded_to_be_shown(self, logic, archive):
+        logic.showMatches(logic.search(archive[0].series_uid, top=1)["matches"])
+        assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 2
+        logic.removeShown()
+
+
+class TestLife:
+    def test_without_a_database_there_is_a_sentence_and_no_process(self, makeLogic):
+        logic = makeLogic()
+        assert "No DICOM database" in logic.status().problem
+        told = Told()
+        logic.indexDatabase(called(told))
+        assert "No DICOM database" in told.errors[0]
+        with pytest.raises(RuntimeError, match="No DICOM database"):
+            logic.loadMatch({"id": "0"})
+        assert (logic.pids, logic.series(), logic.thumbnail({"id": "0"})) == ((), [], b"")
+
+    def test_opening_and_switching_the_database_switches_the_index(self, makeLogic, indexedFolder, tmp_path):
+        logic = makeLogic()
+        openDatabase(indexedFolder)
+        assert logic.status(wait=True).volumes == 4
+        openDatabase(tmp_path / "other")
+        assert logic.status(wait=True).volumes == 0
+        assert logic.status().directory == str(tmp_path / "other")
+
+    @pytest.mark.parametrize("how", ["close", "switch"])
+    def test_a_database_that_goes_away_ends_what_works_in_it(self, fresh, archive, tmp_path, how):
+        fresh.indexDatabase()
+        importSeries(archive[1:])
+        indexing, searching = Told(), Told()
+        fresh.indexDatabase(called(indexing))
+        fresh.search(archive[0].series_uid, callbacks=called(searching))
+        slicer.dicomDatabase.closeDatabase() if how == "close" else openDatabase(tmp_path / "other")
+        waitUntil(lambda: indexing.isOver and searching.isOver)
+        assert searching.cancellations == 1
+        assert indexing.errors == []
+        waitUntil(lambda: not any(ProcessIDs.isRunning(pid) for pid in fresh.pids))
+
+    def test_the_application_ends_both_children(self, fresh, archive):
+        fresh.indexDatabase()
+        importSeries(archive[1:])
+        indexing, searching = Told(), Told()
+        fresh.indexDatabase(called(indexing))
+        fresh.search(archive[0].series_uid, callbacks=called(searching))
+        waitUntil(lambda: indexing.steps and fresh._client._worker._enginePID)
+        pids = fresh.pids
+        slicer.app._qt.aboutToQuit.emit()
+        assert len(pids) >= 2 and not any(ProcessIDs.isRunning(pid) for pid in pids)
+        assert searching.isOver and indexing.isOver
+
+    def test_a_script_that_waits_is_told_when_the_application_ends(self, fresh):
+        import qt
+
+        qt.QTimer.singleShot(200, fresh.cleanUp)
+        with pytest.raises(WorkCancelled):
+            fresh.indexDatabase()
+
+    def test_closing_the_scene_meanwhile_harms_neither(self, fresh, archive, phantomQuery):
+        fresh.indexDatabase()
+        importSeries(archive[1:])
+        indexing, searching = Told(), Told()
+        fresh.indexDatabase(called(indexing))
+        fresh.search(aQueryNode(phantomQuery), callbacks=called(searching))
+        slicer.mrmlScene.Clear(0)
+        waitUntil(lambda: indexing.isOver and searching.isOver)
+        assert indexing.results[0].added == 3 and searching.results
+        with pytest.raises(RuntimeError, match="no longer in the scene"):
+            fresh.showMatches(searching.results[0]["matches"])
+
+    def test_encoders_say_what_they_need(self, logic):
+        problems = {one.name: one.problem for one in logic.encoders()}
+        assert problems["descriptor"] == "" and problems["torchscript"]
+
+    def test_series_can_be_chosen(self, logic, archive):
+        assert {one.seriesUID for one in logic.series()} == {one.series_uid for one in archive}

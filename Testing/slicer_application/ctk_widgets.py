@@ -1,0 +1,90 @@
+"""The few CTK widgets that the panel uses, as plain Qt widgets with CTK's properties and signals.
+
+Read in commontk/CTK 868d56c7: Libs/Widgets/ctkCollapsibleButton.{h,cpp}, ctkMessageBox.h.
+"""
+
+from __future__ import annotations
+
+from PyQt5 import QtCore, QtWidgets
+from PyQt5.QtCore import pyqtProperty, pyqtSignal
+
+
+class ctkCollapsibleButton(QtWidgets.QWidget):
+    """A title that can be clicked and contents that it hides. In CTK a QAbstractButton that paints itself; properties
+    text, checked, collapsed (the opposite of checked) and signals toggled, contentsCollapsed are alike."""
+
+    toggled = pyqtSignal(bool)
+    contentsCollapsed = pyqtSignal(bool)
+
+    def __init__(self, *args):
+        text = args[0] if args and isinstance(args[0], str) else ""
+        super().__init__(args[-1] if args and isinstance(args[-1], QtWidgets.QWidget) else None)
+        self._collapsed = False
+        self._header = QtWidgets.QToolButton(self)
+        self._header.setObjectName("")
+        self._header.setText(text)
+        self._header.setArrowType(QtCore.Qt.DownArrow)
+        self._header.setToolButtonStyle(QtCore.Qt.ToolButtonTextBesideIcon)
+        self._header.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
+        self._header.clicked.connect(lambda: self.setCollapsed(not self._collapsed))
+        self.setFocusProxy(self._header)
+        self.setContentsMargins(0, self._header.sizeHint().height() + 2, 0, 0)
+
+    def resizeEvent(self, event):
+        super().resizeEvent(event)
+        self._header.setGeometry(0, 0, self.width(), self._header.sizeHint().height())
+
+    def childEvent(self, event):
+        super().childEvent(event)
+        # ctkCollapsibleButton::childEvent: a widget added to a collapsed button is hidden at once.
+        child = event.child()
+        hidden = event.type() == QtCore.QEvent.ChildPolished and getattr(self, "_collapsed", False)
+        if hidden and isinstance(child, QtWidgets.QWidget) and child is not getattr(self, "_header", child):
+            child.setVisible(False)
+
+    def _contents(self):
+        return [
+            one
+            for one in self.children()
+            if isinstance(one, QtWidgets.QWidget) and one is not self._header and not one.isWindow()
+        ]
+
+    def _getCollapsed(self):
+        return self._collapsed
+
+    def setCollapsed(self, collapsed):
+        if collapsed == self._collapsed:
+            return
+        self._collapsed = collapsed
+        self._header.setArrowType(QtCore.Qt.RightArrow if collapsed else QtCore.Qt.DownArrow)
+        # What was hidden before stays so when the button opens again (ctkCollapsibleButton.cpp, collapse()).
+        if collapsed:
+            self._wereHidden = [one for one in self._contents() if one.isHidden()]
+        for one in self._contents():
+            one.setVisible(not collapsed and one not in getattr(self, "_wereHidden", []))
+        self.setMaximumHeight(self._header.sizeHint().height() + 6 if collapsed else 16777215)
+        self.toggled.emit(not collapsed)
+        self.contentsCollapsed.emit(collapsed)
+
+    def _getText(self):
+        return self._header.text()
+
+    def setText(self, text):
+        self._header.setText(text)
+
+    def _getChecked(self):
+        return not self._collapsed
+
+    def setChecked(self, checked):
+        self.setCollapsed(not checked)
+
+    collapsed = pyqtProperty(bool, _getCollapsed, setCollapsed)
+    checked = pyqtProperty(bool, _getChecked, setChecked)
+    text = pyqtProperty(str, _getText, setText)
+
+
+class ctkMessageBox(QtWidgets.QMessageBox):
+    """QMessageBox here; what slicer.util.messageBox makes outside testing mode."""
+
+
+classes = {one.__name__: one for one in (ctkCollapsibleButton, ctkMessageBox)}

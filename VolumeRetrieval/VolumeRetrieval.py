@@ -1,0 +1,280 @@
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+#
+# VolumeRetrieval
+#
+
+
+class VolumeRetrieval(ScriptedLoadableModule):
+    """Uses ScriptedLoadableModule base class, available at:
+    https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
+    """
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Volume Retrieval")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
+        self.parent.dependencies = ["DICOM", "SubjectHierarchy"]
+        self.parent.contributors = ["The VolumeRetrieval contributors"]
+        self.parent.helpText = _(
+            "Find the volumes in the DICOM database that look like the one you have open, and see side by side where "
+            "in each of them the matching part is. Not for clinical use."
+        )
+        self.parent.acknowledgementText = _(
+            "Retrieval by slice embeddings and late interaction, after published methods that the README names."
+        )
+        # Both need what other modules bring, so that they wait until all are loaded.
+        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerSubjectHierarchyPlugin)
+
+
+#
+# Register sample data sets in Sample Data module
+#
+
+
+def registerSampleData() -> None:
+    """Add data sets to Sample Data module."""
+    from VolumeRetrievalLib import SampleArchive
+
+    SampleArchive.register(Path(__file__).parent / "Resources" / "Icons")
+
+
+def registerSubjectHierarchyPlugin() -> None:
+    """Add "Find similar volumes" to the context menu of volumes in the Data module."""
+    path = Path(__file__).parent / "VolumeRetrievalLib" / "VolumeRetrievalSubjectHierarchyPlugin.py"
+    # The class registers itself (AbstractScriptedSubjectHierarchyPlugin.py); the handler owns what is registered.
+    slicer.qSlicerSubjectHierarchyScriptedPlugin(None).setPythonSource(str(path))
+
+
+#
+# VolumeRetrievalParameterNode
+#
+
+
+@parameterNodeWrapper
+class VolumeRetrievalParameterNode:
+    """What belongs to the scene; what belongs to the user or the machine is in VolumeRetrievalLib/Settings.py.
+
+    queryVolume - the volume to find similar ones for.
+    roi - the markups ROI that marks the region of the query.
+    firstSlice, lastSlice - the region of the query in slices, counted from 1.
+    bodyPart, dateFrom, dateTo - what results must be; empty means any.
+    excludePatient - leave out other series of the query's own patient.
+    top - how many results a search gives.
+    followMatch - whether scrolling the query moves the results along.
+    """
+
+    queryVolume: vtkMRMLScalarVolumeNode
+    roi: vtkMRMLMarkupsROINode
+    # Without a range, connecting a spin box would take away the one that the .ui file gives it (guiConnectors.py).
+    firstSlice: Annotated[int, WithinRange(1, 99999)] = 1
+    lastSlice: Annotated[int, WithinRange(1, 99999)] = 1
+    bodyPart: str = ""
+    dateFrom: str = ""
+    dateTo: str = ""
+    excludePatient: bool = False
+    top: Annotated[int, WithinRange(1, 500)] = 10
+    followMatch: bool = True
+
+
+#
+# VolumeRetrievalWidget
+#
+
+
+class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Uses ScriptedLoadableModuleWidget base class, available at:
+    https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
+    """
+
+    def __init__(self, parent=None) -> None:
+        """Called when the user opens the module the first time and the widget is initialized."""
+        self.logic = None
+        self._ownLogic = None
+        self.panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        VTKObservationMixin.__init__(self)  # needed for scene observation; before setup(), which the next line may call
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        """Called when the user opens the module the first time and the widget is initialized."""
+        from VolumeRetrievalLib.Panel import Panel
+        from VolumeRetrievalLib.SlicerPackages import makeInstaller
+
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/VolumeRetrieval.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        if self.logic is None:
+            self.logic = self._ownLogic = VolumeRetrievalLogic()
+        self.panel = Panel(self.ui, self.logic, makeInstaller(Path(self.resourcePath("requirements.txt"))))
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Called when the application closes and the module widget is destroyed."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.query.hidePreview()
+            self.panel.cleanUp()
+        if self._ownLogic is not None:
+            self._ownLogic.cleanUp()  # ends the child processes
+
+    def enter(self) -> None:
+        """Called each time the user opens this module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called each time the user opens a different module."""
+        self.setParameterNode(None)
+        self.panel.query.hidePreview()
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """Called just before the scene is closed."""
+        self.setParameterNode(None)
+        self.panel.showResult(None)
+        self.logic.forgetShown()
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """Called just after the scene is closed."""
+        # Only the parent that the module panel makes knows (qSlicerAbstractModuleWidget.h).
+        if getattr(self.parent, "isEntered", False):
+            self.initializeParameterNode()
+
+    def onReload(self) -> None:
+        """Reload the library and the engine, too: reloadScriptedModule (slicer/util.py) executes only this file anew,
+        and everything else is imported when it is needed."""
+        for name in list(sys.modules):
+            if name.split(".")[0] in ("VolumeRetrievalLib", "VolumeRetrievalEngine"):
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def findSimilar(self, volumeNode: vtkMRMLScalarVolumeNode) -> None:
+        """Search with this whole volume, or say why that cannot be done now."""
+        self.initializeParameterNode()
+        self.panel.query.searchWith(volumeNode)
+
+    def initializeParameterNode(self) -> None:
+        """Ensure parameter node exists and observed."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if not self._parameterNode.queryVolume:
+            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if firstVolume:
+                self._parameterNode.queryVolume = firstVolume
+
+    def setParameterNode(self, parameterNode: VolumeRetrievalParameterNode | None) -> None:
+        """Observe this parameter node instead of the one before; None for none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        self._parameterNodeGuiTag = None
+        if self._parameterNode:
+            # The .ui file says by the dynamic property SlicerParameterName which widget shows which parameter.
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+
+    def onParameterNodeModified(self, caller=None, event=None) -> None:
+        """The panel's buttons depend on what is chosen."""
+        self.panel.query.refresh()
+
+
+#
+# VolumeRetrievalLogic
+#
+
+
+class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
+    """What the module can do without its panel, for scripts: slicer.util.getModuleLogic("VolumeRetrieval").
+
+    Its methods are those of VolumeRetrievalLib/RetrievalLogic.py, which is not imported when Slicer starts.
+    """
+
+    def __init__(self, **collaborators) -> None:
+        """Called when the logic class is instantiated. Can be used for initializing member variables."""
+        from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
+
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._retrieval = RetrievalLogic(**collaborators)
+
+    def __getattr__(self, name):
+        if name == "_retrieval":  # asked for before it is there
+            raise AttributeError(name)
+        return getattr(self._retrieval, name)
+
+    def __dir__(self):
+        return [*super().__dir__(), *dir(self._retrieval)]
+
+    def getParameterNode(self) -> VolumeRetrievalParameterNode:
+        return VolumeRetrievalParameterNode(super().getParameterNode())
+
+
+#
+# VolumeRetrievalTest
+#
+
+
+class VolumeRetrievalTest(ScriptedLoadableModuleTest):
+    """
+    Uses ScriptedLoadableModuleTest base class, available at:
+    https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
+    """
+
+    def setUp(self):
+        """Do whatever is needed to reset the state - typically a scene clear will be enough."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run as few or as many tests as needed here."""
+        self.setUp()
+        self.test_ModuleShowsItsPanel()
+        self.setUp()
+        self.test_WholeStory()
+
+    def test_ModuleShowsItsPanel(self):
+        """The panel is there with nothing indexed and nothing installed, and says why a search cannot start."""
+        from DICOMLib import DICOMUtils
+
+        with _temporaryFolder() as folder, DICOMUtils.TemporaryDICOMDatabase(folder):
+            widget = slicer.modules.volumeretrieval.widgetRepresentation().self()
+            widget.panel.refresh()
+            self.assertFalse(widget.ui.searchButton.enabled)
+            self.assertTrue(widget.ui.searchButton.toolTip)
+        self.delayDisplay("Test passed: the panel with nothing indexed")
+
+    def test_WholeStory(self):
+        """Phantoms are imported into a temporary DICOM database, indexed, searched, loaded, shown and tidied up."""
+        from DICOMLib import DICOMUtils
+        from VolumeRetrievalLib.SelfTest import SelfTest
+
+        with _temporaryFolder() as folder, DICOMUtils.TemporaryDICOMDatabase(folder):
+            widget = slicer.modules.volumeretrieval.widgetRepresentation().self()
+            skipped = SelfTest(widget, self.delayDisplay).run()
+        self.delayDisplay("\n".join(["Test passed.", *(f"Skipped: {one}" for one in skipped)]))
+
+
+def _temporaryFolder() -> tempfile.TemporaryDirectory:
+    """Of our own: TemporaryDICOMDatabase leaves its folder behind, with an open file that Windows does not delete."""
+    return tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath, ignore_cleanup_errors=True)

@@ -1,0 +1,106 @@
+"""The section Advanced: settings of the machine, kept in Slicer's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
+from .Settings import Settings
+
+#: The values behind the items of the combo boxes, in their order in the .ui file; "" is automatic.
+_DEVICES = ("", "cpu", "cuda", "mps")
+_FILTERS = ("", "slices", "pooled")
+_INDEX_KINDS = ("", "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh")
+
+
+class AdvancedSection:
+    """Shows the settings and stores what is changed; `onChanged` is called then."""
+
+    def __init__(self, ui: Any, logic: LogicProtocol, settings: Settings, onChanged: Callable[[], None]):
+        self.ui = ui
+        self.logic = logic
+        self.settings = settings
+        self.onChanged = onChanged
+        self._encoders: list[str] = []
+        self._filterCount = EnabledReason(ui.filterCountSpinBox)
+        self._filter = EnabledReason(ui.filterComboBox)
+        self._folder = EnabledReason(ui.openIndexFolderButton)
+        self._show()
+        ui.encoderComboBox.connect("currentIndexChanged(int)", self._store)
+        for box in (ui.deviceComboBox, ui.filterComboBox, ui.indexKindComboBox):
+            box.connect("currentIndexChanged(int)", self._store)
+        for box in (ui.batchSizeSpinBox, ui.filterCountSpinBox):
+            box.connect("valueChanged(int)", self._store)
+        ui.sliceStepSpinBox.connect("valueChanged(double)", self._store)
+        ui.exhaustiveCheckBox.connect("toggled(bool)", self._store)
+        ui.openIndexFolderButton.connect("clicked(bool)", self.openIndexFolder)
+
+    def refresh(self) -> None:
+        """List the encoders again (after an installation), and what can be done now."""
+        self._fillEncoders()
+        self._updateReasons()
+
+    def indexFolder(self) -> Path | None:
+        directory = self.logic.status().directory
+        return Path(directory) / "VolumeRetrieval" if directory else None
+
+    def openIndexFolder(self) -> None:
+        if self.indexFolder() is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.indexFolder())))
+
+    def _show(self) -> None:
+        self._fillEncoders()
+        self.ui.deviceComboBox.setCurrentIndex(_index(_DEVICES, self.settings.device))
+        self.ui.filterComboBox.setCurrentIndex(_index(_FILTERS, self.settings.filter))
+        self.ui.indexKindComboBox.setCurrentIndex(_index(_INDEX_KINDS, self.settings.indexKind))
+        self.ui.batchSizeSpinBox.value = self.settings.batchSize
+        self.ui.filterCountSpinBox.value = self.settings.filterCount
+        self.ui.sliceStepSpinBox.value = self.settings.sliceStepMm
+        self.ui.exhaustiveCheckBox.checked = self.settings.exhaustive
+        self._updateReasons()
+
+    def _fillEncoders(self) -> None:
+        box = self.ui.encoderComboBox
+        box.blockSignals(True)
+        box.clear()
+        choices = self.logic.encoders()
+        self._encoders = [one.name for one in choices if not one.problem]
+        for one in choices:
+            if not one.problem:
+                box.addItem(one.title)
+        box.setCurrentIndex(_index(tuple(self._encoders), self.settings.encoder))
+        box.blockSignals(False)
+        problems = [f"{one.title}: {one.problem}" for one in choices if one.problem]
+        self.ui.encoderNoteLabel.text = "\n".join(problems)
+        self.ui.encoderNoteLabel.visible = bool(problems)
+
+    def _store(self, *_ignored: Any) -> None:
+        settings = self.settings
+        index = self.ui.encoderComboBox.currentIndex
+        settings.encoder = self._encoders[index] if 0 <= index < len(self._encoders) else ""
+        settings.device = _DEVICES[self.ui.deviceComboBox.currentIndex]
+        settings.filter = _FILTERS[self.ui.filterComboBox.currentIndex]
+        settings.indexKind = _INDEX_KINDS[self.ui.indexKindComboBox.currentIndex]
+        settings.batchSize = self.ui.batchSizeSpinBox.value
+        settings.filterCount = self.ui.filterCountSpinBox.value
+        settings.sliceStepMm = self.ui.sliceStepSpinBox.value
+        settings.exhaustive = self.ui.exhaustiveCheckBox.checked
+        settings.save()
+        self._updateReasons()
+        self.onChanged()
+
+    def _updateReasons(self) -> None:
+        reason = _("Every volume is compared in full.") if self.ui.exhaustiveCheckBox.checked else ""
+        self._filter.update(reason)
+        self._filterCount.update(reason)
+        self._folder.update("" if self.indexFolder() is not None else _("No DICOM database is open."))
+
+
+def _index(values: tuple[str, ...], value: str) -> int:
+    return values.index(value) if value in values else 0

@@ -1,0 +1,289 @@
+"""What the module can do, for the panel and for scripts (LogicProtocol.py)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import ResultTable
+from .ChildProcess import ProcessProtocol, QtProcess
+from .DatabaseIndex import DatabaseIndex
+from .EngineProcess import EngineCommand
+from .Indexing import Indexing, reportOf
+from .LoadedVolumes import LoadedVolumes
+from .LogicProtocol import (
+    Callbacks,
+    DatabaseStatus,
+    EncoderChoice,
+    IndexReport,
+    Job,
+    MatchDescription,
+    MatchDict,
+    Region,
+    ResultDict,
+    SearchOptions,
+    SeriesChoice,
+)
+from .MatchDisplay import MatchDisplay, ShownMatch
+from .MatchLoader import MatchLoader, VolumeReader
+from .PrivateFolders import PrivateFolders
+from .Searching import Searching
+from .SearchWorkerClient import Answer, SearchWorkerClient
+from .Settings import Settings
+from .Waiting import waitFor
+
+
+class _NoJob:
+    """The job of work that could not be started."""
+
+    isRunning = False
+
+    def cancel(self) -> None:
+        """There is nothing to stop."""
+
+
+class RetrievalLogic:
+    """Indexes the open DICOM database, searches in it, and shows what was found.
+
+    Starts a process only when something is indexed or searched; `cleanUp` ends them, and so does the application's
+    end. Tests give it commands and processes of their own.
+    """
+
+    def __init__(
+        self,
+        display: MatchDisplay | None = None,
+        makeCommand: Callable[[], EngineCommand] = EngineCommand.ofSlicer,
+        makeProcess: Callable[[], ProcessProtocol] = QtProcess,
+        reader: VolumeReader | None = None,
+        quietMilliseconds: int = 2500,
+    ):
+        self.display = display or MatchDisplay()
+        self._callback: Callable[[], None] | None = None
+        self._directory = ""
+        self._folders = PrivateFolders(slicer.app.temporaryPath)
+        self._folders.removeLeftovers()
+        self._loaded = LoadedVolumes()
+        self._loader = MatchLoader(self._loaded, reader)
+        self._index = DatabaseIndex(
+            slicer.app.dicomDatabase(), self._onDatabaseChanged, quietMilliseconds=quietMilliseconds
+        )
+        self._client = SearchWorkerClient(makeCommand, makeProcess)
+        self._searching = Searching(self._index, self._loaded, self._folders, self._client)
+        self._indexing = Indexing(
+            self._index, self._folders, self._onIndexed, makeCommand=makeCommand, makeProcess=makeProcess
+        )
+        self._loaded.start()
+        self._index.watcher.start()
+        slicer.app.connect("aboutToQuit()", self.cleanUp)
+
+    def cleanUp(self) -> None:
+        """End both processes, remove what was written for them, and listen to nothing any more."""
+        slicer.app.disconnect("aboutToQuit()", self.cleanUp)
+        self._callback = None
+        self._index.watcher.stop()
+        self._loaded.stop()
+        self._client.release()  # it ends while the other is waited for
+        self._indexing.stop()
+        self._client.stop()
+        self._folders.removeAll()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the processes that may be running."""
+        return (*self._client.pids, *(self._indexing.job.pids if self._indexing.job is not None else ()))
+
+    # What there is
+
+    def status(self, wait: bool = False) -> DatabaseStatus:
+        """How much of the database can be searched. A large database is read in pieces: `wait` reads it now."""
+        if wait and self._index.directory:
+            self._index.watcher.refreshNow()
+            self._index.refresh()
+        return self._index.status()
+
+    def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
+        self._callback = callback
+
+    def encoders(self) -> list[EncoderChoice]:
+        from VolumeRetrievalEngine.encoders import available_encoders
+
+        return [EncoderChoice(one.name, _encoderTitle(one.name), _encoderProblem(one)) for one in available_encoders()]
+
+    def series(self) -> list[SeriesChoice]:
+        return self._index.series.choices()
+
+    def describe(self, match: MatchDict) -> MatchDescription:
+        return self._index.series.describe(match["series_uid"])
+
+    def thumbnail(self, match: MatchDict) -> bytes:
+        return self._index.contents.thumbnail(match) if self._index.directory else b""
+
+    # Indexing
+
+    def indexDatabase(self, callbacks: Callbacks | None = None) -> Job | IndexReport:
+        """Index what is new or changed in the open database, and remove what is gone from it."""
+        return self._do(self._indexing.database, lambda result: reportOf(result, wholeDatabase=True), callbacks)
+
+    def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport:
+        """Index these series of the open database."""
+        return self._do(lambda answer: self._indexing.series(seriesUIDs, answer), reportOf, callbacks)
+
+    def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport:
+        """Index the volumes in a folder, of any format, into the open database's index."""
+        return self._do(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
+
+    def removeSeries(self, seriesUIDs: Sequence[str]) -> int:
+        """Remove series from the index, not from the database; how many volumes that were."""
+        if not self._index.contents.summary().volumes:
+            return 0
+        return waitFor(lambda answer: self._indexing.series(seriesUIDs, answer, remove=True))["pruned"]
+
+    # Searching
+
+    def search(
+        self,
+        query: Any,
+        region: Region | None = None,
+        options: SearchOptions | None = None,
+        callbacks: Callbacks | None = None,
+        top: int | None = None,
+    ) -> Job | ResultDict:
+        """Find the volumes that look like a volume node or a series (its SeriesInstanceUID).
+
+        Raises (without callbacks):
+            ValueError: the query or the region cannot be used. EngineError: the search failed, its text says why.
+        """
+        chosen = options or SearchOptions()
+        if top is not None:
+            chosen = SearchOptions(top, chosen.filters, chosen.excludeSamePatient)
+        return self._do(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
+
+    # Showing
+
+    def loadMatch(self, match: MatchDict) -> Any:
+        """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
+        return self._loader.load(match["id"], self._index.contents)
+
+    def showMatches(self, matches: Sequence[MatchDict]) -> None:
+        """Show these matches of the last search beside its query."""
+        last = self._searching.last
+        if last is None or not matches:
+            raise RuntimeError(_("There is nothing to show: search first."))
+        self.display.remember()
+        queryNode = self._queryNode()
+        contents = self._index.contents
+        before = [self._loader.isLoaded(match["id"], contents) for match in matches]
+        shown = [
+            ShownMatch(match, self.loadMatch(match), isOurs=not wasThere)
+            for match, wasThere in zip(matches, before, strict=True)
+        ]
+        self.display.show(queryNode, last.result, shown)
+
+    def showPair(self, match: MatchDict, queryRow: int, row: int) -> None:
+        """Move the query's views and the match's views to this pair of slices, if they are shown."""
+        self.display.showPair(match, queryRow, row)
+
+    def setFollowMatch(self, follow: bool) -> None:
+        """Whether scrolling the query moves the shown results along."""
+        self.display.setFollow(follow)
+
+    def removeShown(self) -> None:
+        """Remove what showing results added to the scene, and restore the layout."""
+        self.display.remove()
+
+    def forgetShown(self) -> None:
+        """The scene is closed: what was shown is gone."""
+        self.display.forget()
+
+    def exportToTable(self, matches: Sequence[MatchDict]) -> Any:
+        """A new table node of the scene."""
+        return ResultTable.make(matches, self.describe)
+
+    def _queryNode(self) -> Any:
+        last = self._searching.last
+        if last.volumeID:
+            return self._loader.load(last.volumeID, self._index.contents)
+        if last.files:
+            return self._loader.loadFiles(last.files)
+        node = slicer.mrmlScene.GetNodeByID(last.nodeID)
+        if node is None:
+            raise RuntimeError(_("The query volume is no longer in the scene: search again."))
+        return node
+
+    # Both ways of doing long work
+
+    def _do(
+        self,
+        start: Callable[[Answer], Job],
+        convert: Callable[[dict], Any] | None,
+        callbacks: Callbacks | None,
+    ) -> Any:
+        """With callbacks: start, and tell them. Without: wait for the result."""
+        if callbacks is None:
+            result = waitFor(start)
+            return convert(result) if convert else result
+        try:
+            return start(
+                Answer(
+                    lambda result: callbacks.finished(convert(result) if convert else result),
+                    lambda error: callbacks.failed(str(error)),
+                    callbacks.cancelled,
+                    callbacks.progress,
+                )
+            )
+        except (ValueError, RuntimeError) as error:
+            callbacks.failed(str(error))
+            return _NoJob()
+
+    # What happens meanwhile
+
+    def _onIndexed(self) -> None:
+        self._index.refresh()
+        self._tell()
+
+    def _onDatabaseChanged(self) -> None:
+        if self._index.directory != self._directory:
+            self._directory = self._index.directory
+            # Both work in the folder of a database that is not this one any more.
+            if self._indexing.job is not None:
+                self._indexing.job.cancel()
+            self._client.release()
+        self._tell()
+        self._indexAutomatically()
+
+    def _indexAutomatically(self) -> None:
+        if self._indexing.job is not None or self._index.watcher.present is None:
+            return
+        if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
+            try:
+                self._indexing.database(Answer(failed=_logFailure))
+            except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
+                _logFailure(error)
+
+    def _tell(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+
+def _logFailure(error: Exception) -> None:
+    logging.warning(f"VolumeRetrieval, indexing the database by itself failed: {error}")
+
+
+def _encoderTitle(name: str) -> str:
+    if name == "descriptor":
+        return _("Descriptor (needs no packages)")
+    if name == "torchscript":
+        return _("TorchScript network (a file of your own)")
+    return name.replace("monai:", "MONAI ")
+
+
+def _encoderProblem(choice: Any) -> str:
+    if choice.missing:
+        return _("needs {packages}").format(packages=", ".join(choice.missing))
+    if choice.needs_weights:
+        return _("needs a file of weights: index once from the command line, then choose automatic")
+    return ""

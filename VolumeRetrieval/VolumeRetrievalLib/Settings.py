@@ -1,0 +1,44 @@
+"""What belongs to the user and the machine rather than to a scene, kept in Slicer's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import qt
+import slicer
+
+#: In the settings file; SLICER.md: "<module>/<name>".
+PREFIX = "VolumeRetrieval/"
+
+
+@dataclass
+class Settings:
+    """Defaults are good enough never to change them. Empty texts mean automatic."""
+
+    encoder: str = ""
+    device: str = ""
+    batchSize: int = 0
+    sliceStepMm: float = 3.0
+    filter: str = ""
+    filterCount: int = 20
+    exhaustive: bool = False
+    indexKind: str = ""
+    indexAutomatically: bool = False
+
+    @classmethod
+    def load(cls) -> Settings:
+        """The stored values; what cannot be read is the default."""
+        settings = cls()
+        for one in fields(cls):
+            default = getattr(settings, one.name)
+            convert = slicer.util.toBool if isinstance(default, bool) else type(default)
+            try:
+                setattr(settings, one.name, slicer.util.settingsValue(PREFIX + one.name, default, convert))
+            except (TypeError, ValueError):
+                continue
+        return settings
+
+    def save(self) -> None:
+        stored = qt.QSettings()
+        for one in fields(self):
+            stored.setValue(PREFIX + one.name, getattr(self, one.name))

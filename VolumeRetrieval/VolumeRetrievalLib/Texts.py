@@ -1,0 +1,77 @@
+"""How numbers and matches are put into words, in one place."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from .LogicProtocol import DatabaseStatus, MatchDict, Progress
+
+
+def size(byteCount: int) -> str:
+    """1_300_000_000 as "1.3 GB"."""
+    value = float(byteCount)
+    for unit in ("bytes", "KB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return _("less than a minute")
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{n} min").format(n=minutes)
+    return _("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
+
+
+def databaseStatus(status: DatabaseStatus) -> str:
+    if status.problem:
+        return status.problem
+    text = _("{volumes} of {expected} volumes indexed, {slices} slices, {size}").format(
+        volumes=f"{status.volumes:,}",
+        expected=f"{status.expected:,}",
+        slices=f"{status.slices:,}",
+        size=size(status.sizeBytes),
+    )
+    if status.notIndexed:
+        text += "\n" + _("{n} series not indexed").format(n=f"{status.notIndexed:,}")
+    return text
+
+
+def progress(step: Progress) -> str:
+    if step.total:
+        text = _("{done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
+    else:
+        text = _("Looking for series")
+    if step.remaining is not None:
+        text += ", " + _("{time} left").format(time=duration(step.remaining))
+    return f"{text}\n{step.item}" if step.item else text
+
+
+def sliceNumbers(one: dict) -> str:
+    """ "slices 41-63"; people count from 1."""
+    first, last = one["first_slice"] + 1, one["last_slice"] + 1
+    return (
+        _("slice {n}").format(n=first) if first == last else _("slices {first}-{last}").format(first=first, last=last)
+    )
+
+
+def matchedRange(one: dict, sliceCount: int) -> str:
+    """ "slices 41-63 of 120, 66 mm"; people count from 1."""
+    first, last = one["first_slice"] + 1, one["last_slice"] + 1
+    if first == last:
+        return _("slice {first} of {count}").format(first=first, count=sliceCount)
+    return _("slices {first}-{last} of {count}, {extent} mm").format(
+        first=first, last=last, count=sliceCount, extent=f"{one['extent_mm']:.0f}"
+    )
+
+
+def bestRange(match: MatchDict) -> str:
+    ranges = match["ranges"]
+    return matchedRange(max(ranges, key=lambda one: one["weight"]), match["slices"]) if ranges else ""
+
+
+def similarity(value: float) -> str:
+    return f"{value:.3f}"

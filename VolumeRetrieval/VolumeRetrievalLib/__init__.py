@@ -1,0 +1,1 @@
+"""The part of VolumeRetrieval that knows Slicer and Qt. Nothing is imported here: the module must load quickly."""
