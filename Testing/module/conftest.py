@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,13 @@ def application():
     errors = list(pythonqt.errorsInSlots)
     pythonqt.errorsInSlots.clear()
     assert not errors, f"Python code called by Qt failed: {errors}"
+
+
+@pytest.fixture
+def sameModulesAfterwards():
+    """The library's modules as other tests have imported them."""
+    before = {name: module for name, module in sys.modules.items() if name.startswith("VolumeRetrieval")}
+    yield
+    for name in [name for name in sys.modules if name.startswith("VolumeRetrieval")]:
+        del sys.modules[name]
+    sys.modules.update(before)

@@ -137,16 +137,6 @@ def test_installing_asks_through_slicer_and_never_in_testing_mode(nothingInstall
     assert "Nothing was installed" in widget.ui.searchStatusLabel.text
 
 
-@pytest.fixture
-def sameModulesAfterwards():
-    """The library's modules as other tests have imported them."""
-    before = {name: module for name, module in sys.modules.items() if name.startswith("VolumeRetrieval")}
-    yield
-    for name in [name for name in sys.modules if name.startswith("VolumeRetrieval")]:
-        del sys.modules[name]
-    sys.modules.update(before)
-
-
 def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameModulesAfterwards, module):
     old = makeWidget(module.VolumeRetrievalWidget)
     oldPanel, oldLogic = sys.modules["VolumeRetrievalLib.Panel"], old.logic

@@ -23,7 +23,7 @@ def widget(tmp_path):
     importSeries(writePhantoms(tmp_path / "archive"))
     module = loadModule(MODULE_FILE)
 
-    class Widget(module.VolumeRetrievalWidget):
+    class VolumeRetrievalWidget(module.VolumeRetrievalWidget):
         def setup(self):
             self.moduleName = "VolumeRetrieval"
             self.logic = self._ownLogic = module.VolumeRetrievalLogic(
@@ -31,7 +31,7 @@ def widget(tmp_path):
             )
             super().setup()
 
-    made = makeWidget(Widget)
+    made = makeWidget(VolumeRetrievalWidget)
     yield made
     made.cleanup()
     made.parent.close()
@@ -70,25 +70,78 @@ def test_cancelling_with_the_button_lets_the_next_update_go_on(widget):
     waitUntil(lambda: "4 of 4 volumes indexed" in widget.ui.databaseStatusLabel.text)
 
 
-@pytest.mark.parametrize("how", ["cleanup", "reload", "quit"])
-def test_the_module_goes_away_while_it_indexes_and_searches(widget, how):
-    index(widget)
-    widget.logic.search(widget.logic.series()[0].seriesUID, callbacks=None)
-    importSeries(writePhantoms(Path(slicer.dicomDatabase.databaseDirectory) / "more", 3, ("abdomen",)))
+def startIndexing(widget, tmp_path):
+    importSeries(writePhantoms(tmp_path / "more", 3, ("abdomen",)))
     waitUntil(lambda: "not indexed" in widget.ui.databaseStatusLabel.text)
     widget.ui.updateIndexButton.click()
     waitUntil(lambda: widget.logic._indexing.job._process._enginePID)
+    return widget.panel.database
+
+
+def startSearching(widget, tmp_path):
+    scan = make_query(organ="heart", field_of_view="chest", spacing_mm=COARSE).scan
+    widget.ui.queryVolumeSelector.setCurrentNode(nodeOf(Volume.from_array(scan.voxels, scan.affine), "unseen"))
+    widget.ui.searchButton.click()
+    waitUntil(lambda: widget.logic._client._worker._enginePID)
+    return widget.panel.query
+
+
+WORK = pytest.mark.parametrize("start", [startIndexing, startSearching])
+
+
+@WORK
+@pytest.mark.parametrize("how", ["cleanup", "unload", "reload", "quit"])
+def test_the_module_goes_away_while_it_works(sameModulesAfterwards, widget, tmp_path, start, how):
+    index(widget)
+    section = start(widget, tmp_path)
     pids = widget.logic.pids
-    assert len(pids) >= 2
+    assert section._job.isRunning and any(ProcessIDs.isRunning(pid) for pid in pids)
 
     if how == "quit":
         slicer.app._qt.aboutToQuit.emit()
-    elif how == "reload":
+    elif how == "unload":
         slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
+    elif how == "reload":
+        widget.onReload()
+        new = slicer.modules.VolumeRetrievalWidget
+        assert new is not widget and new.logic.pids == ()
+        new.cleanup()
     else:
         widget.cleanup()
 
     assert not any(ProcessIDs.isRunning(pid) for pid in pids)
+    assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval-*")), "voxels are left"
+
+
+@WORK
+def test_closing_the_scene_while_the_module_works_leaves_it_working(widget, tmp_path, start):
+    index(widget)
+    section = start(widget, tmp_path)
+    assert section._job.isRunning
+    slicer.mrmlScene.Clear(0)
+    waitUntil(lambda: section._job is None)
+    assert not widget.ui.messageLabel.text.startswith("Error")
+    if start is startIndexing:
+        assert "3 added" in widget.ui.databaseStatusLabel.text
+    else:
+        assert "results from 4 volumes" in widget.ui.searchStatusLabel.text
+        widget.ui.compareButton.click()  # the query has gone with the scene
+        assert "no longer in the scene" in widget.ui.messageLabel.text
+
+
+@WORK
+@pytest.mark.parametrize("how", ["close", "switch"])
+def test_the_database_goes_away_while_the_module_works(widget, tmp_path, start, how):
+    index(widget)
+    section = start(widget, tmp_path)
+    pids = widget.logic.pids
+    assert section._job.isRunning
+    slicer.dicomDatabase.closeDatabase() if how == "close" else openDatabase(tmp_path / "other")
+    waitUntil(lambda: section._job is None)
+    waitUntil(lambda: not any(ProcessIDs.isRunning(pid) for pid in pids))
+    label = widget.ui.databaseStatusLabel if start is startIndexing else widget.ui.searchStatusLabel
+    assert "stopped" in label.text and not widget.ui.messageLabel.text.startswith("Error")
+    assert not widget.ui.searchButton.enabled
 
 
 def test_a_database_that_is_closed_is_said_in_the_panel(widget):
