@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 #: The project's real volumes and weights lie beside the checkout (or where this variable says), never inside it.
 SHARED = Path(os.environ.get("VOLUMERETRIEVAL_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+# A shell lets what it starts in the background ignore Ctrl-C; the children that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,8 @@ def registerSubjectHierarchyPlugin() -> None:
     """Add "Find similar volumes" to the context menu of volumes in the Data module."""
     path = Path(__file__).parent / "VolumeRetrievalLib" / "VolumeRetrievalSubjectHierarchyPlugin.py"
     # The class registers itself (AbstractScriptedSubjectHierarchyPlugin.py); the handler owns what is registered.
-    slicer.qSlicerSubjectHierarchyScriptedPlugin(None).setPythonSource(str(path))
+    scriptedPlugin = slicer.qSlicerSubjectHierarchyScriptedPlugin(None)
+    scriptedPlugin.setPythonSource(str(path))
 
 
 #
