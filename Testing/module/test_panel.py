@@ -13,7 +13,7 @@ from fake_logic import CLOSED, EMPTY, FakeInstaller, FakeLogic, aResult, aThumbn
 from panel_factory import makePanel
 from PyQt5 import QtCore, QtTest, QtWidgets
 from slicer_application import i18n
-from VolumeRetrievalLib.LogicProtocol import CURRENT_SLICE, ROI, SEGMENT, SLICES, IndexReport, Progress
+from VolumeRetrievalLib.LogicProtocol import CURRENT_SLICE, ROI, SEGMENT, SLICES, EncoderChoice, IndexReport, Progress
 from VolumeRetrievalLib.PackageInstaller import InstallationDeclined, InstallationFailed, PackageState
 from VolumeRetrievalLib.Settings import Settings
 
@@ -339,8 +339,28 @@ def test_a_broken_setting_is_the_default():
 
 
 def test_encoders_that_cannot_run_are_explained(panel):
-    assert panel.ui.encoderComboBox.count == 1
+    assert panel.ui.encoderComboBox.count == 2
+    assert [panel.ui.encoderComboBox.itemText(index) for index in range(2)] == [
+        "Automatic",
+        "Descriptor (needs no package)",
+    ]
     assert panel.ui.encoderNoteLabel.text == "TorchScript file: PyTorch is not installed"
+
+
+def test_a_network_comes_with_its_file(logic, tmp_path, monkeypatch):
+    logic.encoders = lambda: [EncoderChoice("torchscript", "TorchScript file", needsWeights=True)]
+    panel, _widget = makePanel(logic, settings=Settings.load())
+    assert not panel.ui.weightsButton.enabled and "needs no file" in panel.ui.weightsButton.toolTip
+    panel.ui.encoderComboBox.setCurrentIndex(1)
+    assert panel.ui.weightsLineEdit.enabled
+    answers = [("", ""), (str(tmp_path / "network.pt"), "")]
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", lambda *_: answers.pop(0))
+    panel.ui.weightsButton.click()  # cancelled
+    assert Settings.load().weights == ""
+    panel.ui.weightsButton.click()
+    assert (Settings.load().encoder, Settings.load().weights) == ("torchscript", str(tmp_path / "network.pt"))
+    again, _widget = makePanel(logic, settings=Settings.load())
+    assert again.ui.weightsLineEdit.text == str(tmp_path / "network.pt") and again.ui.weightsLineEdit.enabled
 
 
 def test_every_control_has_a_tooltip_and_can_be_reached_by_keyboard(panel):

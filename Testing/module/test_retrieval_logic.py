@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -478,8 +479,34 @@ class TestLife:
             fresh.showMatches(searching.results[0]["matches"])
 
     def test_encoders_say_what_they_need(self, logic):
-        problems = {one.name: one.problem for one in logic.encoders()}
-        assert problems["descriptor"] == "" and problems["torchscript"]
+        choices = {one.name: one for one in logic.encoders()}
+        assert choices["descriptor"].problem == "" and not choices["descriptor"].needsWeights
+        assert ("torch" in choices["torchscript"].problem) == (find_spec("torch") is None)
+        assert choices["torchscript"].needsWeights
+
+    def test_another_encoder_has_an_index_of_its_own(self, logic):
+        assert logic.status().volumes == 4
+        Settings(encoder="torchscript").save()
+        assert (logic.status().volumes, logic.status().notIndexed) == (0, 4)
+
+    @pytest.mark.parametrize("weights", ["", "/no/such/network.pt"])
+    def test_a_network_without_its_file_is_not_started(self, fresh, weights):
+        Settings(encoder="torchscript", weights=weights).save()
+        told = Told()
+        fresh.indexDatabase(called(told))
+        assert "choose" in told.errors[0] and weights in told.errors[0] and fresh.pids == ()
+
+    @pytest.mark.parametrize("encoder", ["torchscript", "descriptor", ""])
+    def test_the_indexing_job_gets_the_networks_file(self, makeLogic, tmp_path, encoder):
+        openDatabase(tmp_path / "database")
+        weights = tmp_path / "network.pt"
+        weights.write_bytes(b"")
+        Settings(encoder=encoder, weights=str(weights)).save()
+        body = 'hello(); say(type="error", error={"type": "E", "text": " ".join(sys.argv)}); sys.exit(1)'
+        logic = makeLogic(makeCommand=lambda: fakeCommand(tmp_path / "engine", body))
+        with pytest.raises(EngineError) as told:
+            logic.indexDatabase()
+        assert (f"--weights {weights}" in str(told.value)) == (encoder == "torchscript")
 
     def test_series_can_be_chosen(self, logic, archive):
         assert {one.seriesUID for one in logic.series()} == {one.series_uid for one in archive}

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from .EnabledReason import EnabledReason
-from .LogicProtocol import LogicProtocol
+from .LogicProtocol import EncoderChoice, LogicProtocol
 from .Settings import Settings
 
 #: The values behind the items of the combo boxes, in their order in the .ui file; "" is automatic.
@@ -28,9 +29,11 @@ class AdvancedSection:
         self.settings = settings
         self.onChanged = onChanged
         self._encoders: list[str] = []
+        self._networks: set[str] = set()
         self._filterCount = EnabledReason(ui.filterCountSpinBox)
         self._filter = EnabledReason(ui.filterComboBox)
         self._folder = EnabledReason(ui.openIndexFolderButton)
+        self._weights = [EnabledReason(one) for one in (ui.weightsLineEdit, ui.weightsButton)]
         self._show()
         ui.encoderComboBox.connect("currentIndexChanged(int)", self._store)
         for box in (ui.deviceComboBox, ui.filterComboBox, ui.indexKindComboBox):
@@ -39,6 +42,8 @@ class AdvancedSection:
             box.connect("valueChanged(int)", self._store)
         ui.sliceStepSpinBox.connect("valueChanged(double)", self._store)
         ui.exhaustiveCheckBox.connect("toggled(bool)", self._store)
+        ui.weightsLineEdit.connect("textChanged(QString)", self._store)
+        ui.weightsButton.connect("clicked(bool)", self.chooseWeights)
         ui.openIndexFolderButton.connect("clicked(bool)", self.openIndexFolder)
 
     def refresh(self) -> None:
@@ -54,6 +59,16 @@ class AdvancedSection:
         if self.indexFolder() is not None:
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.indexFolder())))
 
+    def chooseWeights(self) -> None:
+        file = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(),
+            _("File of weights"),
+            self.settings.weights,
+            _("Networks (*.pt *.pth *.safetensors)"),
+        )
+        if file:
+            self.ui.weightsLineEdit.text = file
+
     def _show(self) -> None:
         self._fillEncoders()
         self.ui.deviceComboBox.setCurrentIndex(_index(_DEVICES, self.settings.device))
@@ -63,14 +78,16 @@ class AdvancedSection:
         self.ui.filterCountSpinBox.value = self.settings.filterCount
         self.ui.sliceStepSpinBox.value = self.settings.sliceStepMm
         self.ui.exhaustiveCheckBox.checked = self.settings.exhaustive
+        self.ui.weightsLineEdit.text = self.settings.weights
         self._updateReasons()
 
     def _fillEncoders(self) -> None:
         box = self.ui.encoderComboBox
         box.blockSignals(True)
         box.clear()
-        choices = self.logic.encoders()
+        choices = [EncoderChoice("", _("Automatic")), *self.logic.encoders()]
         self._encoders = [one.name for one in choices if not one.problem]
+        self._networks = {one.name for one in choices if one.needsWeights}
         for one in choices:
             if not one.problem:
                 box.addItem(one.title)
@@ -84,6 +101,7 @@ class AdvancedSection:
         settings = self.settings
         index = self.ui.encoderComboBox.currentIndex
         settings.encoder = self._encoders[index] if 0 <= index < len(self._encoders) else ""
+        settings.weights = self.ui.weightsLineEdit.text.strip()
         settings.device = _DEVICES[self.ui.deviceComboBox.currentIndex]
         settings.filter = _FILTERS[self.ui.filterComboBox.currentIndex]
         settings.indexKind = _INDEX_KINDS[self.ui.indexKindComboBox.currentIndex]
@@ -99,6 +117,9 @@ class AdvancedSection:
         reason = _("Every volume is compared in full.") if self.ui.exhaustiveCheckBox.checked else ""
         self._filter.update(reason)
         self._filterCount.update(reason)
+        isNetwork = self.settings.encoder in self._networks
+        for one in self._weights:
+            one.update("" if isNetwork else _("The chosen encoder needs no file of weights, or knows it already."))
         self._folder.update("" if self.indexFolder() is not None else _("No DICOM database is open."))
 
 

@@ -32,6 +32,7 @@ class DatabaseIndex:
         self._onChanged = onChanged
         self._status: DatabaseStatus | None = None
         self._summary: IndexSummary | None = None
+        self._encoder = loadSettings().encoder
         self.watcher = DatabaseWatcher(self.series, self._onDatabaseChanged, quietMilliseconds)
 
     @property
@@ -50,6 +51,10 @@ class DatabaseIndex:
         return IndexContents(self.folder, self._loadSettings().encoder)
 
     def status(self) -> DatabaseStatus:
+        encoder = self._loadSettings().encoder
+        if encoder != self._encoder:  # each has an index of its own
+            self._encoder = encoder
+            self.refresh()
         if self._status is None:
             self._status = self._read()
         return self._status

@@ -134,11 +134,13 @@ class MatchDescription:
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """An encoder that can be chosen; `problem` says why it cannot run here, "" if it can."""
+    """An encoder that can be chosen; `problem` says why it cannot run here, "" if it can. With `needsWeights` a file
+    has to come with it (Settings.weights)."""
 
     name: str
     title: str
     problem: str = ""
+    needsWeights: bool = False
 
 
 @dataclass(frozen=True)

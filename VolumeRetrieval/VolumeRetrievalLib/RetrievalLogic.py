@@ -111,7 +111,10 @@ class RetrievalLogic:
     def encoders(self) -> list[EncoderChoice]:
         from VolumeRetrievalEngine.encoders import available_encoders
 
-        return [EncoderChoice(one.name, _encoderTitle(one.name), _encoderProblem(one)) for one in available_encoders()]
+        return [
+            EncoderChoice(one.name, _encoderTitle(one.name), _encoderProblem(one), one.needs_weights)
+            for one in available_encoders()
+        ]
 
     def series(self) -> list[SeriesChoice]:
         return self._index.series.choices()
@@ -284,6 +287,4 @@ def _encoderTitle(name: str) -> str:
 def _encoderProblem(choice: Any) -> str:
     if choice.missing:
         return _("needs {packages}").format(packages=", ".join(choice.missing))
-    if choice.needs_weights:
-        return _("needs a file of weights: index once from the command line, then choose automatic")
     return ""

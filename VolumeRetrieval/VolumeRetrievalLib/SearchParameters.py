@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from slicer.i18n import tr as _
+from VolumeRetrievalEngine.encoders import available_encoders
+
 from .LogicProtocol import SearchOptions
 from .Settings import Settings
 
@@ -18,10 +21,23 @@ def serveArguments(store: Path, settings: Settings) -> list[str]:
 
 
 def indexArguments(store: Path, settings: Settings) -> list[str]:
-    """Of `index`, without what to index."""
+    """Of `index`, without what to index.
+
+    The store keeps where the weights are, so that searching and indexing with the encoder used last need not be told.
+
+    Raises:
+        ValueError: the chosen network's file of weights is not chosen, or gone.
+    """
     arguments = ["--store", str(store), *_runArguments(settings), "--slice-step", f"{settings.sliceStepMm:g}"]
     if settings.encoder:
         arguments += ["--encoder", settings.encoder]
+    if any(one.needs_weights for one in available_encoders() if one.name == settings.encoder):
+        if not settings.weights:
+            raise ValueError(_("The chosen encoder is a network: choose its file of weights in the section Advanced."))
+        if not Path(settings.weights).is_file():
+            text = _("The network's file {file} is gone: choose another one in the section Advanced.")
+            raise ValueError(text.format(file=settings.weights))
+        arguments += ["--weights", settings.weights]
     return arguments
 
 

@@ -16,6 +16,7 @@ class Settings:
     """Defaults are good enough never to change them. Empty texts mean automatic."""
 
     encoder: str = ""
+    weights: str = ""  # the file of a network
     device: str = ""
     batchSize: int = 0
     sliceStepMm: float = 3.0
