@@ -7,6 +7,7 @@ Everything shown is made here: phantoms, indexed and searched by the engine with
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -134,7 +135,9 @@ def compare(path: Path, story: PhantomStory, count: int) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Resources" / "Screenshots"
+    parser = argparse.ArgumentParser(description="Pictures of the panel in each state, and of results beside a query.")
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "Resources" / "Screenshots")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     loadFont()
     with tempfile.TemporaryDirectory() as scratch:
