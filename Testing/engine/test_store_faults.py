@@ -93,7 +93,7 @@ def test_a_killed_indexing_run_keeps_every_finished_volume(tmp_path: Path) -> No
     chance = random.Random(20240517)
     finished: set[int] = set()
     interrupted = 0
-    for run in range(10):
+    for run in range(40):
         process = python_process(WRITER, folder, 1000 * run, 1000, "run")
         assert process.stdout.readline() == "ready\n"
         time.sleep(chance.uniform(0.0, 0.15))
@@ -110,6 +110,8 @@ def test_a_killed_indexing_run_keeps_every_finished_volume(tmp_path: Path) -> No
             finished = stored
             assert reader.verify() == []
             assert reader.generation == len(stored)
+        if run >= 9 and interrupted:  # how often a kill lands inside a transaction depends on the machine
+            break
     assert finished
     assert interrupted, "no run was killed inside a transaction: the test has tested nothing"
 
