@@ -27,7 +27,7 @@ READY = DatabaseStatus(
     ),
 )
 CLOSED = DatabaseStatus(problem="No DICOM database is open: open one in the DICOM module.")
-EMPTY = DatabaseStatus(directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=421)
+EMPTY = DatabaseStatus(directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418)
 
 
 class FakeJob:
