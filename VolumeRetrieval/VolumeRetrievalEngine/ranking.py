@@ -74,9 +74,14 @@ def _scores(session: SearchSession, query: np.ndarray, keys: np.ndarray) -> tupl
     """RS / n_q of these volumes, from the index where it holds their rows, else from the store."""
     if session.slices.holds_rows:
         known, scores = session.slices.scores(query, keys)
-        return known, scores / np.float32(len(query))
+        return known, _normalized(scores, query)
     scores = np.empty(len(keys), np.float32)
     for start in range(0, len(keys), _VOLUMES_AT_A_TIME):
         part = slice(start, start + _VOLUMES_AT_A_TIME)
         scores[part] = score_volumes(query, *session.store.many_embeddings(keys[part]))
-    return keys, scores / np.float32(len(query))
+    return keys, _normalized(scores, query)
+
+
+def _normalized(scores: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """RS / n_q within [-1, 1], which rounding can leave by a few 1e-7."""
+    return np.clip(scores / np.float32(len(query)), -1, 1)
