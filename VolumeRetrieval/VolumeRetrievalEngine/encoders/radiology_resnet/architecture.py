@@ -1,7 +1,7 @@
 """The network of the encoder "radiology-resnet": a small two-dimensional ResNet of MONAI.
 
-He et al., Deep residual learning for image recognition (CVPR 2016), with fewer and narrower stages; its last linear layer
-gives the embedding.
+He et al., Deep residual learning for image recognition (CVPR 2016), with fewer and narrower stages; its last linear
+layer gives the embedding.
 """
 
 from __future__ import annotations
