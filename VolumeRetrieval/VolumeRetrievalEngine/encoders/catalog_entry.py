@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-#: "sha256:" or "md5:" with every digit, or "sha256-prefix:" with the first ones, as torch.hub reads them from file names.
+#: "sha256:" or "md5:" with every digit, or "sha256-prefix:" with the first ones, which torch.hub reads from a name.
 _HASH = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|sha256-prefix:[0-9a-f]{8,63}")
 
 
@@ -29,7 +29,7 @@ class WeightsSource:
     """Where the weights are had from. What the publisher's own files do not say is "" or 0, never guessed.
 
     Attributes:
-        url: of the file; "" where it is handed out on request, or lies behind a page that programs cannot download from.
+        url: of the file; "" where programs cannot download it: it is handed out on request, or lies behind a page.
         file_name: what the file is called.
         hash: "sha256:DIGITS", "md5:DIGITS", or "sha256-prefix:DIGITS" for the first digits of the sha256, which some
             publishers put into the file's name; "" where none is stated.

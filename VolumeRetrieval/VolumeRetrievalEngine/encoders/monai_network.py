@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EncoderError, MissingPackageError, WeightsError
+from ..errors import EncoderError, MissingPackageError
 from ..preprocessing import Transform
 from .input_spec import InputSpec, find_spec
 from .network import Network, require_torch
+from .tensors import fit, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -85,9 +84,6 @@ _ARCHITECTURES: Mapping[str, _Architecture] = {
 #: What may follow "monai:".
 NETWORKS = tuple(_ARCHITECTURES)
 
-#: Tensor names shown of each kind in an error.
-_SHOWN = 6
-
 
 class MonaiNetwork(Network):
     """A network of MONAI, whose input is made by MONAI's Compose out of the engine's own transforms."""
@@ -118,9 +114,9 @@ def monai_encoder(network: str, weights: Path, **settings: Any) -> MonaiNetwork:
         raise EncoderError(f"unknown network 'monai:{network}': expected one of {', '.join(NETWORKS)}")
     require_torch(f"the encoder monai:{network}")
     path, spec = find_spec(Path(weights), required=False)
-    state = _state_dict(path)
+    tensors = read_tensors(path)
     module = _made(architecture, network, spec)
-    _load(module, state, architecture.head, path)
+    fit(module, tensors, path, left_out=architecture.head)
     return MonaiNetwork(
         module,
         selector=f"monai:{network.lower()}",
@@ -138,58 +134,3 @@ def _made(architecture: _Architecture, network: str, spec: InputSpec) -> torch.n
     except ImportError as error:
         package = "einops" if "einops" in str(error) else "monai"  # MONAI's own optional dependency, for ViT
         raise MissingPackageError(package, f"the encoder monai:{network}") from error
-
-
-def _state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in a file by name, without a wrapping checkpoint and DataParallel's prefix."""
-    import torch
-
-    if path.suffix.lower() == ".safetensors":
-        try:
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-        except ImportError as error:
-            raise MissingPackageError("safetensors", f"reading {path}") from error
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*TorchScript archive")  # it is refused in our words
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(
-            f"{path}: cannot be read as a file of tensors only; expected a state dict as torch.save or safetensors "
-            "writes it, not a pickled network, nor a TorchScript file (which is an encoder by itself: torchscript)"
-        ) from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict) or not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: holds no state dict (tensors by name)")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
-
-
-def _load(module: torch.nn.Module, state: dict[str, torch.Tensor], head: tuple[str, ...], path: Path) -> None:
-    """Put the tensors into the module; every one must fit, but for the head that the module lacks."""
-    expected = module.state_dict()
-    given = {name: tensor for name, tensor in state.items() if not name.startswith(head)}
-    # Batch normalisation counts its updates; the count changes nothing in inference and is not always saved.
-    missing = [name for name in expected if name not in given and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in given if name not in expected]
-    misshaped = [
-        f"{name} {list(given[name].shape)} instead of {list(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in given and given[name].shape != tensor.shape
-    ]
-    kinds = (("missing", missing), ("unexpected", unexpected), ("of the wrong shape", misshaped))
-    if any(names for _, names in kinds):
-        told = "; ".join(_told(kind, names) for kind, names in kinds if names)
-        raise WeightsError(f"{path}: the weights are not of this network. Tensors {told}")
-    module.load_state_dict({name: tensor for name, tensor in given.items() if name in expected}, strict=False)
-
-
-def _told(kind: str, names: list[str]) -> str:
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{kind} ({len(names)}): {', '.join(names[:_SHOWN])}{rest}"
