@@ -10,7 +10,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..progress import Step
@@ -66,10 +66,11 @@ def readable_duration(seconds: float) -> str:
 class ProgressLine:
     """One line on stderr that is redrawn in a terminal, and now and then a new one in a log file.
 
-    Use as a context manager, so that whatever is printed next begins on a line of its own.
+    Use as a context manager, so that whatever is printed next begins on a line of its own. `text` words a step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, text: Callable[[Step], str] | None = None) -> None:
+        self._text = text or progress_text
         self._terminal = sys.stderr.isatty()
         self._last = 0.0
         self._drawn = False
@@ -87,7 +88,7 @@ class ProgressLine:
         if not finished and now - self._last < (_REDRAW_SECONDS if self._terminal else _LINE_SECONDS):
             return
         self._last = now
-        text = progress_text(step)
+        text = self._text(step)
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{_shortened(text, width):<{width}}", end="", file=sys.stderr, flush=True)

@@ -21,13 +21,16 @@ _STOPPING = "\nstopping after the volume in work (Ctrl-C again: at once; the vol
 
 
 @contextmanager
-def stoppable(report: ProgressCallback, input_stream: int | None = None) -> Iterator[Callable[[Step], None]]:
+def stoppable(
+    report: ProgressCallback, input_stream: int | None = None, said: str = _STOPPING
+) -> Iterator[Callable[[Step], None]]:
     """A progress callback that ends the work at its next step once Ctrl-C (or SIGTERM) came.
 
     A second Ctrl-C ends it at once; what is stored is whole either way, because each volume is one transaction.
 
     Args:
         input_stream: a file descriptor; its end stops the work, too: whoever started it is gone, or wants it to stop.
+        said: on standard error, when a signal came.
     """
     asked = threading.Event()
 
@@ -36,7 +39,7 @@ def stoppable(report: ProgressCallback, input_stream: int | None = None) -> Iter
             raise KeyboardInterrupt
         asked.set()
         with contextlib.suppress(OSError):
-            os.write(2, _STOPPING.encode())  # not print, which a signal may have interrupted
+            os.write(2, said.encode())  # not print, which a signal may have interrupted
 
     def step(one: Step) -> None:
         report(one)
