@@ -1,7 +1,7 @@
 """`weights`: which pretrained encoders there are, and their weights on this computer.
 
-With --json, `weights list` and `weights remove` print one JSON document. `weights install` can take long and prints lines
-of JSON: the messages of worker/PROTOCOL.md. Standard output carries nothing else.
+With --json, `weights list` and `weights remove` print one JSON document. `weights install` can take long and prints
+lines of JSON: the messages of worker/PROTOCOL.md. Standard output carries nothing else.
 
     {"type": "hello", "protocol": 1, "version": "0.1.0", "pid": 4711}
     {"type": "progress", "stage": "download", "done": BYTES, "total": BYTES (0: unknown), "item": NAME,
@@ -9,9 +9,9 @@ of JSON: the messages of worker/PROTOCOL.md. Standard output carries nothing els
     {"type": "result", "result": what `weights list --json` says of the encoder}
     {"type": "error", "error": {"type": CLASS, "text": TEXT}}
 
-The last line is a `result` or an `error`; an `error` of the type "Cancelled" if it was stopped (exit code 130). It stops
-when its standard input is a pipe and is closed, and may be killed at any moment: what has come so far stays, and the
-next `install` of the name goes on from there.
+The last line is a `result` or an `error`; an `error` of the type "Cancelled" if it was stopped (exit code 130). It
+stops when its standard input is a pipe and is closed, and may be killed at any moment: what has come so far stays, and
+the next `install` of the name goes on from there.
 
 `weights list --json` prints {"folder": PATH, "free_bytes": BYTES, "encoders": [...]}, each with "name", "title",
 "path", "size_bytes" (of the whole file; 0: not known), "installed_bytes", "verified" (address and hash are the

@@ -1,0 +1,340 @@
+"""The weights of the catalogue's encoders on this computer: installed, checked, found, removed.
+
+<folder>/consents.json              the licences that were agreed to
+<folder>/<entry>/<file>             the weights, under the publisher's name
+<folder>/<entry>/installed.json     that this file was checked, and how
+<folder>/<entry>/<file>.part[.json] a download that can go on
+<folder>/<entry>/writer.lock        one installation of an entry at a time
+
+Nothing is downloaded but by :meth:`WeightsFolder.install`. Everything else works without a network and without pooch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import MissingPackageError, StoreError, StoreLockedError, WeightsError
+from ..progress import ProgressCallback
+from ..store.writer_lock import LOCK_FILE, WriterLock, current_holder
+from .catalog_entry import CatalogEntry
+from .download import TIMEOUT_S, download, require_pooch, require_space
+from .part_file import PartFile
+from .weights_records import Consents, InstalledRecord, has_hash, hash_of
+
+log = logging.getLogger(__name__)
+
+#: The environment variable that names the folder.
+FOLDER_VARIABLE = "VOLUME_RETRIEVAL_WEIGHTS"
+
+#: Asked before weights are installed; whether the user agrees to the entry's licence (and its size).
+Consent = Callable[[CatalogEntry], bool]
+
+#: Makes the encoder with a file of weights; WeightsError if its tensors do not fit.
+Fit = Callable[[CatalogEntry, Path], None]
+
+
+@dataclass(frozen=True)
+class WeightsStatus:
+    """What there is of an entry's weights.
+
+    Attributes:
+        state: "installed", "partial" (a download that was stopped), "damaged" or "absent".
+        path: of the weights, or where they would be.
+        size_bytes: on the disk now; 0 if absent.
+        checked: how an installed file was checked: "hash" (the publisher's), "fit" (its tensors are those of the
+            network) or "nothing"; "" if it is not installed.
+        problem: what is wrong and what to do, if it is damaged; else "".
+    """
+
+    state: str
+    path: Path
+    size_bytes: int = 0
+    checked: str = ""
+    problem: str = ""
+
+
+def default_weights_folder() -> Path:
+    """VOLUME_RETRIEVAL_WEIGHTS, else "weights" in VolumeRetrieval's folder of the user's data directory.
+
+    The directories are those that platformdirs.user_data_dir gives. It is not asked, because weights must not seem to
+    be gone in a Python where it is not installed.
+    """
+    chosen = os.environ.get(FOLDER_VARIABLE, "").strip()
+    return Path(os.path.expanduser(chosen)) if chosen else _user_data() / "VolumeRetrieval" / "weights"  # noqa: PTH111
+
+
+def _user_data() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME", "").strip() or Path.home() / ".local" / "share")
+
+
+def make_on_cpu(entry: CatalogEntry, weights: Path) -> None:
+    """Make the entry's encoder with this file; WeightsError if it cannot be."""
+    from . import create_encoder
+
+    create_encoder(entry.name, weights=weights, device="cpu")
+
+
+class WeightsFolder:
+    """The weights in one folder, which need not exist yet.
+
+    Args:
+        folder: None for :func:`default_weights_folder`.
+        fit: how to check tensors where the publisher states no hash.
+    """
+
+    def __init__(self, folder: Path | str | None = None, fit: Fit = make_on_cpu):
+        self.folder = Path(folder) if folder is not None else default_weights_folder()
+        self._fit = fit
+
+    def path(self, entry: CatalogEntry) -> Path:
+        """Where the entry's weights are, or would be."""
+        folder = self._folder_of(entry)
+        record = None if entry.source.hash else InstalledRecord.read(folder)
+        if record is not None and (folder / record.file).is_file():
+            return folder / record.file  # it was installed from a file, perhaps of another format
+        return folder / entry.source.file_name
+
+    def installed(self, entry: CatalogEntry) -> Path | None:
+        """The entry's weights, checked; None if they are not installed. Reads the file only if it has changed.
+
+        Raises:
+            WeightsError: they were damaged or exchanged since.
+        """
+        status = self.status(entry)
+        if status.state == "damaged":
+            raise WeightsError(status.problem)
+        return status.path if status.state == "installed" else None
+
+    def status(self, entry: CatalogEntry) -> WeightsStatus:
+        """What there is. Reads the file only if it has changed since it was checked."""
+        path = self.path(entry)
+        if path.is_file():
+            size = path.stat().st_size
+            record, problem = self._checked(entry, path)
+            if problem:
+                return WeightsStatus("damaged", path, size, problem=problem)
+            return WeightsStatus("installed", path, size, record.checked if record else "hash")
+        part = PartFile(path).size
+        return WeightsStatus("partial" if part else "absent", path, part)
+
+    def consented(self, entry: CatalogEntry) -> bool:
+        """Whether the entry's licence was agreed to here."""
+        return Consents(self.folder).has(entry)
+
+    def install(
+        self,
+        entry: CatalogEntry,
+        *,
+        consent: Consent,
+        progress: ProgressCallback | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Path:
+        """Download and check the entry's weights, unless they are there; an earlier download is gone on with.
+
+        Args:
+            consent: asked if this licence was not agreed to before.
+            progress: bytes of stage "download"; may raise Cancelled, which keeps what has come.
+            timeout_s: seconds to wait for the server each time.
+
+        Raises:
+            WeightsError: there is no address, no consent, no space, or the server gives no such file.
+            MissingPackageError: pooch is not installed.
+        """
+        path = self.path(entry)
+        if self.status(entry).state == "installed":
+            return path
+        _require_address(entry)
+        require_pooch()
+        self._agree(entry, consent)
+        with self._locked(entry):
+            status = self.status(entry)
+            if status.state == "installed":  # by another process, meanwhile
+                return path
+            path.unlink(missing_ok=True)
+            path = self.path(entry)
+            _remove_left_behind(path.parent)
+            require_space(path, entry.source.size_bytes - PartFile(path).size)
+            download(entry, path, progress, timeout_s)
+            self._record_downloaded(entry, path)
+        log.info("weights of %s installed: %s", entry.name, path)
+        return path
+
+    def install_file(self, entry: CatalogEntry, file: Path, *, consent: Consent) -> Path:
+        """Install the entry's weights from a file that the user has; needs neither a network nor pooch.
+
+        Raises:
+            WeightsError: it is another file than the publisher's; or, where the publisher states no hash, its tensors
+                are not those of the network.
+        """
+        file = Path(file)
+        if not file.is_file():
+            raise WeightsError(f"{file}: no such file; expected {entry.source.file_name}, the weights of {entry.name}")
+        if entry.source.hash and not has_hash(file, entry.source.hash):
+            raise WeightsError(_not_this_one(entry, file))
+        checked = "hash" if entry.source.hash else self._checked_by_fit(entry, file)
+        self._agree(entry, consent)
+        with self._locked(entry):
+            before, path = self.path(entry), self._folder_of(entry) / entry.source.file_name
+            if not entry.source.hash:
+                path = path.with_suffix(file.suffix)  # tensors are read as the suffix says
+            require_space(path, file.stat().st_size)
+            hash = entry.source.hash or hash_of(file)
+            _copy(file, path, hash)
+            InstalledRecord.of(path, hash, checked).write(path.parent)
+            if before != path:
+                before.unlink(missing_ok=True)
+            PartFile(before).discard()
+        log.info("weights of %s installed from a file: %s", entry.name, path)
+        return path
+
+    def remove(self, entry: CatalogEntry) -> int:
+        """Delete the entry's weights and what a download has left; returns the bytes that are free now."""
+        folder = self._folder_of(entry)
+        if not folder.is_dir():
+            return 0
+        freed = 0
+        with self._locked(entry):
+            for file in folder.iterdir():
+                if file.is_file() and file.name != LOCK_FILE:
+                    freed += file.stat().st_size
+                    file.unlink()
+        return freed
+
+    def _folder_of(self, entry: CatalogEntry) -> Path:
+        for name in (entry.name, entry.source.file_name):
+            if not re.fullmatch(r"\w[\w.+-]*", name):
+                raise WeightsError(f"{name!r} in the catalogue cannot be the name of a file")
+        return self.folder / entry.name
+
+    def _checked(self, entry: CatalogEntry, path: Path) -> tuple[InstalledRecord | None, str]:
+        """The record of a file that is as it should be, or what is wrong with it."""
+        record = InstalledRecord.read(path.parent)
+        expected = entry.source.hash or (record.hash if record else "")
+        again = f"weights remove {entry.name}, then weights install {entry.name}"
+        if not expected:
+            return None, (
+                f"{path}: was put there by something else than `weights install`, and its publisher states no hash to "
+                f"check it with: weights install {entry.name} --file {path}"
+            )
+        if record is not None and record.hash == expected and record.is_unchanged(path):
+            return record, ""
+        if not has_hash(path, expected):
+            return None, f"{path}: is damaged, or not the file of {entry.name}: its hash is not {expected}. {again}"
+        record = InstalledRecord.of(path, expected, record.checked if record and not entry.source.hash else "hash")
+        with contextlib.suppress(OSError):  # a folder that many share may be read-only: it is checked each time then
+            record.write(path.parent)
+        return record, ""
+
+    def _record_downloaded(self, entry: CatalogEntry, path: Path) -> None:
+        """Remember a download, whose hash is right; where none is stated, only if its tensors fit."""
+        try:
+            checked = "hash" if entry.source.hash else self._checked_by_fit(entry, path)
+        except WeightsError:
+            path.unlink(missing_ok=True)
+            raise
+        InstalledRecord.of(path, entry.source.hash or hash_of(path), checked).write(path.parent)
+
+    def _checked_by_fit(self, entry: CatalogEntry, file: Path) -> str:
+        """ "fit" if the tensors are those of the network, "nothing" where that cannot be tried; else WeightsError."""
+        try:
+            self._fit(entry, file)
+        except MissingPackageError as error:
+            log.debug("%s: not checked (%s)", file, error)
+            return "nothing"
+        return "fit"
+
+    def _agree(self, entry: CatalogEntry, consent: Consent) -> None:
+        consents = Consents(self.folder)
+        if consents.has(entry):
+            return
+        if not consent(entry):
+            raise WeightsError(
+                f"{entry.name}: nothing was installed, because its licence ({entry.license.name}) was not agreed to"
+            )
+        with self._lock(self.folder, "the list of licences"):
+            consents.add(entry)
+
+    def _locked(self, entry: CatalogEntry) -> contextlib.AbstractContextManager[None]:
+        return self._lock(self._folder_of(entry), entry.name)
+
+    @contextmanager
+    def _lock(self, folder: Path, what: str) -> Iterator[None]:
+        """One process at a time; WeightsError names the other, or says why the folder cannot be written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = WriterLock.acquire(folder)
+        except StoreLockedError as error:
+            holder = current_holder(folder) or "another process"
+            raise WeightsError(f"{what}: {holder} is working on it; wait for it or end it, then try again") from error
+        except (OSError, StoreError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise WeightsError(
+                f"{folder}: cannot be written ({reason}); choose another folder: --folder or {FOLDER_VARIABLE}"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _require_address(entry: CatalogEntry) -> None:
+    source = entry.source
+    if source.url:
+        return
+    where = f"ask for it at {source.request_url}" if source.request_url else f"get it as {source.read_from} says"
+    raise WeightsError(
+        f"{entry.name}: {source.file_name} cannot be downloaded by programs: {where}, then: "
+        f"weights install {entry.name} --file FILE"
+    )
+
+
+def _not_this_one(entry: CatalogEntry, file: Path) -> str:
+    source, owner = entry.source, _owner(file)
+    expected = f"expected {source.file_name}, the weights of {entry.name} ({source.hash})"
+    if owner is not None and owner.name != entry.name:
+        return f"{file}: is the file of {owner.name}; {expected}. weights install {owner.name} --file {file}"
+    return (
+        f"{file}: is damaged, cut off or another file: {expected}. Get it again from {source.url or source.read_from}"
+    )
+
+
+def _owner(file: Path) -> CatalogEntry | None:
+    """The entry of the catalogue whose weights these are, if any."""
+    from .catalog import CATALOG
+
+    hashes = {hash_of(file), hash_of(file, "md5")}
+    return next((entry for entry in CATALOG.values() if entry.source.hash in hashes), None)
+
+
+def _copy(file: Path, path: Path, hash: str) -> None:
+    """Copy to a name of its own, check what has arrived on the disk, then give it its name."""
+    temporary = path.with_name(f"{path.name}.copy")
+    try:
+        with file.open("rb") as source, temporary.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        if not has_hash(temporary, hash):
+            raise WeightsError(f"{file}: changed while it was copied, or {path.parent} is on a bad disk; try again")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """The temporary files (tempfile's names) of installations that were killed."""
+    for file in folder.glob("tmp*"):
+        file.unlink(missing_ok=True)
