@@ -1,126 +1,147 @@
 """`make evaluate`: index the real volumes with each encoder, search with each of them, print and write what comes out.
 
-    python -m evaluation [--shared DIR] [--encoders descriptor torchscript] [--results FILE]
+    python -m evaluation [--shared DIR] [--encoders NAME[=FILE] ...] [--folds FOLDER] [--quick] [--results FILE]
 
-run in Testing/. The indexes are kept in build/evaluation, so that a second run only searches.
+run in Testing/. Without --encoders it is every encoder whose weights are on this machine. The indexes are kept in
+build/evaluation, so that a second run only searches. While training, what decides and nothing else is
+
+    python -m evaluation --quick --encoders descriptor torchscript folds=FOLDER
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from VolumeRetrievalEngine.errors import VolumeRetrievalError
+
 from .controls import acquisition_distance, random_distance
-from .database import Database, build_database
-from .dataset import read_cases
-from .localization import evaluate_organs, evaluate_other_modality
-from .tables import localization_table, whole_volume_table
-from .whole_volume import RANKINGS, evaluate_order, evaluate_whole_volumes
+from .dataset import Case, read_cases
+from .errors import EvaluationError
+from .report import page
+from .results import QUICK, Extent, Results, evaluate
+from .selection import REFERENCES, Choice, Places, everything_present, indexed
+from .whole_volume import ATTRIBUTES, Table, evaluate_orders, orders_by_distance
 
 _ROOT = Path(__file__).resolve().parents[2]
-_ORGAN_RANKINGS = ("count, K=10", "two-stage", "exhaustive")
+_SHARED = Path(os.environ.get("VOLUMERETRIEVAL_SHARED", _ROOT.parent / "shared"))
 
-#: What the figures show and what they do not, beside the figures.
-_READING = (Path(__file__).parent / "READING.md").read_text(encoding="utf-8")
+
+@dataclass(frozen=True)
+class _Row:
+    """The figures of one encoder, and what they were made with."""
+
+    asked: str
+    results: Results
+    recipes: list[str]
 
 
 def main() -> int:
     """Evaluate; returns the exit code."""
     options = _options()
-    data = options.shared / "data"
-    if not (data / "manifest.csv").is_file():
-        print(f"the real volumes are not at {data}: nothing to evaluate on (--shared DIR)", file=sys.stderr)
+    places = Places(options.shared.resolve(), options.store.resolve(), options.folds.resolve())
+    if not (places.data / "manifest.csv").is_file():
+        print(f"the real volumes are not at {places.data}: nothing to evaluate on (--shared DIR)", file=sys.stderr)
         return 1
-    cases = read_cases(data)
-    databases = [_database(name, cases, data, options) for name in options.encoders]
-    sections = [
-        _heading(options, cases, databases),
-        "## Whole volumes, by modality and body part\n",
-        _whole_volumes(databases, cases, "body_part"),
-        "\n## Whole volumes, by modality and region\n",
-        _whole_volumes(databases, cases, "region"),
-        "\n## Regions: head-and-neck organs, in another patient\n",
-        localization_table(
-            {
-                f"{one.encoder}, {ranking}": evaluate_organs(one, ranking)
-                for one in databases
-                for ranking in _ORGAN_RANKINGS
-            }
-        ),
-        "\n## The other modality: the tumour of a sarcoma patient, in the same patient\n",
-        localization_table(
-            {
-                one.encoder: {
-                    "CT finds MR": evaluate_other_modality(one, "CT"),
-                    "MR finds CT": evaluate_other_modality(one, "MR"),
-                }
-                for one in databases
-            }
-        ),
-        "",
-        _READING,
-    ]
-    text = "\n".join(sections)
+    extent = QUICK if options.quick else Extent()
+    cases = read_cases(places.data)
+    try:
+        rows, left_out = _rows(options, cases, places, extent)
+    except (EvaluationError, VolumeRetrievalError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    controls = _controls(cases) if extent.controls else {}
+    references = [row.results.name for name in REFERENCES for row in rows if row.asked == name]
+    text = page(_heading(cases, rows, left_out), [row.results for row in rows], controls, references)
     print(text)
-    options.results.write_text(text, encoding="utf-8")
+    if (file := options.results or (None if options.quick else _ROOT / "Testing" / "RESULTS.md")) is not None:
+        file.write_text(text, encoding="utf-8")
     return 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
-    parser.add_argument("--shared", type=Path, default=_ROOT.parent / "shared", help="folder with data/ and weights/")
-    parser.add_argument("--encoders", nargs="+", default=["descriptor", "torchscript"])
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=_SHARED, help="folder with data/ and weights/")
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        metavar="NAME[=FILE]",
+        help="with another file of weights, if it has one; 'folds' is the cross-validation, 'folds=FOLDER' another one "
+        "(default: every encoder whose weights are on this machine)",
+    )
+    parser.add_argument(
+        "--folds", type=Path, default=_ROOT / "Training" / "folds", help="folder of the cross-validation's networks"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="the default ranking only, no controls; written only where --results says",
+    )
     parser.add_argument("--store", type=Path, default=_ROOT / "build" / "evaluation", help="where the indexes are kept")
-    parser.add_argument("--results", type=Path, default=_ROOT / "Testing" / "RESULTS.md")
+    parser.add_argument("--results", type=Path, help="the file to write (default: Testing/RESULTS.md)")
     return parser.parse_args()
 
 
-def _database(name: str, cases: list, data: Path, options: argparse.Namespace) -> Database:
-    weights = _mobilenet(options) if name == "torchscript" else None
+def _rows(
+    options: argparse.Namespace, cases: list[Case], places: Places, extent: Extent
+) -> tuple[list[_Row], dict[str, str]]:
+    """What was asked for; or everything that is here, with the reason for each encoder that cannot run after all."""
+    asked = [Choice.parse(text) for text in options.encoders or ()]
+    rows, left_out = [], {}
+    for choice in asked or everything_present(places):
+        try:
+            rows.append(_row(choice, cases, places, extent))
+        except VolumeRetrievalError as error:
+            if asked:
+                raise
+            left_out[choice.name] = str(error)
+            print(f"{choice.name}: left out: {error}", file=sys.stderr)
+    return rows, left_out
+
+
+def _row(choice: Choice, cases: list[Case], places: Places, extent: Extent) -> _Row:
     started = time.monotonic()
-    database = build_database(cases, data, options.store, name, weights)
-    print(f"{name}: {len(database.cases)} volumes ready in {time.monotonic() - started:.0f} s", file=sys.stderr)
-    return database
+    evaluated = indexed(choice, cases, places)
+    ready = time.monotonic()
+    try:
+        results = evaluate(evaluated, cases, extent)
+    finally:
+        evaluated.close()
+    done = time.monotonic()
+    print(f"{results.name}: indexed in {ready - started:.0f} s, searched in {done - ready:.0f} s", file=sys.stderr)
+    return _Row(choice.name, results, evaluated.recipes)
 
 
-def _mobilenet(options: argparse.Namespace) -> Path:
-    """The description of the shared network, beside the indexes because the shared folder is read-only."""
-    options.store.mkdir(parents=True, exist_ok=True)
-    description = options.store / "mobilenet_v2_imagenet.json"
-    values = {
-        "name": "mobilenet_v2_imagenet",
-        "file": str(options.shared / "weights" / "mobilenet_v2_imagenet.torchscript.pt"),
-        "input_size": 224,
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
+def _controls(cases: list[Case]) -> dict[str, dict[str, Table]]:
+    """By attribute, then name."""
+    orders = {
+        "control: spacing, matrix, padding": orders_by_distance(cases, acquisition_distance(cases)),
+        "control: random order": orders_by_distance(cases, random_distance(cases)),
     }
-    description.write_text(json.dumps(values, indent=2), encoding="utf-8")
-    return description
-
-
-def _whole_volumes(databases: list[Database], cases: list, attribute: str) -> str:
-    tables = {
-        f"{one.encoder}, {ranking}": evaluate_whole_volumes(one, attribute, ranking)
-        for one in databases
-        for ranking in RANKINGS
+    return {
+        attribute: {name: evaluate_orders(cases, attribute, one) for name, one in orders.items()}
+        for attribute in ATTRIBUTES
     }
-    tables["control: spacing, matrix, padding"] = evaluate_order(cases, attribute, acquisition_distance(cases))
-    tables["control: random order"] = evaluate_order(cases, attribute, random_distance(cases))
-    return "Each cell: recall@1 / precision@5 / mean average precision.\n\n" + whole_volume_table(tables)
 
 
-def _heading(options: argparse.Namespace, cases: list, databases: list[Database]) -> str:
+def _heading(cases: list[Case], rows: Sequence[_Row], left_out: dict[str, str]) -> str:
     command = shlex.join(["make", "evaluate"])
     patients = len({case.patient for case in cases})
-    recipes = "\n".join(f"- `{one.retriever.recipe.to_json()}`" for one in databases)
+    recipes = "".join(f"- {row.results.name}: `{recipe}`\n" for row in rows for recipe in row.recipes)
+    absent = "".join(f"- {name}: left out: {reason}\n" for name, reason in left_out.items())
     return (
         f"# Results\n\n`{command}` on {date.today().isoformat()}: {len(cases)} volumes of {patients} patients of "
-        f"shared/data. Written by that command; nothing here is tuned on these volumes.\n\n{recipes}\n"
+        f"shared/data. Written by that command. No network but those of "
+        f"rows marked in-sample was trained on a patient who queries it.\n\n{recipes}{absent}"
     )
 
 

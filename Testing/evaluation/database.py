@@ -18,6 +18,7 @@ from VolumeRetrievalEngine.store.records import VolumeRecord
 from VolumeRetrievalEngine.volume import SliceTable
 
 from .dataset import Case
+from .errors import EvaluationError
 
 #: Every volume is ranked, so that average precision sees all of them.
 _ALL = 100_000
@@ -28,14 +29,15 @@ class Database:
     """An indexed archive with ground truth.
 
     Attributes:
-        encoder: its name, for the tables.
         retriever: the engine, opened for searching.
         cases: by key of the store.
+        seen_patients: whom the encoder was trained on; none of them may query, because a network knows again what it
+            has seen.
     """
 
-    encoder: str
     retriever: Retriever
     cases: dict[int, Case]
+    seen_patients: frozenset[str] = frozenset()
 
     @cached_property
     def records(self) -> dict[str, VolumeRecord]:
@@ -44,7 +46,16 @@ class Database:
 
     def search(self, case: Case, region: MaskRegion | None = None, **options: object) -> SearchResult:
         """Search with a stored volume, or with a region of it; its own patient's volumes are judged, not excluded
-        here (see `ranked`), except the query itself."""
+        here (see `of_other_patients`), except the query itself.
+
+        Raises:
+            EvaluationError: the encoder was trained on this patient.
+        """
+        if case.patient in self.seen_patients:
+            raise EvaluationError(
+                f"{case.id}: the network {self.retriever.recipe.weights[:16]} was trained on its patient "
+                f"{case.patient}; only the network of a fold that holds this patient out may be searched with it"
+            )
         return self.retriever.search(
             self.records[case.id].volume_id, region=region, options=SearchOptions(top=_ALL, **options)
         )
@@ -70,7 +81,12 @@ class Database:
 
 
 def build_database(
-    cases: Sequence[Case], data: Path, store: Path, encoder: str, weights: Path | None = None
+    cases: Sequence[Case],
+    data: Path,
+    store: Path,
+    encoder: str,
+    weights: Path | None = None,
+    seen_patients: frozenset[str] = frozenset(),
 ) -> Database:
     """Index the archive (what is indexed already costs nothing) and tie its volumes to the cases.
 
@@ -91,4 +107,4 @@ def build_database(
     if missing:
         reasons = [f"{one.path}: {one.reason}" for one in (*report.failed, *report.skipped)]
         raise RuntimeError(f"not indexed: {sorted(missing)}; {reasons}")
-    return Database(retriever.recipe.encoder, retriever, tied)
+    return Database(retriever, tied, seen_patients)

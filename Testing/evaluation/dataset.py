@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def _case(data: Path, row: dict[str, str]) -> Case:
     )
 
 
-def groups_of_patients(cases: list[Case], attribute: str, minimum: int = 3) -> dict[tuple[str, str], list[Case]]:
+def groups_of_patients(cases: Sequence[Case], attribute: str, minimum: int = 3) -> dict[tuple[str, str], list[Case]]:
     """Cases by (modality, attribute), for groups of at least so many different patients."""
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in cases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 
 from .database import Database
 from .dataset import Case
+from .evaluated import Evaluated
 from .whole_volume import RANKINGS
 
 #: K of the count-based baseline.
@@ -29,7 +30,8 @@ class LocalizationScore:
     """How one region query did.
 
     Attributes:
-        patient: whose region was searched with.
+        query: the case and the organ that were searched with.
+        patient: whose region that is.
         found: 1.0 if the first volume (of another patient, or the right one) contains the region.
         ratio: localization-ratio in the judged volume.
         ceiling: the highest ratio possible there (a region of fewer slices than L cannot fill it).
@@ -38,6 +40,7 @@ class LocalizationScore:
         middle_mm: distance of the region from the volume's middle: a guess that looks at nothing.
     """
 
+    query: str
     patient: str
     found: float
     ratio: float
@@ -52,7 +55,9 @@ class LocalizationScore:
 _Reading = Callable[[np.ndarray], tuple[float, float]]
 
 
-def evaluate_organs(database: Database, ranking: str, seed: int = 0) -> dict[str, list[LocalizationScore]]:
+def evaluate_organs(
+    evaluated: Evaluated, cases: Sequence[Case], ranking: str, seed: int = 0
+) -> dict[str, list[LocalizationScore]]:
     """Each head-and-neck organ of each patient queries the volumes of all others (scores by organ).
 
     `found` asks whether the top-1 volume has a mask of the organ; the position is judged in the best ranked volume
@@ -62,12 +67,13 @@ def evaluate_organs(database: Database, ranking: str, seed: int = 0) -> dict[str
         ranking: a key of whole_volume.RANKINGS. The contributing slices of a count-based one are the hit slices.
     """
     random = np.random.default_rng(seed)
-    cases = [case for case in database.cases.values() if case.body_part == "HEADNECK" and case.labels]
+    headnecks = [case for case in cases if case.body_part == "HEADNECK" and case.labels]
     scores: dict[str, list[LocalizationScore]] = {}
-    for case in cases:
+    for case in headnecks:
+        database = evaluated.database_for(case)
         for organ, mask in sorted(case.labels.items()):
             # A planning target volume is no organ: it lies elsewhere in each patient.
-            others = [other for other in cases if other.patient != case.patient and organ in other.labels]
+            others = [other for other in headnecks if other.patient != case.patient and organ in other.labels]
             if organ.startswith("PTV") or not others:
                 continue
             result = database.search(case, MaskRegion.from_file(mask), **RANKINGS[ranking])
@@ -82,7 +88,9 @@ def evaluate_organs(database: Database, ranking: str, seed: int = 0) -> dict[str
     return scores
 
 
-def evaluate_other_modality(database: Database, query_modality: str, seed: int = 0) -> list[LocalizationScore]:
+def evaluate_other_modality(
+    evaluated: Evaluated, cases: Sequence[Case], query_modality: str, seed: int = 0
+) -> list[LocalizationScore]:
     """The tumour of each sarcoma patient in one modality searches for it in the other: CT finds MR, or MR finds CT.
 
     `found` asks whether the top-1 volume of the other modality is of the same patient; the position is judged in that
@@ -90,13 +98,14 @@ def evaluate_other_modality(database: Database, query_modality: str, seed: int =
     """
     random = np.random.default_rng(seed)
     target = {"CT": "MR", "MR": "CT"}[query_modality]
-    sarcomas = [case for case in database.cases.values() if case.body_part == "EXTREMITY" and "GTV" in case.labels]
+    sarcomas = [case for case in cases if case.body_part == "EXTREMITY" and "GTV" in case.labels]
     of_patient = {case.patient: case for case in sarcomas if case.modality == target}
     only_target = AttributeFilter.parse([f"modality={target}"])
     scores = []
     for case in sarcomas:
         if case.modality != query_modality or (other := of_patient.get(case.patient)) is None:
             continue
+        database = evaluated.database_for(case)
         region = MaskRegion.from_file(case.labels["GTV"])
         result = database.search(case, region, ranking="exhaustive", attributes=only_target)
         match = next(one for one in result.matches if database.cases[one.key].id == other.id)
@@ -125,6 +134,7 @@ def _judged(
     shuffled_ratio, shuffled_position = read(match.similarity[:, random.permutation(len(positions))])
     contributing = min(RATIO_LENGTH, len(np.unique(match.similarity.argmax(axis=1))))
     return LocalizationScore(
+        query=f"{case.id} {organ}",
         patient=case.patient,
         found=found,
         ratio=ratio,

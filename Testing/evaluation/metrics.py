@@ -13,22 +13,25 @@ class QueryScore:
     """How one query did.
 
     Attributes:
+        query: the case that was searched with.
         patient: whose volume was searched with; confidence intervals resample patients, not queries.
         recall_at_1: 1.0 if the first result is relevant.
         precision_at_5: share of the first five results that are relevant (fewer relevant ones than five cap it).
         average_precision: mean, over all relevant volumes, of the precision at their rank; 0 for one not returned.
     """
 
+    query: str
     patient: str
     recall_at_1: float
     precision_at_5: float
     average_precision: float
 
 
-def score_ranking(patient: str, relevant: Sequence[bool], n_relevant: int) -> QueryScore:
+def score_ranking(query: str, patient: str, relevant: Sequence[bool], n_relevant: int) -> QueryScore:
     """Score one ranking.
 
     Args:
+        query, patient: for the score to carry.
         relevant: for each returned volume, best first, whether it is relevant.
         n_relevant: relevant volumes in the database, at least 1.
     """
@@ -37,6 +40,7 @@ def score_ranking(patient: str, relevant: Sequence[bool], n_relevant: int) -> Qu
     hits = np.asarray(relevant, dtype=bool)
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     return QueryScore(
+        query=query,
         patient=patient,
         recall_at_1=float(hits[:1].sum()),
         precision_at_5=float(hits[:5].sum()) / 5,

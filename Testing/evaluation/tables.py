@@ -1,8 +1,8 @@
-"""The evaluation's results as Markdown tables."""
+"""The evaluation's results as Markdown tables: a row for each encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,55 +17,68 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def whole_volume_table(tables: dict[str, Table]) -> str:
-    """One row for each group, one column of figures for each method.
+def whole_volume_table(tables: Mapping[str, Table]) -> str:
+    """A column for each group, and for all queries.
 
     Args:
-        tables: by method (encoder and ranking, or a control).
+        tables: by method (an encoder, or a control).
     """
-    groups = list(next(iter(tables.values())))
-    header = ["group", "queries", "patients", *tables]
-    rows = [
-        [
-            " ".join(group),
-            len(next(iter(tables.values()))[group]),
-            len({score.patient for score in next(iter(tables.values()))[group]}),
-            *(_retrieval(table[group]) for table in tables.values()),
-        ]
-        for group in groups
+    first = next(iter(tables.values()))
+    header = [
+        "method",
+        *(f"{' '.join(group)} ({_counts(scores)})" for group, scores in first.items()),
+        f"**all** ({_counts(_pooled(first))})",
+        "95 % interval of the mAP",
     ]
-    pooled = {name: [score for group in groups for score in table[group]] for name, table in tables.items()}
-    rows.append(
-        ["**all queries**", len(next(iter(pooled.values()))), "", *(_retrieval(one) for one in pooled.values())]
-    )
-    rows.append(["95 % interval of the mAP", "", "", *(_interval(one) for one in pooled.values())])
+    rows = [
+        [name, *(_retrieval(table[group]) for group in first), _retrieval(_pooled(table)), _interval(_pooled(table))]
+        for name, table in tables.items()
+    ]
     return markdown(header, rows)
 
 
-def localization_table(scores: dict[str, dict[str, list[LocalizationScore]]]) -> str:
-    """One row for each region, and method.
+def localization_table(labels: Sequence[str], scores: Mapping[tuple[str, ...], Sequence[LocalizationScore]]) -> str:
+    """Everything that is known of each set of queries.
 
     Args:
-        scores: by method, then region.
+        labels: head of the first columns.
+        scores: by what stands in those columns.
     """
     header = [
-        "region",
-        "method",
+        *labels,
         "queries",
         "region in top-1",
         "localization-ratio",
+        "95 % interval",
         "ceiling",
         "ratio, shuffled",
         "distance mm (median)",
+        "95 % interval",
         "shuffled mm",
         "volume's middle mm",
     ]
-    rows = []
-    for method, by_region in scores.items():
-        for region, several in [*by_region.items(), ("**all**", [one for many in by_region.values() for one in many])]:
-            rows.append([region, method, len(several), *_localization(several)])
-    rows.sort(key=lambda row: (row[0].startswith("**"), row[0]))
+    rows = [[*names, len(several), *_localization(several)] for names, several in scores.items()]
     return markdown(header, rows)
+
+
+def organ_table(scores: Mapping[str, Mapping[str, Sequence[LocalizationScore]]]) -> str:
+    """A column for each organ.
+
+    Args:
+        scores: by method, then organ.
+    """
+    organs = sorted({organ for by_organ in scores.values() for organ in by_organ})
+    rows = [[name, *(_organ(by_organ.get(organ, ())) for organ in organs)] for name, by_organ in scores.items()]
+    return markdown(["method", *organs], rows)
+
+
+def _pooled(table: Table) -> list[QueryScore]:
+    return [score for scores in table.values() for score in scores]
+
+
+def _counts(scores: Sequence[QueryScore]) -> str:
+    patients = len({score.patient for score in scores})
+    return f"{len(scores)} of {patients} patients" if patients != len(scores) else f"{patients} patients"
 
 
 def _retrieval(scores: Sequence[QueryScore]) -> str:
@@ -78,20 +91,40 @@ def _interval(scores: Sequence[QueryScore]) -> str:
     return f"{low:.2f} to {high:.2f}"
 
 
-def _localization(scores: Sequence[LocalizationScore]) -> list[str]:
-    def average(name: str) -> str:
-        return f"{np.mean([getattr(score, name) for score in scores]):.2f}"
+def _organ(scores: Sequence[LocalizationScore]) -> str:
+    if not scores:
+        return ""
+    found, ratio, shuffled = (_values(scores, name).mean() for name in ("found", "ratio", "shuffled_ratio"))
+    distances = " (".join(f"{_values(scores, name).mean():.0f}" for name in ("distance_mm", "shuffled_mm"))
+    return f"{found:.2f} / {ratio:.2f} ({shuffled:.2f}) / {distances})"
 
-    def median(name: str) -> str:
-        values = [getattr(score, name) for score in scores]
-        return f"{np.mean(values):.0f} ({np.median(values):.0f})"
+
+def _localization(scores: Sequence[LocalizationScore]) -> list[str]:
+    patients = [score.patient for score in scores]
+
+    def average(name: str) -> str:
+        return f"{_values(scores, name).mean():.2f}"
+
+    def middle(name: str) -> str:
+        values = _values(scores, name)
+        return f"{values.mean():.0f} ({np.median(values):.0f})"
+
+    def interval(name: str, digits: int) -> str:
+        low, high = confidence_interval(_values(scores, name), patients)
+        return f"{low:.{digits}f} to {high:.{digits}f}"
 
     return [
         average("found"),
         average("ratio"),
+        interval("ratio", 2),
         average("ceiling"),
         average("shuffled_ratio"),
-        median("distance_mm"),
-        median("shuffled_mm"),
-        median("middle_mm"),
+        middle("distance_mm"),
+        interval("distance_mm", 0),
+        middle("shuffled_mm"),
+        middle("middle_mm"),
     ]
+
+
+def _values(scores: Sequence[LocalizationScore], name: str) -> np.ndarray:
+    return np.array([getattr(score, name) for score in scores])

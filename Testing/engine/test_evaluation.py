@@ -1,0 +1,202 @@
+"""The evaluation's own promises: nobody is scored by a network that saw him, and differences are paired."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from evaluation.database import Database
+from evaluation.dataset import Case
+from evaluation.differences import difference_rows, localization, paired_difference
+from evaluation.errors import EvaluationError
+from evaluation.evaluated import Evaluated, cross_validated
+from evaluation.folds import Fold, Folds, read_folds
+from evaluation.localization import LocalizationScore
+from evaluation.report import page
+from evaluation.results import Extent, Results, evaluate
+from evaluation.selection import Choice
+from evaluation.whole_volume import evaluate_orders, orders_by_distance
+
+PATIENTS = ("anna", "bert", "carl", "dora", "emil", "fred")
+
+
+def a_case(number: int, patient: str, body_part: str = "HEAD") -> Case:
+    return Case(f"case{number}", Path(f"{number}.nii"), "CT", body_part, "", patient)
+
+
+CASES = [a_case(number, patient) for number, patient in enumerate(PATIENTS)]
+
+
+class FakeRetriever:
+    """Returns every volume but the query, those named by `order` first, and remembers who queried."""
+
+    def __init__(self, weights: str, order: tuple[int, ...] = ()):
+        self.recipe = SimpleNamespace(weights=weights, encoder="fake", to_json=lambda: f'{{"weights":"{weights}"}}')
+        self.order = order or tuple(range(len(CASES)))
+        self.queried: list[str] = []
+
+    def listing(self) -> list:
+        return [SimpleNamespace(key=number, volume_id=f"id{number}") for number in range(len(CASES))]
+
+    def search(self, volume_id: str, **options: object) -> SimpleNamespace:
+        self.queried.append(CASES[int(volume_id[2:])].patient)
+        return SimpleNamespace(matches=[SimpleNamespace(key=key) for key in self.order if f"id{key}" != volume_id])
+
+    def close(self) -> None:
+        pass
+
+
+def a_database(weights: str = "w", seen: tuple[str, ...] = (), order: tuple[int, ...] = ()) -> Database:
+    return Database(FakeRetriever(weights, order), dict(enumerate(CASES)), frozenset(seen))
+
+
+def a_folder_of_folds(folder: Path, folds: dict[str, int], seen: dict[int, list[str]]) -> Path:
+    folder.mkdir()
+    (folder / "folds.json").write_text(json.dumps({"folds": folds}))
+    for number, patients in seen.items():
+        (folder / f"fold-{number}.safetensors").write_bytes(b"weights %d" % number)
+        (folder / f"fold-{number}.json").write_text(json.dumps({"trained_patients": patients}))
+    return folder
+
+
+# Folds
+
+
+def test_a_patient_who_belongs_to_no_fold_is_named(tmp_path):
+    folder = a_folder_of_folds(tmp_path / "folds", {"anna": 0}, {0: ["bert"]})
+    with pytest.raises(EvaluationError, match="no fold: bert"):
+        read_folds(folder, {"anna", "bert"})
+
+
+def test_a_fold_that_was_trained_on_its_held_out_patient_is_refused(tmp_path):
+    folder = a_folder_of_folds(tmp_path / "folds", {"anna": 0, "bert": 1}, {0: ["bert"], 1: ["anna", "bert"]})
+    with pytest.raises(EvaluationError, match=r"fold-1\.safetensors.*: bert"):
+        read_folds(folder, {"anna", "bert"})
+
+
+def test_folds_without_weights_or_without_the_list_of_their_patients_are_refused(tmp_path):
+    folder = a_folder_of_folds(tmp_path / "folds", {"anna": 0, "bert": 1}, {0: ["bert"]})
+    with pytest.raises(EvaluationError, match=r"fold-1\.safetensors: no such file"):
+        read_folds(folder, {"anna", "bert"})
+    (folder / "fold-0.json").write_text(json.dumps({"layers": [1]}))
+    with pytest.raises(EvaluationError, match=r"fold-0\.json: expected JSON with 'trained_patients'"):
+        read_folds(folder, {"anna"})
+    (folder / "fold-0.json").unlink()
+    with pytest.raises(EvaluationError, match=r"fold-0\.json: cannot be read"):
+        read_folds(folder, {"anna"})
+
+
+def test_a_description_of_other_weights_is_refused(tmp_path):
+    folder = a_folder_of_folds(tmp_path / "folds", {"anna": 0}, {0: ["bert"]})
+    described = {
+        "trained_patients": ["bert"],
+        "sha256": {"fold-0.safetensors": hashlib.sha256(b"weights 0").hexdigest()},
+    }
+    (folder / "fold-0.json").write_text(json.dumps(described))
+    assert read_folds(folder, {"anna"}).networks[0].trained_patients == {"bert"}
+    (folder / "fold-0.safetensors").write_bytes(b"weights of another training")
+    with pytest.raises(EvaluationError, match="describes other weights"):
+        read_folds(folder, {"anna"})
+
+
+def test_a_network_is_never_searched_with_a_patient_that_it_saw():
+    database = a_database(seen=("anna",))
+    with pytest.raises(EvaluationError, match=r"case0.*trained on its patient anna"):
+        database.search(CASES[0])
+    assert database.retriever.queried == []
+    database.search(CASES[1])
+    assert database.retriever.queried == ["bert"]
+
+
+def test_each_patient_queries_the_network_of_his_own_fold_alone():
+    fold_of = {patient: number % 3 for number, patient in enumerate(PATIENTS)}
+    networks = {
+        number: Fold(Path(f"fold-{number}"), frozenset(name for name in PATIENTS if fold_of[name] != number))
+        for number in range(3)
+    }
+    # The first fold's network ranks everybody backwards.
+    orders = {"fold-0": (5, 4, 3, 2, 1, 0)}
+    evaluated = cross_validated(
+        "three",
+        Folds(fold_of, networks),
+        lambda fold: a_database(str(fold.weights), tuple(fold.trained_patients), orders.get(str(fold.weights), ())),
+    )
+    results = evaluate(evaluated, CASES, Extent(("two-stage",), (), controls=False))
+    for number, database in evaluated.databases.items():
+        assert sorted(database.retriever.queried) == [name for name in PATIENTS if fold_of[name] == number]
+    scores = results.whole_volume["body_part"]["two-stage"]["CT", "HEAD"]
+    assert [score.patient for score in scores] == list(PATIENTS)
+    assert not results.in_sample
+
+
+def test_two_folds_with_the_same_weights_are_refused():
+    networks = {number: Fold(Path(f"fold-{number}"), frozenset()) for number in range(2)}
+    with pytest.raises(EvaluationError, match="the same weights as fold 0"):
+        cross_validated("two", Folds({"anna": 0, "bert": 1}, networks), lambda fold: a_database("w"))
+
+
+# Differences
+
+
+def test_a_difference_is_taken_query_by_query_and_its_interval_over_patients():
+    theirs = {f"q{number}": (f"p{number // 2}", value) for number, value in enumerate([0.1, 0.9, 0.4, 0.2])}
+    ours = {query: (patient, value + 0.05) for query, (patient, value) in theirs.items()}
+    difference = paired_difference(ours, {**theirs, "another": ("p9", 1.0)})
+    assert difference.queries == 4
+    assert np.allclose([difference.mean, difference.low, difference.high], 0.05)
+    assert paired_difference(ours, {"another": ("p9", 1.0)}) is None
+
+
+def test_the_interval_of_a_difference_takes_queries_of_one_patient_together():
+    # One patient of many queries is better and one worse: over queries this is certain, over patients it is not.
+    theirs = {f"q{number}": ("a" if number < 20 else "b", 0.0) for number in range(22)}
+    ours = {query: (patient, 1.0 if patient == "a" else -1.0) for query, (patient, _) in theirs.items()}
+    difference = paired_difference(ours, theirs)
+    assert (difference.low, difference.high) == (-1.0, 1.0)
+
+
+def results_of(name: str, ratio: float, in_sample: bool = False) -> Results:
+    organs = [
+        LocalizationScore(f"{case.id} Liver", case.patient, 1.0, ratio, 1.0, 10 - 5 * ratio, 0.1, 50.0, 30.0)
+        for case in CASES
+    ]
+    order = np.abs(np.subtract.outer(np.arange(6), np.arange(6))).astype(float)
+    table = evaluate_orders(CASES, "body_part", orders_by_distance(CASES, order))
+    whole = {attribute: {"two-stage": table} for attribute in ("body_part", "region")}
+    return Results(name, in_sample, whole, {"two-stage": {"Liver": organs}}, {"CT finds MR": organs})
+
+
+def test_in_sample_rows_are_marked_and_are_not_compared():
+    reference, better = results_of("plain", 0.5), results_of("better", 0.75)
+    seen = results_of("shipped", 1.0, in_sample=True)
+    figure = localization("ratio", lambda results: results.organs["two-stage"]["Liver"], "ratio")
+    assert difference_rows([reference, better, seen], reference, [figure]) == [["better", "**+0.25 (+0.25 to +0.25)**"]]
+    text = page("# Results\n", [reference, better, seen], {}, ["plain", "absent"])
+    assert "| shipped (in-sample) |" in text
+    assert "## Difference to plain" in text
+    assert "absent" not in text
+    assert "shipped" not in text.split("## Difference to plain")[1]
+
+
+def test_every_table_has_a_row_for_each_encoder():
+    several = [results_of("plain", 0.5), results_of("better", 0.75)]
+    tables = page("", several, {}, []).split("## Reading")[0].split("\n\n| ")[1:]
+    assert len(tables) == 5
+    for table in tables:
+        assert "\n| plain |" in table
+        assert "\n| better |" in table
+
+
+def test_a_row_can_be_asked_for_with_other_weights(tmp_path):
+    assert Choice.parse("descriptor") == Choice("descriptor")
+    assert Choice.parse(f"folds={tmp_path}") == Choice("folds", tmp_path.resolve())
+
+
+def test_one_network_answers_all_of_its_queries():
+    database = a_database()
+    evaluate(Evaluated("one", {0: database}), CASES, Extent(("two-stage",), (), controls=False))
+    assert database.retriever.queried == list(PATIENTS)
