@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from VolumeRetrievalEngine.encoders.request import EncoderRequest
 from VolumeRetrievalEngine.match import SearchResult
 from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry
 from VolumeRetrievalEngine.reading import MetadataTable
@@ -93,7 +94,7 @@ def build_database(
     Raises:
         RuntimeError: if any case could not be indexed: a table over fewer volumes would be another table.
     """
-    retriever = Retriever.create(store, encoder, weights=weights)
+    retriever = Retriever.create(store, EncoderRequest(encoder, weights))
     report = retriever.add(
         [data], exclude=["*/labels/*"], metadata=MetadataTable.from_csv(data / "manifest.csv"), progress=None
     )
