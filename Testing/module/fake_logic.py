@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from VolumeRetrievalLib.LogicProtocol import (
@@ -11,6 +12,7 @@ from VolumeRetrievalLib.LogicProtocol import (
     MatchDescription,
     SeriesChoice,
     SkippedSeries,
+    WeightsInfo,
 )
 
 READY = DatabaseStatus(
@@ -20,6 +22,7 @@ READY = DatabaseStatus(
     slices=98220,
     sizeBytes=1_300_000_000,
     notIndexed=6,
+    encoder="Descriptor (needs no packages)",
     skipped=(
         SkippedSeries("Patient 17, 2024-02-11, Localizer", "fewer than 3 slices"),
         SkippedSeries("Patient 17, 2024-02-11, Dose report", "a structured report, no image"),
@@ -27,7 +30,47 @@ READY = DatabaseStatus(
     ),
 )
 CLOSED = DatabaseStatus(problem="No DICOM database is open: open one in the DICOM module.")
-EMPTY = DatabaseStatus(directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418)
+EMPTY = DatabaseStatus(directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418, encoder="Descriptor")
+
+
+_APACHE = ("Apache License 2.0", "https://www.apache.org/licenses/LICENSE-2.0")
+CATALOGUE = (
+    EncoderChoice(
+        "resnet50",
+        "ResNet50, ImageNet",
+        weights=WeightsInfo(
+            "installed", 102_540_417, 2048, "BSD 3-Clause", "https://example.org/bsd", True, True, True,
+            address="https://example.org/resnet50.pth", citation="He et al., 2016",
+        ),
+    ),
+    EncoderChoice(
+        "small-vit",
+        "Small ViT",
+        "its weights are not installed",
+        weights=WeightsInfo(
+            "absent", 0, 384, *_APACHE, True, False, address="https://example.org/vit.pth",
+            cautions=("Unverified: the publisher states no hash.",), citation="Oquab et al., 2023",
+        ),
+    ),
+    EncoderChoice(
+        "radswin",
+        "SwinTransformer, RadImageNet",
+        "its weights are not installed",
+        weights=WeightsInfo(
+            "absent", 0, 1024, "CC BY-NC 4.0", "https://example.org/by-nc", False, False,
+            requestAddress="https://example.org/ask",
+        ),
+    ),
+    EncoderChoice(
+        "timm-net",
+        "A network of timm",
+        "needs timm",
+        weights=WeightsInfo(
+            "partial", 21_000_000, 1280, *_APACHE, None, True, address="https://example.org/timm.safetensors"
+        ),
+        missing=("timm",),
+    ),
+)  # fmt: skip
 
 
 class FakeJob:
@@ -60,6 +103,11 @@ class FakeLogic:
         self.exported = []
         self.failure = ""
         self.pictures = {}
+        self.catalogue = list(CATALOGUE)
+        self.installations = []
+        self.questions = []
+        self.several = []
+        self.indexedWith = []
         self._changed = None
 
     def status(self):
@@ -77,7 +125,35 @@ class FakeLogic:
         return [
             EncoderChoice("descriptor", "Descriptor (needs no package)"),
             EncoderChoice("torchscript", "TorchScript file", "PyTorch is not installed"),
+            *self.catalogue,
         ]
+
+    def defaultEncoder(self, callbacks=None):
+        self.questions.append(FakeJob(callbacks))
+        return self.questions[-1]
+
+    def stores(self):
+        return self.several
+
+    def weightsFolder(self):
+        return "/home/user/.local/share/VolumeRetrieval/weights"
+
+    def installWeights(self, name, file="", consent=False, callbacks=None):
+        self.installations.append((name, file, consent))
+        return self._job(callbacks)
+
+    def setState(self, name, state):
+        """As if the weights had been installed, or removed."""
+        for index, one in enumerate(self.catalogue):
+            if one.name == name:
+                problem = "" if state == "installed" else "its weights are not installed"
+                self.catalogue[index] = replace(one, problem=problem, weights=replace(one.weights, state=state))
+
+    def removeWeights(self, name):
+        if self.failure:
+            raise RuntimeError(self.failure)
+        self.setState(name, "absent")
+        return 102_540_417
 
     def series(self):
         return [
@@ -90,7 +166,8 @@ class FakeLogic:
         self.jobs.append(FakeJob(callbacks))
         return self.jobs[-1]
 
-    def indexDatabase(self, callbacks=None):
+    def indexDatabase(self, callbacks=None, encoder=""):
+        self.indexedWith.append(encoder)
         return self._job(callbacks)
 
     def search(self, query, region=None, options=None, callbacks=None):
@@ -230,7 +307,7 @@ class FakeInstaller:
     def state(self):
         return self.current
 
-    def install(self, wheelFolder=None):
+    def install(self, wheelFolder=None, small=False):
         if self.error:
             raise self.error
-        self.installed.append(wheelFolder)
+        self.installed.append("small" if small else wheelFolder)

@@ -13,6 +13,9 @@ from VolumeRetrievalLib.PackageInstaller import InstallationDeclined, Installati
 from VolumeRetrievalLib.SlicerPackages import PyTorchExtension, SlicerPip
 
 REQUIREMENTS = Path(__file__).parents[2] / "VolumeRetrieval" / "Resources" / "requirements.txt"
+SMALL = ("onnxruntime", "faiss-cpu", "pooch")
+NETWORKS = {"torch": "2.13.0", "monai": "1.6", "safetensors": "0.5", "einops": "0.8"}
+EVERYTHING = {**NETWORKS, "faiss_cpu": "1.15", "onnxruntime": "1.31", "pooch": "1.9"}
 SHIPPED = {"numpy": "2.4.6", "scipy": "1.17.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2"}
 
 
@@ -70,13 +73,14 @@ def installer(pip, torch=None, agrees=True, platform=("linux", "x86_64")):
 
 def test_with_nothing_installed_the_panel_learns_what_does_not_work():
     state = installer(FakePip()).state()
-    assert state.missing == ("torch", "faiss-cpu", "monai", "safetensors")
+    assert state.missing == ("torch", *SMALL, "monai", "safetensors", "einops")
+    assert state.missingSmall == SMALL
     assert any("faiss" in one for one in state.sentences)
     assert any("descriptor" in one for one in state.sentences)
 
 
 def test_with_everything_installed_nothing_is_said_and_nobody_is_asked():
-    pip = FakePip(torch="2.13.0", faiss_cpu="1.15", monai="1.6", safetensors="0.5")
+    pip = FakePip(**EVERYTHING)
     one = installer(pip)
     assert (one.state().missing, one.state().sentences) == ((), ())
     one.install()
@@ -144,6 +148,42 @@ def test_offline_everything_comes_from_the_folder_of_wheels(tmp_path):
     assert "torch>=2.8" in pip.calls[0]
 
 
+def test_the_small_way_brings_the_default_encoder_without_torch():
+    pip = FakePip()
+    torch = FakeTorch(pip, available=False)
+    one = installer(pip, torch)
+    assert "onnxruntime (about 20 MB)" in one.state().sentences[0]
+    one.install(small=True)
+    assert torch.constraints == []
+    assert {argument.partition(">")[0] for argument in pip.calls[0][2:]} == set(SMALL)
+    assert "gigabytes" not in one.asked[0] and "onnxruntime: runs the encoder" in one.asked[0]
+    assert "through onnxruntime" in one.state().sentences[0] and one.state().missingSmall == ()
+
+
+def test_each_missing_package_is_a_sentence():
+    for name in ("einops", "pooch", "faiss_cpu", "monai"):
+        pip = FakePip(**{one: version for one, version in EVERYTHING.items() if one != name})
+        (sentence,) = installer(pip).state().sentences
+        assert name.partition("_")[0] in sentence.lower()
+
+
+def test_a_folder_of_small_wheels_brings_what_is_in_it(tmp_path):
+    (tmp_path / "onnxruntime-1.23.2-cp312-cp312-macosx_13_0_x86_64.whl").touch()
+    pip = FakePip()
+    torch = FakeTorch(pip)
+    installer(pip, torch).install(tmp_path)
+    assert torch.constraints == []
+    assert [argument for argument in pip.calls[0] if ">=" in argument] == ["onnxruntime>=1.20"]
+
+
+def test_a_folder_of_other_wheels_is_named(tmp_path):
+    (tmp_path / "requests-2.34.2-py3-none-any.whl").touch()
+    one = installer(FakePip())
+    with pytest.raises(InstallationFailed, match="no wheel of torch, onnxruntime"):
+        one.install(tmp_path)
+    assert one.asked == []
+
+
 def test_a_folder_without_wheels_is_named(tmp_path):
     one = installer(FakePip())
     with pytest.raises(InstallationFailed, match=str(tmp_path)):
@@ -155,9 +195,10 @@ def test_on_intel_macos_only_the_search_is_made_faster_and_networks_are_explaine
     pip = FakePip()
     torch = FakeTorch(pip)
     one = installer(pip, torch, platform=("darwin", "x86_64"))
-    assert one.state().missing == ("faiss-cpu",)
-    assert any("macOS" in text for text in one.state().sentences)
+    assert one.state().missing == SMALL
+    assert any("macOS" in text and "onnxruntime" in text for text in one.state().sentences)
     one.install()
+    assert not any("macOS" in text for text in one.state().sentences)  # the default encoder runs
     assert torch.constraints == []
     assert not any(argument.startswith(("monai", "safetensors", "torch")) for argument in pip.calls[0])
 

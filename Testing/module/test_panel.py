@@ -18,7 +18,11 @@ from VolumeRetrievalLib.PackageInstaller import InstallationDeclined, Installati
 from VolumeRetrievalLib.Settings import Settings
 
 NOTHING_INSTALLED = PackageState(
-    {}, ("torch", "faiss-cpu"), True, ("Search is exact but slower.", "Only the descriptor encoder works.")
+    {},
+    ("torch", "onnxruntime", "faiss-cpu"),
+    True,
+    ("Search is exact but slower.", "Only the descriptor encoder works."),
+    ("onnxruntime", "faiss-cpu"),
 )
 
 
@@ -302,7 +306,8 @@ def test_what_is_missing_is_said_and_can_be_installed(logic):
     assert "descriptor" in panel.ui.messageLabel.text
     assert panel.ui.installButton.visible
     panel.ui.installButton.click()
-    assert installer.installed == [None]
+    panel.ui.installSmallButton.click()
+    assert installer.installed == [None, "small"]
     panel.ui.dismissMessageButton.click()
     assert not panel.ui.messageFrame.visible
 
@@ -339,10 +344,11 @@ def test_a_broken_setting_is_the_default():
 
 
 def test_encoders_that_cannot_run_are_explained(panel):
-    assert panel.ui.encoderComboBox.count == 2
-    assert [panel.ui.encoderComboBox.itemText(index) for index in range(2)] == [
+    box = panel.ui.encoderComboBox
+    assert [box.itemText(index) for index in range(box.count)] == [
         "Automatic",
         "Descriptor (needs no package)",
+        "ResNet50, ImageNet",
     ]
     assert panel.ui.encoderNoteLabel.text == "TorchScript file: PyTorch is not installed"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .EnabledReason import EnabledReason
-from .LogicProtocol import EncoderChoice, LogicProtocol
+from .LogicProtocol import EncoderChoice, LogicProtocol, StoreChoice
 from .Settings import Settings
 
 #: The values behind the items of the combo boxes, in their order in the .ui file; "" is automatic.
@@ -28,14 +28,14 @@ class AdvancedSection:
         self.logic = logic
         self.settings = settings
         self.onChanged = onChanged
-        self._encoders: list[str] = []
+        self._encoders: list[tuple[str, StoreChoice | None]] = []
         self._networks: set[str] = set()
         self._filterCount = EnabledReason(ui.filterCountSpinBox)
         self._filter = EnabledReason(ui.filterComboBox)
         self._folder = EnabledReason(ui.openIndexFolderButton)
         self._weights = [EnabledReason(one) for one in (ui.weightsLineEdit, ui.weightsButton)]
         self._show()
-        ui.encoderComboBox.connect("currentIndexChanged(int)", self._store)
+        ui.encoderComboBox.connect("currentIndexChanged(int)", self._onEncoderChosen)
         for box in (ui.deviceComboBox, ui.filterComboBox, ui.indexKindComboBox):
             box.connect("currentIndexChanged(int)", self._store)
         for box in (ui.batchSizeSpinBox, ui.filterCountSpinBox):
@@ -82,25 +82,54 @@ class AdvancedSection:
         self._updateReasons()
 
     def _fillEncoders(self) -> None:
+        choices = [EncoderChoice("", _("Automatic")), *self.logic.encoders()]
+        stores = self.logic.stores()
+        self._networks = {one.name for one in choices if one.needsWeights}
+        items: list[tuple[str, StoreChoice | None, str]] = []
+        for one in choices:
+            if not one.problem:
+                items.append((one.name, None, one.title))
+                own = [store for store in stores if store.encoder == one.name]
+                items += [(one.name, store, f"{one.title}: {store.title}") for store in own]
+        self._encoders = [(name, store) for name, store, _title in items]
         box = self.ui.encoderComboBox
         box.blockSignals(True)
         box.clear()
-        choices = [EncoderChoice("", _("Automatic")), *self.logic.encoders()]
-        self._encoders = [one.name for one in choices if not one.problem]
-        self._networks = {one.name for one in choices if one.needsWeights}
-        for one in choices:
-            if not one.problem:
-                box.addItem(one.title)
-        box.setCurrentIndex(_index(tuple(self._encoders), self.settings.encoder))
+        for _name, _store, title in items:
+            box.addItem(title)
+        box.setCurrentIndex(self._currentEncoder())
         box.blockSignals(False)
-        problems = [f"{one.title}: {one.problem}" for one in choices if one.problem]
-        self.ui.encoderNoteLabel.text = "\n".join(problems)
-        self.ui.encoderNoteLabel.visible = bool(problems)
+        self.ui.encoderNoteLabel.text = "\n".join(_problems(choices))
+        self.ui.encoderNoteLabel.visible = bool(self.ui.encoderNoteLabel.text)
+
+    def _currentEncoder(self) -> int:
+        """The item that the settings mean: an index of the encoder if they fit one, else the encoder itself."""
+        settings, found = self.settings, 0
+        for index, (name, store) in enumerate(self._encoders):
+            if name == settings.encoder:
+                if store is None:
+                    found = index
+                elif _isOf(settings, store):
+                    return index
+        return found
+
+    def _onEncoderChosen(self, index: int) -> None:
+        """An index of an encoder brings the settings that it was made with."""
+        store = self._encoders[index][1] if 0 <= index < len(self._encoders) else None
+        if store is not None:
+            for widget, name, value in (
+                (self.ui.weightsLineEdit, "text", store.weights),
+                (self.ui.sliceStepSpinBox, "value", store.sliceStepMm),
+            ):
+                widget.blockSignals(True)
+                setattr(widget, name, value)
+                widget.blockSignals(False)
+        self._store()
 
     def _store(self, *_ignored: Any) -> None:
         settings = self.settings
         index = self.ui.encoderComboBox.currentIndex
-        settings.encoder = self._encoders[index] if 0 <= index < len(self._encoders) else ""
+        settings.encoder = self._encoders[index][0] if 0 <= index < len(self._encoders) else ""
         settings.weights = self.ui.weightsLineEdit.text.strip()
         settings.device = _DEVICES[self.ui.deviceComboBox.currentIndex]
         settings.filter = _FILTERS[self.ui.filterComboBox.currentIndex]
@@ -121,6 +150,20 @@ class AdvancedSection:
         for one in self._weights:
             one.update("" if isNetwork else _("The chosen encoder needs no file of weights, or knows it already."))
         self._folder.update("" if self.indexFolder() is not None else _("No DICOM database is open."))
+
+
+def _isOf(settings: Settings, store: StoreChoice) -> bool:
+    sameFile = not settings.weights or not store.weights or settings.weights == store.weights
+    return sameFile and settings.sliceStepMm == store.sliceStepMm
+
+
+def _problems(choices: Sequence[EncoderChoice]) -> list[str]:
+    """Which encoders cannot run here, those with the same reason in one line; those of the catalogue have a table."""
+    titles: dict[str, list[str]] = {}
+    for one in choices:
+        if one.problem and one.weights is None:
+            titles.setdefault(one.problem, []).append(one.title)
+    return [f"{', '.join(found)}: {problem}" for problem, found in titles.items()]
 
 
 def _index(values: tuple[str, ...], value: str) -> int:

@@ -9,8 +9,10 @@ from typing import Any
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.series_list import INDEX_FOLDER
 
+from . import EncoderTexts, IndexedStores
 from .DatabaseSeries import DatabaseSeries
 from .DatabaseWatcher import DatabaseWatcher
+from .Encoders import FLOOR, SHIPPED, canRun
 from .IndexContents import IndexContents, IndexSummary
 from .LogicProtocol import DatabaseStatus, SkippedSeries
 from .Settings import Settings
@@ -32,7 +34,7 @@ class DatabaseIndex:
         self._onChanged = onChanged
         self._status: DatabaseStatus | None = None
         self._summary: IndexSummary | None = None
-        self._encoder = loadSettings().encoder
+        self._store = _storeSettings(loadSettings())
         self.watcher = DatabaseWatcher(self.series, self._onDatabaseChanged, quietMilliseconds)
 
     @property
@@ -48,12 +50,17 @@ class DatabaseIndex:
 
     @property
     def contents(self) -> IndexContents:
-        return IndexContents(self.folder, self._loadSettings().encoder)
+        return IndexContents(self.folder, self.storeName)
+
+    @property
+    def storeName(self) -> str:
+        """What the engine calls the store that the settings mean; "" for the one used last."""
+        return IndexedStores.chosen(self.folder, self._loadSettings())
 
     def status(self) -> DatabaseStatus:
-        encoder = self._loadSettings().encoder
-        if encoder != self._encoder:  # each has an index of its own
-            self._encoder = encoder
+        store = _storeSettings(self._loadSettings())
+        if store != self._store:  # each has an index of its own
+            self._store = store
             self.refresh()
         if self._status is None:
             self._status = self._read()
@@ -99,8 +106,19 @@ class DatabaseIndex:
             slices=summary.slices,
             sizeBytes=summary.sizeBytes,
             notIndexed=missing,
+            encoder=self._encoderTitle(summary),
+            better=self._better(summary),
             skipped=tuple(self._skipped(summary)),
         )
+
+    def _encoderTitle(self, summary: IndexSummary) -> str:
+        chosen = self._loadSettings().encoder
+        return EncoderTexts.title(summary.encoder or chosen or (SHIPPED if canRun(SHIPPED) else FLOOR))
+
+    def _better(self, summary: IndexSummary) -> str:
+        """An index of before that Automatic goes on with, although a better encoder can run now."""
+        isOld = summary.encoder == FLOOR and not self._loadSettings().encoder
+        return SHIPPED if isOld and canRun(SHIPPED) else ""
 
     def _skipped(self, summary: IndexSummary) -> list[SkippedSeries]:
         present = self.watcher.present or {}
@@ -120,3 +138,7 @@ class DatabaseIndex:
     def _onDatabaseChanged(self) -> None:
         self.refresh()
         self._onChanged()
+
+
+def _storeSettings(settings: Settings) -> tuple[str, str, float]:
+    return settings.encoder, settings.weights, settings.sliceStepMm

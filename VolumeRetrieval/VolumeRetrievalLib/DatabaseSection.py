@@ -8,7 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from . import Texts
+from . import EncoderTexts, Texts
 from .EnabledReason import EnabledReason
 from .LogicProtocol import Callbacks, IndexReport, Job, LogicProtocol, Progress
 from .Settings import Settings
@@ -26,6 +26,7 @@ class DatabaseSection:
         self._lastNews = ""
         self._updateButton = EnabledReason(ui.updateIndexButton)
         ui.updateIndexButton.connect("clicked(bool)", self.updateIndex)
+        ui.indexBetterButton.connect("clicked(bool)", self.indexBetter)
         ui.cancelIndexingButton.connect("clicked(bool)", self.cancel)
         ui.automaticIndexingCheckBox.checked = settings.indexAutomatically
         ui.automaticIndexingCheckBox.connect("toggled(bool)", self._onAutomaticToggled)
@@ -43,6 +44,13 @@ class DatabaseSection:
         self.ui.databaseLocationLabel.visible = bool(status.directory)
         text = Texts.databaseStatus(status)
         self.ui.databaseStatusLabel.text = f"{text}\n{self._lastNews}" if self._lastNews and not running else text
+        self.ui.indexEncoderLabel.text = Texts.indexEncoder(status)
+        self.ui.indexEncoderLabel.visible = bool(status.directory)
+        self.ui.indexBetterButton.visible = bool(status.better) and not running
+        if status.better:
+            self.ui.indexBetterButton.text = _("Index with {encoder}").format(
+                encoder=EncoderTexts.short(EncoderTexts.title(status.better))
+            )
         self._updateButton.update(
             _("Indexing is running.") if running else ("" if status.directory else (status.problem or text))
         )
@@ -61,13 +69,20 @@ class DatabaseSection:
 
     def updateIndex(self) -> None:
         """Index what is new or changed."""
+        self._index("")
+
+    def indexBetter(self) -> None:
+        """Make an index with the better encoder beside the one that is there."""
+        self._index(self.logic.status().better)
+
+    def _index(self, encoder: str) -> None:
         if self._job is not None:
             return
         self._lastNews = ""
         self.ui.indexProgressLabel.text = ""
         self.ui.indexProgressBar.setRange(0, 0)
         callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled, self._onProgress)
-        job = self.logic.indexDatabase(callbacks)
+        job = self.logic.indexDatabase(callbacks, encoder)
         self._job = job if job.isRunning else None
         self.refresh()
 

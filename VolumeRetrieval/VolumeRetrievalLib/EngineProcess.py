@@ -26,10 +26,11 @@ _ENGINE_FOLDER = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class EngineCommand:
-    """How the engine is started: with which Python, and where it lies."""
+    """How the engine is started: with which Python, where it lies, and where weights are ("": where it keeps them)."""
 
     program: str
     folder: Path = _ENGINE_FOLDER
+    weightsFolder: str = ""
 
     @classmethod
     def ofSlicer(cls) -> EngineCommand:
@@ -42,9 +43,11 @@ class EngineCommand:
     def environment(self) -> dict[str, str]:
         """PythonSlicer does not know the additional module paths of the application."""
         paths = [str(self.folder), os.environ.get("PYTHONPATH", "")]
+        weights = {"VOLUME_RETRIEVAL_WEIGHTS": self.weightsFolder} if self.weightsFolder else {}
         return {
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             "PYTHONIOENCODING": "utf-8",  # of what goes to the log; messages are bytes
+            **weights,
         }
 
 

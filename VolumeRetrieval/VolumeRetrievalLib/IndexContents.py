@@ -21,13 +21,15 @@ from .LogicProtocol import MatchDict
 class IndexSummary:
     """The index in numbers.
 
-    `seen` is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are
-    in the index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
+    `encoder` is what the index was made with, "" if there is none; `seen` is what became of each series of the database
+    (SeriesRegister.seen), `files` how many files of a series are in the index; both by SeriesInstanceUID. `problem`
+    says why an index that is there cannot be read.
     """
 
     volumes: int = 0
     slices: int = 0
     sizeBytes: int = 0
+    encoder: str = ""
     seen: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     problem: str = ""
@@ -47,7 +49,7 @@ class IndexContents:
     """Opens the store anew for each question: it may have been replaced, moved or removed in between."""
 
     def __init__(self, folder: Path, encoder: str = ""):
-        """`folder` holds the stores of all encoders; `encoder` as in Settings, "" for the one used last."""
+        """`folder` holds the stores of all encoders; `encoder` names one of them or its encoder, "" the last used."""
         self.folder = folder
         self.encoder = encoder
 
@@ -68,7 +70,7 @@ class IndexContents:
                         files[record.series_uid] = files.get(record.series_uid, 0) + record.n_files
                 size = sum(file.stat().st_size for file in store.folder.iterdir() if file.is_file())
                 seen = SeriesRegister.of_store(store).seen
-                return IndexSummary(counts.volumes, counts.slices, size, seen, files)
+                return IndexSummary(counts.volumes, counts.slices, size, store.recipe.encoder, seen, files)
         except StoreError as error:
             # With no damaged store, nothing was indexed with the chosen encoder yet.
             return IndexSummary(problem=str(error) if folder.problems() else "")

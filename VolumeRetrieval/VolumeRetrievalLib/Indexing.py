@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -40,9 +41,10 @@ class Indexing:
         self._makeProcess = makeProcess
         self.job: IndexingJob | None = None
 
-    def database(self, answer: Answer) -> IndexingJob:
-        """Index what is new or changed in the database, and remove what is gone from it."""
-        return self._start(["--slicer-database", self._index.directory], answer)
+    def database(self, answer: Answer, encoder: str = "") -> IndexingJob:
+        """Index what is new or changed in the database, and remove what is gone from it; with this encoder, or that of
+        the settings."""
+        return self._start(["--slicer-database", self._index.directory], answer, encoder=encoder)
 
     def series(self, uids: Sequence[str], answer: Answer, remove: bool = False) -> IndexingJob:
         """Index these series, or remove them from the index."""
@@ -72,10 +74,19 @@ class Indexing:
         if self.job is not None:
             self.job.stop()
 
-    def _start(self, what: Sequence[str], answer: Answer, cleanUp: Callable[[], None] = lambda: None) -> IndexingJob:
+    def _start(
+        self,
+        what: Sequence[str],
+        answer: Answer,
+        cleanUp: Callable[[], None] = lambda: None,
+        encoder: str = "",
+    ) -> IndexingJob:
         if self.job is not None:
             raise RuntimeError(_("Indexing is running already: wait until it has ended, or cancel it."))
-        arguments = [*indexArguments(self._index.folder, self._loadSettings()), *what]
+        settings = self._loadSettings()
+        if encoder:
+            settings = replace(settings, encoder=encoder)
+        arguments = [*indexArguments(self._index.folder, settings), *what]
 
         def ended(tell: Callable[..., None]) -> Callable[..., None]:
             def end(*values: Any) -> None:

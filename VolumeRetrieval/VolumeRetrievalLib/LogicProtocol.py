@@ -34,7 +34,8 @@ class DatabaseStatus:
     """How much of the DICOM database can be searched.
 
     `directory` is the database's folder, "" where none is open; then `problem` says what to do. `volumes` of
-    `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed.
+    `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed. `encoder` is the title of
+    the encoder that the index was made with, or would be; `better` names one that can run here and would be better.
     """
 
     directory: str = ""
@@ -44,6 +45,8 @@ class DatabaseStatus:
     slices: int = 0
     sizeBytes: int = 0
     notIndexed: int = 0
+    encoder: str = ""
+    better: str = ""
     skipped: tuple[SkippedSeries, ...] = ()
 
 
@@ -133,14 +136,61 @@ class MatchDescription:
 
 
 @dataclass(frozen=True)
+class WeightsInfo:
+    """What the catalogue says of an encoder's pretrained weights, and how they stand on this computer.
+
+    `state` is "installed", "partial" (a download that was stopped), "damaged" or "absent"; `commercial` whether the
+    licence allows commercial use, None where that is not clear; `isVerified` whether the address and a hash to check
+    with are the publisher's own; `isConsented` whether the user has agreed to the licence before. `address` is where
+    they are downloaded from, "" where they cannot be, `requestAddress` where they can be asked for. A size of 0 is not
+    known. `problem` says what is damaged.
+    """
+
+    state: str
+    sizeBytes: int
+    dimension: int
+    license: str
+    licenseUrl: str
+    commercial: bool | None
+    isVerified: bool
+    isConsented: bool = False
+    address: str = ""
+    requestAddress: str = ""
+    problem: str = ""
+    cautions: tuple[str, ...] = ()
+    citation: str = ""
+
+
+@dataclass(frozen=True)
 class EncoderChoice:
     """An encoder that can be chosen; `problem` says why it cannot run here, "" if it can. With `needsWeights` a file
-    has to come with it (Settings.weights)."""
+    has to come with it (Settings.weights); with `weights` it is one of the catalogue. `missing` are Python packages."""
 
     name: str
     title: str
     problem: str = ""
     needsWeights: bool = False
+    weights: WeightsInfo | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DefaultEncoder:
+    """What a new index is made with: the encoder's name, the library that runs it, and why it is this one."""
+
+    name: str
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoreChoice:
+    """One of several indexes of one encoder, which differ in what `title` says. Choosing it chooses these settings."""
+
+    encoder: str
+    title: str
+    weights: str
+    sliceStepMm: float
 
 
 @dataclass(frozen=True)
@@ -164,9 +214,25 @@ class LogicProtocol(Protocol):
 
     def encoders(self) -> Sequence[EncoderChoice]: ...
 
+    def defaultEncoder(self, callbacks: Callbacks | None = None) -> Job | DefaultEncoder: ...
+
+    def weightsFolder(self) -> str:
+        """Where pretrained weights are kept."""
+
+    def installWeights(
+        self, name: str, file: str = "", consent: bool = False, callbacks: Callbacks | None = None
+    ) -> Job | str:
+        """Download an encoder's weights, or take them from a file."""
+
+    def removeWeights(self, name: str) -> int: ...
+
+    def stores(self) -> Sequence[StoreChoice]:
+        """The indexes of those encoders that have more than one."""
+
     def series(self) -> Sequence[SeriesChoice]: ...
 
-    def indexDatabase(self, callbacks: Callbacks | None = None) -> Job | IndexReport: ...
+    def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
+        """With another encoder than the settings' if one is named."""
 
     def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport: ...
 

@@ -13,6 +13,7 @@ from . import CompareLayout, RangeMarks, Texts
 from .CompareLayout import Column
 from .FollowMatch import FollowedMatch, FollowMatch
 from .LogicProtocol import MatchDict, ResultDict, bestPair
+from .RangeMarks import Mark
 from .ResultFolder import ResultFolder
 from .StackGeometry import StackGeometry
 from .ViewState import ViewState
@@ -178,29 +179,50 @@ class MatchDisplay:
             view.resetCamera()
 
     def _mark(self, match: MatchDict, place: _Place) -> None:
-        for number, one in enumerate(match["ranges"]):
-            name = _("{similarity}, {slices}").format(
-                similarity=Texts.similarity(one["similarity"]), slices=Texts.sliceNumbers(one)
-            )
-            self._addMark(name, place, one["start_mm"], one["end_mm"], number)
+        name = _("{similarity}, {slices}")
+        self._addMarks(
+            place,
+            [
+                Mark(
+                    name.format(similarity=Texts.similarity(one["similarity"]), slices=Texts.sliceNumbers(one)),
+                    one["start_mm"],
+                    one["end_mm"],
+                    number,
+                    one["weight"],
+                )
+                for number, one in enumerate(match["ranges"])
+            ],
+        )
 
     def _markQuery(self, match: MatchDict) -> None:
         """The slices of the query that voted for each range; with more than one match they would cover it all."""
         assert self._result is not None and self._query is not None
         positions = self._result["query_positions_mm"]
-        for number, one in enumerate(match["ranges"]):
-            if one["query_rows"]:
-                start, end = positions[min(one["query_rows"])], positions[max(one["query_rows"])]
-                name = _("{similarity}, query").format(similarity=Texts.similarity(one["similarity"]))
-                self._addMark(name, self._query, start, end, number)
-
-    def _addMark(self, name: str, place: _Place, startMm: float, endMm: float, number: int) -> None:
-        column = place.column
-        threeDNode = slicer.app.layoutManager().threeDWidget(column.threeD).mrmlViewNode()
-        views = RangeMarks.MarkViews(
-            place.sliceNode(column.main).GetID(), place.sliceNode(column.side).GetID(), threeDNode.GetID()
+        name = _("{similarity}, query")
+        self._addMarks(
+            self._query,
+            [
+                Mark(
+                    name.format(similarity=Texts.similarity(one["similarity"])),
+                    positions[min(one["query_rows"])],
+                    positions[max(one["query_rows"])],
+                    number,
+                    one["weight"],
+                )
+                for number, one in enumerate(match["ranges"])
+                if one["query_rows"]
+            ],
         )
-        self.folder.add(RangeMarks.addMark(name, place.geometry, startMm, endMm, number, views))
+
+    def _addMarks(self, place: _Place, marks: Sequence[Mark]) -> None:
+        column = place.column
+        side = place.sliceNode(column.side)
+        threeDNode = slicer.app.layoutManager().threeDWidget(column.threeD).mrmlViewNode()
+        views = RangeMarks.MarkViews(place.sliceNode(column.main).GetID(), side.GetID(), threeDNode.GetID())
+        # The slices are lines across the side view: labels are as near as these, in pixels of it.
+        millimetresPerPixel = side.GetFieldOfView()[1] / max(1, side.GetDimensions()[1])
+        for mark in RangeMarks.withoutOverlap(marks, RangeMarks.LABEL_PIXELS * millimetresPerPixel):
+            self.folder.add(RangeMarks.addMark(mark, place.geometry, views))
 
     def _startFollowing(self, matches: Sequence[ShownMatch]) -> None:
         assert self._result is not None and self._query is not None

@@ -17,13 +17,20 @@ class MessageBar:
     An error hides the sentences on packages until it is dismissed; dismissed sentences come back when they change.
     """
 
-    def __init__(self, ui: Any, onInstall: Callable[[], None], onInstallFromFolder: Callable[[], None]):
+    def __init__(
+        self,
+        ui: Any,
+        onInstall: Callable[[], None],
+        onInstallSmall: Callable[[], None],
+        onInstallFromFolder: Callable[[], None],
+    ):
         self.ui = ui
         self._error = ""
         self._sentences: tuple[str, ...] = ()
-        self._canInstall = False
+        self._canInstall = self._canInstallSmall = False
         self._dismissed: tuple[str, ...] = ()
         ui.installButton.connect("clicked(bool)", onInstall)
+        ui.installSmallButton.connect("clicked(bool)", onInstallSmall)
         ui.installFromFolderButton.connect("clicked(bool)", onInstallFromFolder)
         ui.dismissMessageButton.connect("clicked(bool)", self.dismiss)
         self._update()
@@ -37,7 +44,9 @@ class MessageBar:
 
     def showPackages(self, state: PackageState) -> None:
         self._sentences = state.sentences
-        self._canInstall = bool(state.missing)
+        # Where the small packages are all that can be installed, one button is enough.
+        self._canInstallSmall = bool(state.missingSmall)
+        self._canInstall = bool(set(state.missing) - set(state.missingSmall))
         self._update()
 
     def dismiss(self) -> None:
@@ -55,5 +64,6 @@ class MessageBar:
         self.ui.messageIconLabel.setPixmap(self.ui.messageFrame.style().standardIcon(kind).pixmap(24, 24))
         self.ui.messageLabel.text = (_("Error: {text}").format(text=text)) if self._error else text
         self.ui.messageLabel.toolTip = text
-        for button in (self.ui.installButton, self.ui.installFromFolderButton):
-            button.visible = self._canInstall and not self._error
+        self.ui.installSmallButton.visible = self._canInstallSmall and not self._error
+        self.ui.installButton.visible = self._canInstall and not self._error
+        self.ui.installFromFolderButton.visible = (self._canInstall or self._canInstallSmall) and not self._error

@@ -12,8 +12,11 @@ from slicer.i18n import tr as _
 
 #: Slicer ships these, and other modules rely on their versions: an installation that would change one must fail.
 PROTECTED_PACKAGES = ("numpy", "scipy", "SimpleITK", "pydicom", "pillow", "highdicom", "requests", "pip", "setuptools")
-#: These need torch; without it they are not installed, because pip would fetch a torch from PyPI for them.
-NEED_TORCH = ("monai", "safetensors")
+#: What is of use only with torch; without it they are not installed, because pip would fetch a torch from PyPI for
+#: monai. MONAI's vision transformers need einops.
+NEED_TORCH = ("monai", "safetensors", "einops")
+#: The small way: some tens of megabytes, and no torch. onnxruntime runs the encoder that ships with the extension.
+SMALL = ("onnxruntime", "faiss-cpu", "pooch")
 TORCH_REQUIREMENT = ">=2.8"
 
 
@@ -52,14 +55,15 @@ class TorchProtocol(Protocol):
 class PackageState:
     """What can be done with the packages that are there.
 
-    `versions` has "" for what is not installed; `missing` are the packages that an installation would bring here;
-    `sentences` say in words what does not work, and why.
+    `versions` has "" for what is not installed; `missing` are the packages that an installation would bring here,
+    `missingSmall` those of them that the small one brings; `sentences` say in words what does not work, and why.
     """
 
     versions: dict[str, str]
     missing: tuple[str, ...]
     networksPossible: bool
     sentences: tuple[str, ...]
+    missingSmall: tuple[str, ...] = ()
 
 
 class PackageInstaller:
@@ -86,39 +90,57 @@ class PackageInstaller:
         return self.platform != ("darwin", "x86_64")
 
     def state(self) -> PackageState:
-        packages = ("torch", "faiss-cpu", *NEED_TORCH)
+        packages = ("torch", *SMALL, *NEED_TORCH)
         versions = {package: self.pip.version(package) for package in packages}
+        wanted = packages if self.networksPossible else SMALL
+        missing = tuple(package for package in wanted if not versions[package])
+        sentences = tuple(self._encoderSentences(versions) + self._otherSentences(versions))
+        small = tuple(package for package in missing if package in SMALL)
+        return PackageState(versions, missing, self.networksPossible, sentences, small)
+
+    def _encoderSentences(self, versions: dict[str, str]) -> list[str]:
+        """Which encoders work with what is there, and what would bring more."""
+        if not self.networksPossible:
+            if versions["onnxruntime"]:
+                return []
+            return [
+                _(
+                    "Only the descriptor encoder works: there is no current PyTorch for Intel builds on macOS. "
+                    "onnxruntime (about 20 MB) runs the better default encoder."
+                )
+            ]
+        lacking = [package for package in ("torch", *NEED_TORCH) if not versions[package]]
+        if not lacking:
+            return []
+        if versions["onnxruntime"]:
+            text = _("The default encoder runs through onnxruntime. Other networks need {packages}.")
+        else:
+            text = _(
+                "Only the descriptor encoder works. onnxruntime (about 20 MB) runs the better default encoder; "
+                "{packages} run it and every other network."
+            )
+        return [text.format(packages=_listed(lacking))]
+
+    def _otherSentences(self, versions: dict[str, str]) -> list[str]:
         sentences = []
         if not versions["faiss-cpu"]:
             sentences.append(_("Search is exact but slower for large databases: faiss is not installed."))
-        if not self.networksPossible:
-            sentences.append(
-                _(
-                    "Neural networks cannot run in this Slicer: there is no current PyTorch for Intel builds on "
-                    "macOS. The descriptor encoder works."
-                )
-            )
-        elif not versions["torch"] or not versions["monai"]:
-            sentences.append(_("Only the descriptor encoder works: PyTorch or MONAI is not installed."))
-        wanted = packages if self.networksPossible else ("faiss-cpu",)
-        missing = tuple(package for package in wanted if not versions[package])
-        return PackageState(versions, missing, self.networksPossible, tuple(sentences))
+        if not versions["pooch"]:
+            sentences.append(_("Weights can be installed from files only: pooch, which downloads them, is missing."))
+        return sentences
 
-    def install(self, wheelFolder: Path | None = None) -> None:
+    def install(self, wheelFolder: Path | None = None, small: bool = False) -> None:
         """Install what is missing, from PyPI or only from a folder of wheels, after asking.
 
+        :param small: only what is small: no torch, and nothing that needs it. A folder without a wheel of torch brings
+            of the small packages those that are in it.
         :raises InstallationDeclined: if the user does not agree.
         :raises InstallationFailed: with what failed and what to do. What was installed before that stays.
         """
-        missing = self.state().missing
+        state = self.state()
+        missing = self._installable(state, wheelFolder, small)
         if not missing:
             return
-        if wheelFolder is not None and not any(wheelFolder.glob("*.whl")):
-            raise InstallationFailed(
-                _("{folder} holds no wheels (*.whl). See the README on installing without a network.").format(
-                    folder=wheelFolder
-                )
-            )
         if not self.ask(self._question(missing, wheelFolder)):
             raise InstallationDeclined(
                 _("Nothing was installed. The descriptor encoder and exact search work without it.")
@@ -127,9 +149,31 @@ class PackageInstaller:
             if "torch" in missing:
                 self._installTorch(wheelFolder, Path(folder))
             constraints = self._constraints(Path(folder))
-            requirements = [one for one in self.pip.requirements(self.requirementsPath) if self._isWanted(one)]
+            known = {one for one in (*SMALL, *NEED_TORCH) if one in missing or state.versions[one]}  # or too old
+            requirements = [one for one in self.pip.requirements(self.requirementsPath) if _name(one) in known]
             if requirements:
                 self.pip.install([*_source(wheelFolder), *requirements], constraints)
+
+    def _installable(self, state: PackageState, wheelFolder: Path | None, small: bool) -> tuple[str, ...]:
+        """What of the missing packages this installation brings."""
+        if wheelFolder is None or not state.missing:
+            return state.missingSmall if small else state.missing
+        if not any(wheelFolder.glob("*.whl")):
+            raise InstallationFailed(
+                _("{folder} holds no wheels (*.whl). See the README on installing without a network.").format(
+                    folder=wheelFolder
+                )
+            )
+        if small or ("torch" in state.missing and not _hasWheel(wheelFolder, "torch")):
+            there = tuple(package for package in state.missingSmall if _hasWheel(wheelFolder, package))
+            if not there:
+                raise InstallationFailed(
+                    _("{folder} holds no wheel of {packages}. See the README on installing without a network.").format(
+                        folder=wheelFolder, packages=_listed(("torch", *state.missingSmall))
+                    )
+                )
+            return there
+        return state.missing
 
     def _installTorch(self, wheelFolder: Path | None, folder: Path) -> None:
         constraints = self._constraints(folder)
@@ -141,13 +185,9 @@ class PackageInstaller:
             raise InstallationFailed(
                 _(
                     "PyTorch is installed by the extension PyTorch, which is not there: install it in the Extensions "
-                    "Manager, restart Slicer and try again."
+                    "Manager, restart Slicer and try again. The small packages need no PyTorch."
                 )
             )
-
-    def _isWanted(self, requirement: str) -> bool:
-        name = _name(requirement)
-        return name not in NEED_TORCH or (self.networksPossible and bool(self.pip.version("torch")))
 
     def _constraints(self, folder: Path) -> Path:
         """A constraints file that pins what must not change: Slicer's packages and the torch that is there."""
@@ -158,11 +198,40 @@ class PackageInstaller:
 
     def _question(self, missing: Iterable[str], wheelFolder: Path | None) -> str:
         source = _("from {folder}").format(folder=wheelFolder) if wheelFolder else _("from the network")
+        size = (
+            _("It takes several minutes and, with PyTorch, some gigabytes of disk space.")
+            if "torch" in missing
+            else _("They and what they need take less than 200 MB of disk space.")
+        )
         return _(
             "VolumeRetrieval can install these Python packages {source}:\n\n{packages}\n\n"
-            "They make searching large databases faster and neural networks possible. Slicer's own packages are not "
-            "changed. It takes several minutes and, with PyTorch, some gigabytes of disk space."
-        ).format(source=source, packages="\n".join(f"- {package}" for package in missing))
+            "Slicer's own packages are not changed. {size}"
+        ).format(
+            source=source,
+            packages="\n".join(f"- {package}: {_purpose(package)}" for package in missing),
+            size=size,
+        )
+
+
+def _purpose(package: str) -> str:
+    if package == "onnxruntime":
+        return _("runs the encoder that ships with this extension")
+    if package == "faiss-cpu":
+        return _("searches large databases faster")
+    if package == "pooch":
+        return _("downloads pretrained weights, when you ask for them")
+    return _("neural networks")
+
+
+def _listed(packages: Iterable[str]) -> str:
+    """ "torch, monai and einops"."""
+    *first, last = packages
+    return _("{first} and {last}").format(first=", ".join(first), last=last) if first else last
+
+
+def _hasWheel(folder: Path, package: str) -> bool:
+    """Wheels are called by their package's name with underscores (PyPA, binary distribution format)."""
+    return any(folder.glob(f"{package.replace('-', '_')}-*.whl"))
 
 
 def _source(wheelFolder: Path | None) -> list[str]:

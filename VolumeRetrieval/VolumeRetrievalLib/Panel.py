@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from .AdvancedSection import AdvancedSection
 from .DatabaseSection import DatabaseSection
+from .EncodersSection import EncodersSection, askConsent
 from .LogicProtocol import LogicProtocol, MatchDict, ResultDict
 from .MatchMapSection import MatchMapSection
 from .MessageBar import MessageBar
@@ -29,12 +30,13 @@ class Panel:
         self.installer = installer
         self.settings = settings or Settings.load()
         self._result: ResultDict | None = None
-        self.messages = MessageBar(ui, self.installPackages, self.installPackagesFromFolder)
+        self.messages = MessageBar(ui, self.installPackages, self.installSmallPackages, self.installPackagesFromFolder)
         self.database = DatabaseSection(ui, logic, self.settings, self.messages.showError)
         self.matchMap = MatchMapSection(ui, logic, self.messages.showError)
         self.results = ResultsSection(ui, logic, self.messages.showError, self._onMatchSelected)
         self.query = QuerySection(ui, logic, self.messages.showError, self.showResult)
         self.advanced = AdvancedSection(ui, logic, self.settings, self.refresh)
+        self.encoders = EncodersSection(ui, logic, self.settings, self.messages.showError, self.refresh, askConsent)
         self.messages.showPackages(installer.state())
         logic.onStatusChanged(self.refresh)
 
@@ -43,6 +45,7 @@ class Panel:
         self.database.refresh()
         self.query.refresh()
         self.advanced.refresh()
+        self.encoders.refresh()
 
     @property
     def result(self) -> ResultDict | None:
@@ -58,6 +61,10 @@ class Panel:
     def installPackages(self) -> None:
         self._install(None)
 
+    def installSmallPackages(self) -> None:
+        """What the default encoder and fast search need, without PyTorch."""
+        self._install(None, small=True)
+
     def installPackagesFromFolder(self) -> None:
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder of wheels"))
         if folder:
@@ -67,15 +74,16 @@ class Panel:
         """Stop listening to the logic; the widgets may go."""
         self.logic.onStatusChanged(None)
 
-    def _install(self, wheelFolder: Path | None) -> None:
+    def _install(self, wheelFolder: Path | None, small: bool = False) -> None:
         try:
-            self.installer.install(wheelFolder)
+            self.installer.install(wheelFolder, small)
         except InstallationDeclined as notice:
             self.query.say(str(notice))
         except InstallationFailed as error:
             self.messages.showError(str(error))
         self.messages.showPackages(self.installer.state())
-        self.advanced.refresh()
+        self.encoders.forgetDefault()
+        self.refresh()
 
     def _onMatchSelected(self, match: MatchDict | None) -> None:
         self.matchMap.show(self._result, match)

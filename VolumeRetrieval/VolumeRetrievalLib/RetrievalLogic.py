@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
-from . import ResultTable
+from . import IndexedStores, ResultTable
 from .ChildProcess import ProcessProtocol, QtProcess
 from .DatabaseIndex import DatabaseIndex
+from .Encoders import Encoders
 from .EngineProcess import EngineCommand
 from .Indexing import Indexing, reportOf
 from .LoadedVolumes import LoadedVolumes
 from .LogicProtocol import (
     Callbacks,
     DatabaseStatus,
+    DefaultEncoder,
     EncoderChoice,
     IndexReport,
     Job,
@@ -27,6 +30,7 @@ from .LogicProtocol import (
     ResultDict,
     SearchOptions,
     SeriesChoice,
+    StoreChoice,
 )
 from .MatchDisplay import MatchDisplay, ShownMatch
 from .MatchLoader import MatchLoader, VolumeReader
@@ -49,8 +53,8 @@ class _NoJob:
 class RetrievalLogic:
     """Indexes the open DICOM database, searches in it, and shows what was found.
 
-    Starts a process only when something is indexed or searched; `cleanUp` ends them, and so does the application's
-    end. Tests give it commands and processes of their own.
+    Starts a process only when something is indexed, searched or installed; `cleanUp` ends them, and so does the
+    application's end. Tests give it commands and processes of their own.
     """
 
     def __init__(
@@ -61,6 +65,9 @@ class RetrievalLogic:
         reader: VolumeReader | None = None,
         quietMilliseconds: int = 2500,
     ):
+        def makeEngine() -> EngineCommand:
+            return replace(makeCommand(), weightsFolder=Settings.load().weightsFolder)
+
         self.display = display or MatchDisplay()
         self._callback: Callable[[], None] | None = None
         self._directory = ""
@@ -71,22 +78,24 @@ class RetrievalLogic:
         self._index = DatabaseIndex(
             slicer.app.dicomDatabase(), self._onDatabaseChanged, quietMilliseconds=quietMilliseconds
         )
-        self._client = SearchWorkerClient(makeCommand, makeProcess)
+        self._client = SearchWorkerClient(makeEngine, makeProcess)
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
         self._indexing = Indexing(
-            self._index, self._folders, self._onIndexed, makeCommand=makeCommand, makeProcess=makeProcess
+            self._index, self._folders, self._onIndexed, makeCommand=makeEngine, makeProcess=makeProcess
         )
+        self._encoders = Encoders(self._tell, makeCommand=makeEngine, makeProcess=makeProcess)
         self._loaded.start()
         self._index.watcher.start()
         slicer.app.connect("aboutToQuit()", self.cleanUp)
 
     def cleanUp(self) -> None:
-        """End both processes, remove what was written for them, and listen to nothing any more."""
+        """End every process, remove what was written for them, and listen to nothing any more."""
         slicer.app.disconnect("aboutToQuit()", self.cleanUp)
         self._callback = None
         self._index.watcher.stop()
         self._loaded.stop()
         self._client.release()  # it ends while the other is waited for
+        self._encoders.stop()
         self._indexing.stop()
         self._client.stop()
         self._folders.removeAll()
@@ -94,7 +103,8 @@ class RetrievalLogic:
     @property
     def pids(self) -> tuple[int, ...]:
         """Of the processes that may be running."""
-        return (*self._client.pids, *(self._indexing.job.pids if self._indexing.job is not None else ()))
+        indexing = self._indexing.job.pids if self._indexing.job is not None else ()
+        return (*self._client.pids, *indexing, *self._encoders.pids)
 
     # What there is
 
@@ -108,13 +118,9 @@ class RetrievalLogic:
     def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
         self._callback = callback
 
-    def encoders(self) -> list[EncoderChoice]:
-        from VolumeRetrievalEngine.encoders import available_encoders
-
-        return [
-            EncoderChoice(one.name, _encoderTitle(one.name), _encoderProblem(one), one.needs_weights)
-            for one in available_encoders()
-        ]
+    def stores(self) -> list[StoreChoice]:
+        """The indexes of those encoders that have more than one."""
+        return IndexedStores.choices(IndexedStores.stores(self._index.folder)) if self._index.directory else []
 
     def series(self) -> list[SeriesChoice]:
         return self._index.series.choices()
@@ -125,11 +131,59 @@ class RetrievalLogic:
     def thumbnail(self, match: MatchDict) -> bytes:
         return self._index.contents.thumbnail(match) if self._index.directory else b""
 
+    # Encoders
+
+    def encoders(self) -> list[EncoderChoice]:
+        """Every encoder, with what it needs, and what the catalogue says of its weights."""
+        return self._encoders.choices()
+
+    def defaultEncoder(self, callbacks: Callbacks | None = None) -> Job | DefaultEncoder:
+        """What an index is made with where none is chosen, through which library, and what would bring a better one.
+
+        A process finds it out, because it has to load the networks' libraries.
+        """
+        return self._do(self._encoders.findDefault, lambda result: DefaultEncoder(**result["default"]), callbacks)
+
+    def weightsFolder(self) -> str:
+        """Where pretrained weights are kept."""
+        return str(self._encoders.folder)
+
+    def installWeights(
+        self, name: str, file: str = "", consent: bool = False, callbacks: Callbacks | None = None
+    ) -> Job | str:
+        """Download the weights of an encoder of the catalogue, or take them from a file; returns where they are.
+
+        Args:
+            consent: that you agree to the licence of the weights; needed once for each.
+
+        Raises (without callbacks):
+            ValueError: no such encoder, or no consent; the text has size, licence and its address. EngineError: it
+                failed; what has come stays, and the next time goes on from there.
+        """
+        return self._do(
+            lambda answer: self._encoders.install(name, str(file or ""), consent, answer),
+            lambda result: str(result.get("path", "")),
+            callbacks,
+        )
+
+    def removeWeights(self, name: str) -> int:
+        """Delete the weights of an encoder of the catalogue; how many bytes that frees."""
+        self._client.release()  # it may have them open
+        return self._encoders.remove(name)
+
     # Indexing
 
-    def indexDatabase(self, callbacks: Callbacks | None = None) -> Job | IndexReport:
-        """Index what is new or changed in the open database, and remove what is gone from it."""
-        return self._do(self._indexing.database, lambda result: reportOf(result, wholeDatabase=True), callbacks)
+    def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
+        """Index what is new or changed in the open database, and remove what is gone from it.
+
+        `encoder` names another one than that of the settings; its index is made beside those that are there, and is
+        the one that Automatic means from then on.
+        """
+        return self._do(
+            lambda answer: self._indexing.database(answer, encoder),
+            lambda result: reportOf(result, wholeDatabase=True),
+            callbacks,
+        )
 
     def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport:
         """Index these series of the open database."""
@@ -274,17 +328,3 @@ class RetrievalLogic:
 
 def _logFailure(error: Exception) -> None:
     logging.warning(f"VolumeRetrieval, indexing the database by itself failed: {error}")
-
-
-def _encoderTitle(name: str) -> str:
-    if name == "descriptor":
-        return _("Descriptor (needs no packages)")
-    if name == "torchscript":
-        return _("TorchScript network (a file of your own)")
-    return name.replace("monai:", "MONAI ")
-
-
-def _encoderProblem(choice: Any) -> str:
-    if choice.missing:
-        return _("needs {packages}").format(packages=", ".join(choice.missing))
-    return ""

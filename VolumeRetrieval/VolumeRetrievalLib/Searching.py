@@ -62,7 +62,7 @@ class Searching:
             params["options"] = searchOptions(options, settings)
             # What is gone from the database is left out below, and its places are filled.
             params["options"]["top"] += len(removed)
-            params["encoder"] = settings.encoder
+            params["encoder"] = self._index.storeName
             self._client.configure(serveArguments(self._index.folder, settings))
         except BaseException:
             self._folders.remove(folder)

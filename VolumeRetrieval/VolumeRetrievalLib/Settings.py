@@ -17,6 +17,7 @@ class Settings:
 
     encoder: str = ""
     weights: str = ""  # the file of a network
+    weightsFolder: str = ""  # of the catalogue's networks
     device: str = ""
     batchSize: int = 0
     sliceStepMm: float = 3.0

@@ -40,6 +40,16 @@ def databaseStatus(status: DatabaseStatus) -> str:
     return text
 
 
+def indexEncoder(status: DatabaseStatus) -> str:
+    """Which encoder the numbers are of."""
+    if not status.volumes:
+        return _("It will be indexed with: {encoder}").format(encoder=status.encoder)
+    text = _("Indexed with: {encoder}").format(encoder=status.encoder)
+    if status.better:
+        text += "\n" + _("A better encoder can run here now. Its index is made beside this one, which stays.")
+    return text
+
+
 def progress(step: Progress) -> str:
     if step.total:
         text = _("{done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
@@ -48,6 +58,18 @@ def progress(step: Progress) -> str:
     if step.remaining is not None:
         text += ", " + _("{time} left").format(time=duration(step.remaining))
     return f"{text}\n{step.item}" if step.item else text
+
+
+def download(step: Progress) -> str:
+    """ "12 MB of 86 MB, 2 min left"; the steps of a download count bytes."""
+    if not step.done:
+        return _("Connecting")
+    if not step.total:
+        return size(step.done)
+    text = _("{done} of {total}").format(done=size(step.done), total=size(step.total))
+    if step.remaining is not None:
+        text += ", " + _("{time} left").format(time=duration(step.remaining))
+    return text
 
 
 def sliceNumbers(one: dict) -> str:
