@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from VolumeRetrievalEngine.encoders.request import EncoderRequest
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.folder import StoreFolder
@@ -24,7 +25,7 @@ def real_embeddings(shared: Path, work: Path, encoder: str) -> tuple[np.ndarray,
     """
     work.mkdir(parents=True, exist_ok=True)
     weights = _described_network(shared, work) if encoder == "torchscript" else None
-    Retriever.create(work / "store", encoder, weights=weights).add([shared / "data"], exclude=["*/labels/*"])
+    Retriever.create(work / "store", EncoderRequest(encoder, weights)).add([shared / "data"], exclude=["*/labels/*"])
     with VolumeStore.open(StoreFolder(work / "store").last_used()) as store:
         return store.many_embeddings([record.key for record in store.listing()])
 

@@ -9,8 +9,9 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Finished:
 
 def run(*arguments: object) -> Finished:
     """Run a command in this process; `index` at normal priority, so that the tests after it keep theirs."""
-    words = [str(one) for one in arguments]
+    words = _with_an_encoder(arguments)
     if words[0] == "index":
         words.append("--full-speed")
     out, err = io.StringIO(), io.StringIO()
@@ -67,9 +68,10 @@ def run(*arguments: object) -> Finished:
 def start(*arguments: object, program: str = "", **settings: Any) -> subprocess.Popen:
     """Start a command (or a program with these arguments) in a process of its own, with text pipes."""
     command = ["-c", program] if program else ["-m", "VolumeRetrievalEngine"]
+    words = _with_an_encoder(arguments)
     environment = {**os.environ, "PYTHONPATH": str(PACKAGES), "OMP_NUM_THREADS": "1", **settings.pop("env", {})}
     return subprocess.Popen(
-        [sys.executable, *command, *map(str, arguments)],
+        [sys.executable, *command, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -111,6 +113,20 @@ def write_blobs(
 def listed(store: Path) -> list[dict[str, Any]]:
     """What `list --json` says."""
     return run("list", "--store", store, "--json").json
+
+
+def _with_an_encoder(arguments: Sequence[object]) -> list[str]:
+    """The words of a command, with the descriptor where `index` into a new store names no encoder.
+
+    The default encoder would load torch, which takes seconds. Tests of the default say `--encoder ""`.
+    """
+    words = [str(one) for one in arguments]
+    if "index" not in words or any(word.startswith("--encoder") for word in words):
+        return words
+    store = next((after for word, after in pairwise(words) if word == "--store"), "")
+    store = store or next((word.removeprefix("--store=") for word in words if word.startswith("--store=")), "")
+    is_new = bool(store) and not (Path(os.path.expanduser(store)) / "last-used.json").exists()  # noqa: PTH111
+    return [*words, "--encoder", "descriptor"] if is_new else words
 
 
 @contextlib.contextmanager

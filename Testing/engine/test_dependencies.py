@@ -102,7 +102,7 @@ def test_looking_at_a_store_loads_neither_torch_nor_monai(tmp_path: Path) -> Non
     """What the panel shows at the start must not cost seconds."""
     statement = (
         "from VolumeRetrievalEngine.retriever import Retriever\n"
-        f"retriever = Retriever.create({str(tmp_path / 'store')!r})\n"
+        f"retriever = Retriever.create({str(tmp_path / 'store')!r}, 'descriptor')\n"
         "retriever.listing()"
     )
     assert loaded_by(statement).isdisjoint(HEAVY)

@@ -47,7 +47,8 @@ def index(database: Path, capsys):
     """Indexes the database in this process; returns what the command prints."""
 
     def run(*arguments: str) -> dict:
-        assert main(["index", "--slicer-database", str(database), "--json", "--full-speed", *arguments]) == 0
+        words = ["--slicer-database", str(database), "--json", "--full-speed", "--encoder", "descriptor", *arguments]
+        assert main(["index", *words]) == 0
         return json.loads(capsys.readouterr().out)
 
     return run
@@ -142,7 +143,7 @@ def test_a_series_that_is_gone_from_the_database_leaves_the_index(database, inde
 
 def test_what_was_indexed_from_a_folder_stays_when_the_database_is_updated(database, index, tmp_path):
     a_series(tmp_path / "elsewhere", "1.2.7")
-    Retriever.create(database / "VolumeRetrieval").add([tmp_path / "elsewhere"])
+    Retriever.create(database / "VolumeRetrieval", "descriptor").add([tmp_path / "elsewhere"])
 
     index()
 
@@ -230,8 +231,9 @@ class Job:
     """`index --json-progress` as a process."""
 
     def __init__(self, *arguments: str):
+        words = ["index", "--json-progress", "--full-speed", "--encoder", "descriptor", *arguments]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "VolumeRetrievalEngine", "index", "--json-progress", "--full-speed", *arguments],
+            [sys.executable, "-m", "VolumeRetrievalEngine", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -218,7 +218,7 @@ def test_exceptions_name_the_file_and_not_the_patient(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     write_blobs(tmp_path / "other", 1)
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "other"])
     for name in ("cut", "undecodable", "ImagePositionPatient", "PixelSpacing", "bare"):
         with pytest.raises(VolumeRetrievalError) as raised:

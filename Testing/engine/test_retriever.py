@@ -34,7 +34,7 @@ def indexed(tmp_path_factory) -> Path:
     """An archive of three patients and its index (<folder>/archive, <folder>/store), for tests that only read."""
     folder = tmp_path_factory.mktemp("indexed")
     write_archive(folder / "archive")
-    Retriever.create(folder / "store").add([folder / "archive"])
+    Retriever.create(folder / "store", "descriptor").add([folder / "archive"])
     return folder
 
 
@@ -118,7 +118,7 @@ def test_crop_needs_a_region_that_is_bounded_in_plane(retriever, unseen_chest):
 
 def test_an_indexed_volume_is_searched_with_without_reading_it(tmp_path):
     write_archive(tmp_path / "archive", range(2))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "archive"])
     record = retriever.find(str(tmp_path / "archive" / "chest-0.nii.gz"))
     shutil.rmtree(tmp_path / "archive")
@@ -171,7 +171,7 @@ def test_a_filter_holds_for_every_result(indexed, unseen_chest, tmp_path):
         for seed in range(3)
     ]
     table.write_text("\n".join(["path,modality,body_part,patient", *rows]))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([indexed / "archive"], metadata=MetadataTable.from_csv(table))
 
     only = retriever.search(unseen_chest, options=SearchOptions(attributes=AttributeFilter.parse(["body_part=head"])))
@@ -190,7 +190,7 @@ def test_an_indexed_volume_keeps_what_a_table_said_of_it_when_it_is_read_again(t
     paths = write_archive(tmp_path / "archive", range(2))
     table = tmp_path / "metadata.csv"
     table.write_text("path,modality,patient\n" + "".join(f"{path},MR,{name[-1]}\n" for name, path in paths.items()))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "archive"], metadata=MetadataTable.from_csv(table))
     record = retriever.find(str(paths["chest-0"]))
 
@@ -207,7 +207,7 @@ def test_an_indexed_volume_keeps_what_a_table_said_of_it_when_it_is_read_again(t
 @pytest.mark.parametrize("kind", [str, Path])
 def test_an_indexed_file_given_by_its_path_is_known_and_does_not_find_itself(retriever, indexed, monkeypatch, kind):
     path = indexed / "archive" / "chest-0.nii.gz"
-    monkeypatch.setattr(retriever, "_made_encoder", lambda: pytest.fail("an indexed volume was embedded again"))
+    monkeypatch.setattr(retriever, "encoder", lambda: pytest.fail("an indexed volume was embedded again"))
 
     result = retriever.search(kind(path))
 
@@ -218,10 +218,10 @@ def test_an_indexed_file_given_by_its_path_is_known_and_does_not_find_itself(ret
 
 def test_what_is_unchanged_costs_nothing_and_what_changed_is_replaced(tmp_path, monkeypatch):
     paths = write_archive(tmp_path / "archive", range(1))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     first = retriever.add([tmp_path / "archive"])
     embedded = []
-    encoder = retriever._made_encoder()
+    encoder = retriever.encoder()
     embed = encoder.embed
     monkeypatch.setattr(encoder, "embed", lambda images: embedded.append(len(images)) or embed(images))
 
@@ -237,7 +237,7 @@ def test_what_is_unchanged_costs_nothing_and_what_changed_is_replaced(tmp_path, 
 
 def test_a_moved_file_is_recognised(tmp_path):
     paths = write_archive(tmp_path / "archive", range(1))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "archive"])
     paths["head-0"].parent.joinpath("new place").mkdir()
     paths["head-0"].rename(paths["head-0"].parent / "new place" / "Schädel.nii.gz")
@@ -250,7 +250,7 @@ def test_a_moved_file_is_recognised(tmp_path):
 
 def test_an_archive_that_moved_as_a_whole_is_recognised(tmp_path):
     write_archive(tmp_path / "old" / "archive", range(1))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "old" / "archive"])
     (tmp_path / "old" / "archive").rename(tmp_path / "archive")
 
@@ -262,7 +262,7 @@ def test_an_archive_that_moved_as_a_whole_is_recognised(tmp_path):
 
 def test_volumes_that_are_gone_are_counted_and_removed_when_asked(tmp_path):
     paths = write_archive(tmp_path / "archive", range(1))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "archive"])
     paths["head-0"].unlink()
 
@@ -275,7 +275,7 @@ def test_volumes_that_are_gone_are_counted_and_removed_when_asked(tmp_path):
 
 def test_removed_volumes_are_not_found_any_more(tmp_path, unseen_chest):
     write_archive(tmp_path / "archive", range(2))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "archive"])
     first = retriever.search(unseen_chest).matches[0]
 
@@ -287,7 +287,7 @@ def test_removed_volumes_are_not_found_any_more(tmp_path, unseen_chest):
 
 def test_a_search_sees_what_was_indexed_meanwhile(tmp_path, unseen_chest):
     paths = write_archive(tmp_path / "archive", range(2))
-    Retriever.create(tmp_path / "store").add([paths["head-0"], paths["chest-0"]])
+    Retriever.create(tmp_path / "store", "descriptor").add([paths["head-0"], paths["chest-0"]])
     searching = Retriever.open(tmp_path / "store")
     before = names(searching.search(unseen_chest))
 
@@ -299,7 +299,7 @@ def test_a_search_sees_what_was_indexed_meanwhile(tmp_path, unseen_chest):
 
 def test_a_second_writer_is_told_who_is_writing(tmp_path):
     write_archive(tmp_path / "archive", range(1))
-    retriever = Retriever.create(tmp_path / "store")
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
     folder = next(iter((tmp_path / "store").glob("descriptor-*")))
     with VolumeStore.open(folder, writable=True), pytest.raises(StoreLockedError, match=str(os.getpid())):
         retriever.add([tmp_path / "archive"])
@@ -309,7 +309,7 @@ def test_the_kind_of_index_that_was_asked_for_stays(tmp_path):
     pytest.importorskip("faiss")
     write_archive(tmp_path / "archive", range(2))
     store = tmp_path / "store"
-    Retriever.create(store).add([tmp_path / "archive" / "head-0.nii.gz"])
+    Retriever.create(store, "descriptor").add([tmp_path / "archive" / "head-0.nii.gz"])
     Retriever.open(store, index_kind="hnsw").rebuild()
 
     Retriever.create(store).add([tmp_path / "archive"])
@@ -321,7 +321,7 @@ def test_the_kind_of_index_that_was_asked_for_stays(tmp_path):
 
 def test_two_recipes_never_mix(tmp_path, unseen_chest):
     write_archive(tmp_path / "archive", range(1))
-    Retriever.create(tmp_path / "store").add([tmp_path / "archive"])
+    Retriever.create(tmp_path / "store", "descriptor").add([tmp_path / "archive"])
     other = Retriever.create(tmp_path / "store", slice_step_mm=12)
 
     assert other.listing() == []
@@ -337,7 +337,7 @@ def test_nothing_indexed_yet_is_said_plainly(tmp_path):
 
 
 def test_a_search_in_an_empty_store_says_to_index_something(tmp_path, unseen_chest):
-    result = Retriever.create(tmp_path / "store").search(unseen_chest)
+    result = Retriever.create(tmp_path / "store", "descriptor").search(unseen_chest)
     assert result.matches == () and "index a folder first" in result.notes[0]
 
 
@@ -358,7 +358,7 @@ def test_a_bad_volume_is_reported_and_the_rest_goes_on(tmp_path):
     )
     write_image(tmp_path / "archive" / "empty.nii.gz", np.full((5, 8, 8), np.nan, np.float32), np.eye(4))
 
-    report = Retriever.create(tmp_path / "store").add([tmp_path / "archive"])
+    report = Retriever.create(tmp_path / "store", "descriptor").add([tmp_path / "archive"])
 
     assert len(report.added) == 3
     assert {one.path.name for one in (*report.failed, *report.skipped)} == {"truncated.nii.gz", "empty.nii.gz"}
@@ -367,7 +367,7 @@ def test_a_bad_volume_is_reported_and_the_rest_goes_on(tmp_path):
 
 def test_paths_with_blanks_and_letters_of_any_script_work(tmp_path, unseen_chest):
     write_scan(tmp_path / "Übung 1" / "胸部 CT.nii.gz", a_scan(0, "chest"))
-    retriever = Retriever.create(tmp_path / "索引 store")
+    retriever = Retriever.create(tmp_path / "索引 store", "descriptor")
     retriever.add([tmp_path / "Übung 1"])
 
     assert retriever.search(unseen_chest).matches[0].path.endswith("胸部 CT.nii.gz")

@@ -60,7 +60,7 @@ class Worker:
 def store(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("worker")
     write_archive(folder / "archive", range(2))
-    Retriever.create(folder / "store").add([folder / "archive"])
+    Retriever.create(folder / "store", "descriptor").add([folder / "archive"])
     return folder / "store"
 
 
@@ -188,7 +188,7 @@ def test_it_ends_when_told_to(worker):
 
 def test_it_sees_what_is_indexed_while_it_runs(tmp_path):
     paths = write_archive(tmp_path / "archive", range(1))
-    Retriever.create(tmp_path / "store").add([paths["head-0"]])
+    Retriever.create(tmp_path / "store", "descriptor").add([paths["head-0"]])
     worker = Worker(tmp_path / "store")
     try:
         worker.send(1, "status")

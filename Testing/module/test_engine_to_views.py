@@ -19,7 +19,7 @@ def archive(tmp_path_factory):
     """Two patients' abdomens, indexed; (retriever, series)."""
     folder = tmp_path_factory.mktemp("archive")
     series = write_archive(folder / "archive", 2, fields_of_view=("abdomen",), spacing_mm=(6.0, 5.0))
-    retriever = Retriever.create(folder / "store")
+    retriever = Retriever.create(folder / "store", "descriptor")
     retriever.add([folder / "archive"])
     return retriever, series
 

@@ -268,10 +268,16 @@ def _embedded(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
         pooled=pooled,
         pooled_first=first,
         thumbnails=prepared.thumbnails,
-        device=encoder.device,
+        device=_where(encoder),
         precision=encoder.precision,
         notes=prepared.notes,
     )
+
+
+def _where(encoder: Encoder) -> str:
+    """What the encoder runs on, and by which library if there is a choice: "cpu (onnxruntime)"."""
+    backend = getattr(encoder, "backend", "")
+    return f"{encoder.device} ({backend})" if backend else encoder.device
 
 
 def _checked(rows: np.ndarray, n_slices: int, encoder: Encoder) -> np.ndarray:

@@ -139,10 +139,12 @@ class SearchResult:
     filter: str  # "slices", "pooled" or "none"
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    encoder: str = ""  # which encoder the store was made with, and what it ran on if it embedded the query
 
     def to_dict(self, arrays: bool = False) -> dict[str, Any]:
         return {
             "query": self.query_path,
+            "encoder": self.encoder,
             "plane": self.query_plane,
             "query_slices": self.query_table.index.tolist(),
             "query_positions_mm": self.query_table.position.round(3).tolist(),

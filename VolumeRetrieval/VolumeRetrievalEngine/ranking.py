@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from .filtering import candidates_by_pooled, candidates_by_slices, filter_for, rank_by
+from .filtering import FilterName, candidates_by_pooled, candidates_by_slices, filter_for, rank_by
+from .index.row_map import Level
 from .late_interaction import score_volumes
 from .query import Query
 from .reranking import rerank
@@ -35,6 +36,12 @@ class Ranking:
     filter: str
 
 
+def levels_needed(options: SearchOptions, n_query: int) -> tuple[Level, ...]:
+    """The indexes that a search of so many slices cannot do without."""
+    pooled = options.ranking == "two-stage" and _filter_name(options, n_query) == "pooled"
+    return ("pooled",) if pooled else ("slices",)
+
+
 def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, options: SearchOptions) -> Ranking:
     """Rank the allowed volumes as the options say.
 
@@ -50,7 +57,7 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
     if options.ranking != "two-stage":
         found = rank_by(options.ranking, session.slices, query.embeddings, options.rows, allowed)
         return Ranking(found.keys, found.first_stage, found.first_stage, "none")
-    name = filter_for(len(query.embeddings)) if options.filter == "auto" else options.filter
+    name = _filter_name(options, len(query.embeddings))
     if name == "slices":
         candidates = candidates_by_slices(session.slices, query.embeddings, options.distinct, allowed)
     else:
@@ -63,6 +70,10 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
     return Ranking(*found, filter=name)
 
 
+def _filter_name(options: SearchOptions, n_query: int) -> FilterName:
+    return filter_for(n_query) if options.filter == "auto" else options.filter
+
+
 def _exhaustive(session: SearchSession, query: np.ndarray, allowed: np.ndarray) -> Ranking:
     """Every volume by RS / n_q; equal ones by key."""
     keys, scores = _scores(session, query, allowed)
@@ -71,9 +82,10 @@ def _exhaustive(session: SearchSession, query: np.ndarray, allowed: np.ndarray) 
 
 
 def _scores(session: SearchSession, query: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """RS / n_q of these volumes, from the index where it holds their rows, else from the store."""
-    if session.slices.holds_rows:
-        known, scores = session.slices.scores(query, keys)
+    """RS / n_q of these volumes, from the slices' index where it is open and holds their rows, else from the store."""
+    index = session.opened("slices")
+    if index is not None and index.holds_rows:
+        known, scores = index.scores(query, keys)
         return known, _normalized(scores, query)
     scores = np.empty(len(keys), np.float32)
     for start in range(0, len(keys), _VOLUMES_AT_A_TIME):

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .encoders import Encoder, encoder_note, recipe_for
+from .encoders import Encoder, encoder_in_words, encoder_note, recipe_for
 from .encoders.request import EncoderRequest
 from .errors import StoreError, UnknownVolumeError
 from .index.slice_index import SliceIndex
@@ -44,9 +44,6 @@ from .volume_names import add_roots, ids_of, path_of, roots_of
 
 logger = logging.getLogger(__name__)
 
-#: The encoder of an archive that is indexed for the first time, if none is asked for. It needs nothing installed.
-DEFAULT_ENCODER = "descriptor"
-
 
 class Retriever:
     """Volume retrieval over one recipe's store. Made by :meth:`create` (to index) or :meth:`open` (to search).
@@ -67,11 +64,8 @@ class Retriever:
     def create(
         cls,
         store: Path | str,
-        encoder: str = "",
+        encoder: EncoderRequest | str = "",
         *,
-        weights: Path | None = None,
-        device: str | None = None,
-        batch_size: int | None = None,
         index_kind: str = "auto",
         **recipe_values: Any,
     ) -> Retriever:
@@ -79,23 +73,21 @@ class Retriever:
 
         Args:
             store: the folder that holds one store for each recipe.
-            encoder: its name; "" for the recipe used last, or the default encoder in a new folder.
-            weights, device, batch_size: of the encoder, see encoders.create_encoder.
+            encoder: its name, or more about it; where it has no name the recipe used last, or the default encoder
+                (encoders/default.py) in a new folder.
             recipe_values: entries of a Recipe other than the default's (plane, slice_step_mm, crop).
 
         Raises:
             EncoderError, WeightsError, RecipeError, StoreError
         """
-        folder = StoreFolder(store)
-        if not encoder and (last := folder.last_used()) is not None:
-            retriever = cls._opened(folder, last, weights, device, batch_size, index_kind)
-            values = {**_own_values(retriever.recipe), **recipe_values}
-            request, made = retriever._request, retriever._made_encoder()
+        folder, request = StoreFolder(store), EncoderRequest.of(encoder)
+        if not request.name and (last := folder.in_use()) is not None:
+            retriever = cls._opened(folder, last, request, index_kind)
+            recipe_values = {**_own_values(retriever.recipe), **recipe_values}
+            request, made = retriever._request, retriever.encoder()
         else:
-            values = recipe_values
-            request = EncoderRequest(encoder or DEFAULT_ENCODER, weights, device, batch_size)
             made = request.create()
-        recipe = recipe_for(made, **values)
+        recipe = recipe_for(made, **recipe_values)
         folder.make()
         path = folder.path_for(recipe)
         if not any(known == path for _, known in folder.recipes()):
@@ -109,11 +101,8 @@ class Retriever:
     def open(
         cls,
         store: Path | str,
-        encoder: str = "",
+        encoder: EncoderRequest | str = "",
         *,
-        weights: Path | None = None,
-        device: str | None = None,
-        batch_size: int | None = None,
         index_kind: str = "auto",
     ) -> Retriever:
         """For searching: opens the store that was used last, or that of an encoder.
@@ -121,18 +110,16 @@ class Retriever:
         Raises:
             StoreError: nothing is indexed there, or not with this encoder.
         """
-        folder = StoreFolder(store)
-        path = folder.choose(encoder)
+        folder, request = StoreFolder(store), EncoderRequest.of(encoder)
+        path = folder.choose(request.name)
         folder.mark_used(path)
-        return cls._opened(folder, path, weights, device, batch_size, index_kind)
+        return cls._opened(folder, path, request, index_kind)
 
     @classmethod
-    def _opened(cls, folder, path, weights, device, batch_size, index_kind) -> Retriever:
+    def _opened(cls, folder: StoreFolder, path: Path, asked: EncoderRequest, index_kind: str) -> Retriever:
         with VolumeStore.open(path) as store:
-            recipe = store.recipe
-            note = json.loads(store.meta("encoder_note") or "{}")
-        request = EncoderRequest.of_store(recipe, note, weights=weights, device=device, batch_size=batch_size)
-        return cls(folder, path, recipe, request, index_kind)
+            recipe, note = store.recipe, json.loads(store.meta("encoder_note") or "{}")
+        return cls(folder, path, recipe, asked.as_noted(recipe, note), index_kind)
 
     # Indexing
 
@@ -188,7 +175,7 @@ class Retriever:
             )
         except Cancelled:
             return IndexingReport(cancelled=True)
-        return index_volumes(discovery, store, self._made_encoder(), roots, progress=progress)
+        return index_volumes(discovery, store, self.encoder(), roots, progress=progress)
 
     def remove(self, names: Sequence[str]) -> list[str]:
         """Remove volumes by id (or its beginning), path, or the folder they are in; returns their ids.
@@ -207,16 +194,20 @@ class Retriever:
         with VolumeStore.open(self._path, self.recipe, writable=True) as store:
             keep_kind(store, self._index_kind)
             store.rebuild_pooled(pool)
-            self._update_indexes(store, anew=True)
+            for level in ("slices", "pooled"):
+                SliceIndex.made_anew(self._path, store, level, kept_kind(store, self._index_kind))
 
-    def _update_indexes(self, store: VolumeStore, anew: bool = False) -> None:
+    def _update_indexes(self, store: VolumeStore) -> None:
         for level in ("slices", "pooled"):
-            kind = kept_kind(store, self._index_kind)
-            index = SliceIndex.open(self._path, store, level=level, kind=kind, writable=True)
-            if anew:
-                index.rebuild(store)
+            SliceIndex.open(self._path, store, level, kept_kind(store, self._index_kind), writable=True)
 
     # Looking
+
+    def encoder(self) -> Encoder:
+        """The encoder of this store, made when first needed; EncoderError, WeightsError or RecipeError otherwise."""
+        if self._encoder is None:
+            self._encoder = self._request.create_for(self.recipe)
+        return self._encoder
 
     def status(self) -> Status:
         """How the store stands."""
@@ -234,6 +225,7 @@ class Retriever:
             size_bytes=sum(file.stat().st_size for file in self._path.iterdir() if file.is_file()),
             index_kind=session.slices.kind,
             modalities=counts.modalities,
+            made_on=counts.made_on,
             problems=tuple(f"{path}: {reason}" for path, reason in self._folder.problems()),
         )
 
@@ -295,7 +287,8 @@ class Retriever:
         session = self._session()
         searched = self._query(session, query, region, crop, name, progress)
         clock.lap("query")
-        return search_store(session, searched, options or SearchOptions(), self.path_of, clock)
+        made_by = self.recipe.encoder if searched.stored else encoder_in_words(self.encoder())
+        return search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
 
     def _query(
         self,
@@ -317,7 +310,7 @@ class Retriever:
                 return query_from_store(session.store, record, name, region)
             query = self.read_again(record)
         label = name or query.files.label
-        return query_from_volume(query, self.recipe, self._made_encoder(), label, region, crop, progress)
+        return query_from_volume(query, self.recipe, self.encoder(), label, region, crop, progress)
 
     def resolve_query(
         self,
@@ -389,11 +382,6 @@ class Retriever:
         except StoreError as error:
             logger.warning("volumes of the query's patient or study cannot be recognised: %s", error)
             return PatientTokens.ephemeral()
-
-    def _made_encoder(self) -> Encoder:
-        if self._encoder is None:
-            self._encoder = self._request.create_for(self.recipe)
-        return self._encoder
 
 
 def _own_values(recipe: Recipe) -> dict[str, Any]:

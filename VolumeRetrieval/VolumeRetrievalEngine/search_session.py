@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from .index.row_map import Level
 from .index.slice_index import SliceIndex
 from .store import VolumeStore
 from .store.reader import StoreReader
@@ -24,7 +26,7 @@ def keep_kind(store: VolumeStore, kind: str) -> None:
 class SearchSession:
     """A store opened for reading with its two indexes.
 
-    The indexes are opened when first needed, and brought up to date by :meth:`refresh`, so that a search sees every
+    An index is opened when it is first needed, and brought up to date by :meth:`refresh`, so that a search sees every
     volume that an indexing run in another process has finished. Call it before a snapshot of the store and again within
     it: the first may take long (an index is made), and a writer waits while the second one does what little is left.
 
@@ -36,7 +38,7 @@ class SearchSession:
         self.store = VolumeStore.open(folder)
         self._folder = folder
         self._kind = kept_kind(self.store, index_kind)
-        self._indexes: dict[str, SliceIndex] = {}
+        self._indexes: dict[Level, SliceIndex] = {}
 
     @property
     def slices(self) -> SliceIndex:
@@ -48,16 +50,20 @@ class SearchSession:
         """The index over groups of adjacent slices."""
         return self._index("pooled")
 
-    def refresh(self) -> None:
-        """Open the indexes and bring them up to date with the store."""
-        for index in (self.slices, self.pooled):
-            index.sync(self.store)
+    def refresh(self, levels: Sequence[Level] = ("slices", "pooled")) -> None:
+        """Open the indexes of these levels and bring them, and any other that is open, up to date with the store."""
+        for level in {*levels, *self._indexes}:
+            self._index(level).sync(self.store)
+
+    def opened(self, level: Level) -> SliceIndex | None:
+        """The index of a level, if it is open."""
+        return self._indexes.get(level)
 
     def close(self) -> None:
         self._indexes.clear()
         self.store.close()
 
-    def _index(self, level: str) -> SliceIndex:
+    def _index(self, level: Level) -> SliceIndex:
         if level not in self._indexes:
             self._indexes[level] = SliceIndex.open(self._folder, self.store, level=level, kind=self._kind)
         return self._indexes[level]

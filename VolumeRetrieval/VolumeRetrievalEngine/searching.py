@@ -10,7 +10,7 @@ import numpy as np
 from .match import Match, SearchResult
 from .matching import localized_match
 from .query import Query
-from .ranking import Ranking, rank_volumes
+from .ranking import Ranking, levels_needed, rank_volumes
 from .search_options import SearchOptions
 from .search_session import SearchSession
 from .store.attribute_filter import AttributeFilter
@@ -37,24 +37,28 @@ def search_store(
     options: SearchOptions,
     path_of: Callable[[VolumeRecord], str],
     clock: Stopwatch | None = None,
+    encoder: str = "",
 ) -> SearchResult:
     """Search everything that is in the store now, including what another process has just added.
 
     Args:
         path_of: where a volume's files are, to show.
         clock: goes on counting, if the query's own time was measured.
+        encoder: what made the query's embeddings, to show.
     """
     clock = clock or Stopwatch()
     keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
-    session.refresh()
+    levels = levels_needed(options, len(query.embeddings))
+    session.refresh(levels)
     with session.store.snapshot():
-        session.refresh()
+        session.refresh(levels)
         allowed = session.store.keys(keep)
         clock.lap("filter")
         ranking = rank_volumes(session, query, allowed, options)
         clock.lap("rank")
         matches = _matches(session, query, ranking, options.top, path_of)
         clock.lap("localize")
+        is_empty = len(allowed) == 0 and len(session.store.keys()) == 0
     return SearchResult(
         matches=matches,
         query_id=query.identity.volume_id,
@@ -67,7 +71,8 @@ def search_store(
         ranking=options.ranking,
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, keep, session.slices.n_volumes),
+        notes=_notes(query, allowed, keep, is_empty),
+        encoder=encoder,
     )
 
 
@@ -91,10 +96,10 @@ def _matches(
     )
 
 
-def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, n_stored: int) -> tuple[str, ...]:
+def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool) -> tuple[str, ...]:
     """What the user should know about how the result came about."""
     notes = []
-    if n_stored == 0:
+    if is_empty:
         notes.append("no volume is indexed: index a folder first")
     elif len(allowed) == 0:
         notes.append(f"no volume passes the filter ({keep})" if keep.conditions else "there is no other volume to find")

@@ -17,6 +17,7 @@ class Status:
         size_bytes: of the store's files on disk.
         index_kind: of the slice index.
         modalities: volumes by modality ("" for unknown).
+        made_on: volumes by what their embeddings were computed with and in: "cpu (onnxruntime), float32".
         problems: stores in the same folder that cannot be opened, and why.
     """
 
@@ -31,6 +32,7 @@ class Status:
     size_bytes: int
     index_kind: str
     modalities: dict[str, int]
+    made_on: dict[str, int]
     problems: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..encoders import encoder_facts, encoder_in_words
 from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
 from ..indexing import IndexingReport
 from ..progress import ProgressCallback
@@ -20,7 +21,7 @@ from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .interruption import available_cores, be_polite, stoppable, use_cores
-from .options import a_path, add_encoder_options, add_reading_options, at_least_one, new_command
+from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
 #: Files left out for one reason that are listed one by one; of more, the number and the first.
 _LISTED = 10
@@ -101,10 +102,11 @@ def _run_for_person(options: argparse.Namespace) -> int:
     with ProgressLine() as line, stoppable(line) as progress:
         report, retriever = _index(options, progress)
     if options.json:
-        print_json({**report.to_dict(), "store": retriever.status().to_dict()})
+        print_json(_result(report, retriever))
     else:
         _print_report(report)
         print(retriever.status().in_words())
+        print(f"encoder: {encoder_in_words(retriever.encoder())}")
     return _exit_code(report)
 
 
@@ -115,7 +117,7 @@ def _run_for_program(options: argparse.Namespace) -> int:
     try:
         with stoppable(messages.progress, sys.stdin.fileno()) as progress:
             report, retriever = _index(options, progress)
-        messages.result({**report.to_dict(), "store": retriever.status().to_dict()})
+        messages.result(_result(report, retriever))
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -124,6 +126,14 @@ def _run_for_program(options: argparse.Namespace) -> int:
             raise
         return FAILED
     return _exit_code(report)
+
+
+def _result(report: IndexingReport, retriever: Retriever) -> dict[str, object]:
+    return {
+        **report.to_dict(),
+        "store": retriever.status().to_dict(),
+        "encoder": encoder_facts(retriever.encoder()),
+    }
 
 
 def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[IndexingReport, Retriever]:
@@ -158,14 +168,7 @@ def _listed_series(options: argparse.Namespace) -> SeriesList | None:
 def _retriever(options: argparse.Namespace, store: Path | None) -> Retriever:
     if store is None:
         raise QueryError("index: expected --store DIR, the folder of the index")
-    return Retriever.create(
-        store,
-        options.encoder,
-        weights=options.weights,
-        device=options.device,
-        batch_size=options.batch_size,
-        **_recipe_values(options),
-    )
+    return Retriever.create(store, encoder_request(options), **_recipe_values(options))
 
 
 def _exit_code(report: IndexingReport) -> int:

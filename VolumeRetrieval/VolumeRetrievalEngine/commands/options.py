@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from ..encoders.request import EncoderRequest
 from ..reading.metadata import modality_name
 
 #: DICOM's terms for the modalities that images come from (PS3.3 C.7.3.1.1.1).
@@ -34,7 +35,8 @@ def new_command(
         "--encoder",
         default="",
         metavar="NAME",
-        help="which encoder's index: its name, or the name of its folder in DIR (default: the one used last)",
+        help="which encoder's index: its name, or the name of its folder in DIR (default: the one used last; in a new "
+        "DIR radiology-resnet, or descriptor where neither onnxruntime nor PyTorch is installed)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
     parser.add_argument(
@@ -57,6 +59,11 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     parser.add_argument("--batch-size", type=at_least_one, metavar="N", help="slices at once (default: what fits)")
+
+
+def encoder_request(options: argparse.Namespace) -> EncoderRequest:
+    """What --encoder and :func:`add_encoder_options` say."""
+    return EncoderRequest(options.encoder, options.weights, options.device, options.batch_size)
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:

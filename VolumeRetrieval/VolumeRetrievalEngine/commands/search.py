@@ -12,7 +12,7 @@ from ..search_options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
 from ..store.attribute_filter import AttributeFilter
 from .console import print_json, print_table
 from .exit_codes import DONE
-from .options import a_path, add_encoder_options, add_reading_options, at_least_one, new_command
+from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store /data/index
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumour.nii.gz --crop
@@ -84,14 +84,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search and print the ranking."""
-    retriever = Retriever.open(
-        options.store,
-        options.encoder,
-        weights=options.weights,
-        device=options.device,
-        batch_size=options.batch_size,
-        index_kind=options.index_kind,
-    )
+    retriever = Retriever.open(options.store, encoder_request(options), index_kind=options.index_kind)
     query = retriever.resolve_query(
         options.query,
         volume=options.volume,
@@ -136,7 +129,7 @@ def _print_result(result: SearchResult) -> None:
         right=(0, 1),
     )
     took = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in result.seconds.items())
-    print(f"ranking: {result.ranking}, candidates by: {result.filter}; {took}")
+    print(f"encoder: {result.encoder}; ranking: {result.ranking}, candidates by: {result.filter}; {took}")
     for note in result.notes:
         print(f"note: {note}")
 

@@ -8,7 +8,7 @@ import sys
 from ..worker.messages import MessageWriter
 from ..worker.retriever_pool import RetrieverPool
 from ..worker.search_worker import SearchWorker
-from .options import add_encoder_options, new_command
+from .options import add_encoder_options, encoder_request, new_command
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine serve --store /data/index
 Requests and answers are lines of JSON on standard input and output; it ends when its standard input is closed.
@@ -24,12 +24,6 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until standard input is closed."""
     answers = MessageWriter.on_standard_output()
-    retrievers = RetrieverPool(
-        options.store,
-        weights=options.weights,
-        device=options.device,
-        batch_size=options.batch_size,
-        index_kind=options.index_kind,
-    )
+    retrievers = RetrieverPool(options.store, encoder_request(options), index_kind=options.index_kind)
     SearchWorker(retrievers, sys.stdin.buffer, answers).run()
     return 0

@@ -1,7 +1,9 @@
 """Encoders: slices in, unit vectors out.
 
-`descriptor` needs numpy alone and always works. Networks need torch: `torchscript` runs a file that the user brings,
-`monai:NETWORK` a network of MONAI with a file of weights. A further kind of encoder is one more entry in _KINDS.
+`radiology-resnet` ships with its weights and runs by torch and MONAI, or by onnxruntime. `descriptor` needs numpy alone
+and always works. Other networks need torch: `torchscript` runs a file that the user brings, `monai:NETWORK` a network
+of MONAI with a file of weights. The catalogue's (catalog.py) are asked for by their names. A further kind of encoder is one
+more entry in _KINDS.
 
 Example:
     >>> encoder = create_encoder("descriptor")
@@ -11,7 +13,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec as installed
 from pathlib import Path
@@ -19,9 +21,13 @@ from typing import Any
 
 from ..errors import EncoderError
 from .base import Encoder
+from .catalog import CATALOG
+from .catalog_network import catalog_encoder
 from .descriptor import Descriptor
 from .encode import encode, prefetched, recipe_for
 from .monai_network import NETWORKS, monai_encoder
+from .radiology_resnet import NAME as RADIOLOGY_RESNET
+from .radiology_resnet import ONNX_PACKAGES, TORCH_PACKAGES, radiology_resnet_encoder
 from .torchscript import torchscript_encoder
 
 __all__ = [
@@ -30,6 +36,8 @@ __all__ = [
     "available_encoders",
     "create_encoder",
     "encode",
+    "encoder_facts",
+    "encoder_in_words",
     "encoder_note",
     "prefetched",
     "recipe_for",
@@ -44,21 +52,28 @@ class EncoderChoice:
         name: for :func:`create_encoder`.
         needs_weights: whether a file has to come with it.
         missing: packages that are not installed, () if it can be used.
+        to_install: entries of the catalogue whose weights have to be installed first (`weights install NAME`).
     """
 
     name: str
     needs_weights: bool
     missing: tuple[str, ...]
+    to_install: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of encoder: makes one from what follows the colon, the weights and the settings."""
+    """One kind of encoder: makes one from what follows the colon, the weights and the settings.
+
+    `or_packages` do as well as `packages`, where there is a choice.
+    """
 
     make: Callable[..., Encoder]
     packages: tuple[str, ...] = ()
+    or_packages: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     needs_weights: bool = True
+    takes_weights: bool = True
 
 
 def _make_descriptor(variant: str, weights: Path | None, **settings: Any) -> Encoder:
@@ -69,8 +84,15 @@ def _make_torchscript(variant: str, weights: Path, **settings: Any) -> Encoder:
     return torchscript_encoder(weights, **settings)
 
 
+def _make_radiology_resnet(variant: str, weights: Path | None, **settings: Any) -> Encoder:
+    return radiology_resnet_encoder(weights, **settings)
+
+
 _KINDS: Mapping[str, _Kind] = {
-    "descriptor": _Kind(_make_descriptor, needs_weights=False),
+    RADIOLOGY_RESNET: _Kind(
+        _make_radiology_resnet, packages=TORCH_PACKAGES, or_packages=ONNX_PACKAGES, needs_weights=False
+    ),
+    "descriptor": _Kind(_make_descriptor, needs_weights=False, takes_weights=False),
     "torchscript": _Kind(_make_torchscript, packages=("torch",)),
     "monai": _Kind(monai_encoder, packages=("torch", "monai"), variants=NETWORKS),
 }
@@ -87,17 +109,22 @@ def create_encoder(
     """The encoder of this name.
 
     Args:
-        name: "descriptor", "torchscript" or "monai:NETWORK" (see :func:`available_encoders`).
-        weights: the network's file.
+        name: "radiology-resnet", "descriptor", "torchscript", "monai:NETWORK" or a name of the catalogue (see
+            :func:`available_encoders`).
+        weights: the network's file; None for those that ship with "radiology-resnet", and for installed ones of the
+            catalogue.
         device: "cpu", "cuda", "cuda:1" or "mps"; None takes the best there is. The descriptor has no choice.
         batch_size: slices at once at most; networks halve it when memory does not suffice.
-        threads: torch's threads on the CPU; None leaves them as they are.
+        threads: of torch or onnxruntime on the CPU; None leaves them as they are.
 
     Raises:
         EncoderError: no such encoder.
         WeightsError: weights that are missing or do not fit.
         MissingPackageError: a package is not installed.
     """
+    settings = {"device": device, "batch_size": batch_size, "threads": threads}
+    if name in CATALOG:
+        return catalog_encoder(name, None if weights is None else Path(weights), **settings)
     kind_name, _, variant = name.partition(":")
     kind = _KINDS.get(kind_name)
     if kind is None or bool(variant) != bool(kind.variants):
@@ -105,9 +132,8 @@ def create_encoder(
         raise EncoderError(f"unknown encoder {name!r}: expected one of {known}")
     if kind.needs_weights and weights is None:
         raise EncoderError(f"the encoder {name} needs a file of weights: --weights FILE")
-    if weights is not None and not kind.needs_weights:
+    if weights is not None and not kind.takes_weights:
         raise EncoderError(f"the encoder {name} takes no weights, but {weights} was given")
-    settings = {"device": device, "batch_size": batch_size, "threads": threads}
     return kind.make(variant, None if weights is None else Path(weights), **settings)
 
 
@@ -115,10 +141,45 @@ def available_encoders() -> tuple[EncoderChoice, ...]:
     """Every encoder that can be asked for, and what each still needs."""
     choices = []
     for kind_name, kind in _KINDS.items():
-        missing = tuple(package for package in kind.packages if installed(package) is None)
+        missing = _missing(kind.packages)
+        if missing and kind.or_packages:
+            missing = _missing(kind.or_packages)
         names = [f"{kind_name}:{variant}" for variant in kind.variants] or [kind_name]
         choices += [EncoderChoice(name, kind.needs_weights, missing) for name in names]
-    return tuple(choices)
+    return (*choices, *_catalogued())
+
+
+def _catalogued() -> Iterator[EncoderChoice]:
+    from .weights import WeightsFolder
+
+    folder = WeightsFolder()
+    there = {name for name, entry in CATALOG.items() if folder.path(entry).is_file()}
+    for name, entry in CATALOG.items():
+        absent = tuple(one for one in (name, *entry.needs) if one not in there)
+        yield EncoderChoice(name, False, _missing(("torch", "monai", *entry.packages)), absent)
+
+
+def _missing(packages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(package for package in packages if installed(package) is None)
+
+
+def encoder_facts(encoder: Encoder) -> dict[str, str]:
+    """Which encoder runs, by which library, on what, and why by no better one: values of JSON, some of them ""."""
+    return {
+        "name": encoder.name,
+        "backend": getattr(encoder, "backend", ""),
+        "device": encoder.device,
+        "precision": encoder.precision,
+        "reason": getattr(encoder, "backend_reason", ""),
+    }
+
+
+def encoder_in_words(encoder: Encoder) -> str:
+    """The same on one line: "radiology-resnet by onnxruntime on cpu, float32"."""
+    facts = encoder_facts(encoder)
+    by = f" by {facts['backend']}" if facts["backend"] else ""
+    reason = f" ({facts['reason']})" if facts["reason"] else ""
+    return f"{facts['name']}{by} on {facts['device']}, {facts['precision']}{reason}"
 
 
 def encoder_note(encoder: Encoder) -> dict[str, str]:

@@ -18,6 +18,9 @@ class Encoder(Protocol):
         dimension: d, the length of an embedding.
         device: where it runs ("cpu", "cuda:0", "mps"), noted per volume, not part of the recipe.
         precision: "float32", "bfloat16" or "float16", likewise.
+
+    An encoder that more than one library can run also has `backend`, the name of the one that does, and
+    `backend_reason`, a sentence for the user on why it is not a better one, or "".
     """
 
     name: str

@@ -43,6 +43,7 @@ class Descriptor:
     dimension = _DIRECTIONS * (_FINE**2 + _COARSE**2) + 3 * (_LAYOUT**2 + _LEVELS)
     device = "cpu"
     precision = "float32"
+    backend_reason = ""  # why it was chosen, where it was not asked for
 
     def __init__(self) -> None:
         angles = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS)  # of the doubled direction

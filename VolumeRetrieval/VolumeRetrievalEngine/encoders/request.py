@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import RecipeError, WeightsError
 from ..recipe import PREPROCESSING_VERSION, Recipe
 from . import create_encoder
 from .base import Encoder
+from .default import default_encoder
 
 
 @dataclass(frozen=True)
@@ -17,27 +18,37 @@ class EncoderRequest:
     """An encoder that is not made yet: making one can take seconds and a network's worth of memory.
 
     Attributes:
-        name: for create_encoder.
+        name: for create_encoder; or of a store, see StoreFolder.choose; "" for the one used last, or the default.
         weights: its file, where it needs one.
         device: None for the best there is.
         batch_size: None for the encoder's own.
     """
 
-    name: str
+    name: str = ""
     weights: Path | None = None
     device: str | None = None
     batch_size: int | None = None
 
     @classmethod
-    def of_store(cls, recipe: Recipe, note: Mapping[str, str], **asked: object) -> EncoderRequest:
-        """The encoder that a store was made with, as its note says (encoder_note); what is asked for goes before it."""
-        weights = note.get("weights")
-        noted = {"name": note.get("name") or recipe.encoder, "weights": Path(weights) if weights else None}
-        return cls(**{**noted, **{name: value for name, value in asked.items() if value is not None}})
+    def of(cls, encoder: EncoderRequest | str) -> EncoderRequest:
+        """A request, also where only a name was given."""
+        return cls(encoder) if isinstance(encoder, str) else encoder
+
+    def as_noted(self, recipe: Recipe, note: Mapping[str, str]) -> EncoderRequest:
+        """For the encoder that a store was made with, as its note says; weights that are asked for go before."""
+        noted = Path(note["weights"]) if note.get("weights") else None
+        return replace(self, name=note.get("name") or recipe.encoder, weights=self.weights or noted)
 
     def create(self) -> Encoder:
-        """The encoder; EncoderError or WeightsError if it cannot be had."""
-        return create_encoder(self.name, weights=self.weights, device=self.device, batch_size=self.batch_size)
+        """The encoder, the default one where none is named; EncoderError or WeightsError if it cannot be had."""
+        settings = {"weights": self.weights, "device": self.device, "batch_size": self.batch_size}
+        if self.name:
+            return create_encoder(self.name, **settings)
+        choice = default_encoder()
+        encoder = create_encoder(choice.name, **settings)
+        if choice.backend == "numpy":
+            encoder.backend_reason = choice.reason
+        return encoder
 
     def create_for(self, recipe: Recipe) -> Encoder:
         """The encoder, checked to be the one that the recipe's embeddings were made with.

@@ -106,6 +106,15 @@ class SliceIndex:
             index._save(store)
         return index
 
+    @classmethod
+    def made_anew(
+        cls, folder: Path | str, store: IndexedStore, level: Level = "slices", kind: str = "auto"
+    ) -> SliceIndex:
+        """The index made from everything in the store, and written over the one there is; raises as :meth:`open`."""
+        index = cls(level, checked_kind(kind), Path(folder) / f"{level}.index")
+        index.rebuild(store)
+        return index
+
     @property
     def kind(self) -> str:
         return self._index.kind if self._index is not None else self._wanted

@@ -67,6 +67,13 @@ class StoreFolder:
             return None
         return None if is_absent(path / STORE_FILE) else path
 
+    def in_use(self) -> Path | None:
+        """The store to go on with where none is named: the last used one, or the only one; None if there is none."""
+        if (last := self.last_used()) is not None:
+            return last
+        paths = [path for _, path in self.recipes()]
+        return paths[0] if len(paths) == 1 else None
+
     def mark_used(self, path: Path) -> None:
         """Remember which store was used; where the folder cannot be written, that is no reason to fail."""
         file = self.parent / LAST_USED_FILE

@@ -80,6 +80,7 @@ class StoreReader:
         with self.snapshot():
             counts = self._one("SELECT COUNT(*), TOTAL(n_slices), TOTAL(n_rows), TOTAL(n_pooled) FROM volumes")
             modalities = self._all("SELECT modality, COUNT(*) FROM volumes GROUP BY modality ORDER BY 2 DESC, 1")
+            made_on = self._all("SELECT device, precision, COUNT(*) FROM volumes GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
             return StoreStatistics(
                 volumes=counts[0],
                 slices=int(counts[1]),
@@ -90,6 +91,7 @@ class StoreReader:
                 tombstones=self._one("SELECT COUNT(*) FROM tombstones")[0],
                 size_bytes=self.file.stat().st_size,
                 modalities=dict(modalities),
+                made_on={", ".join(filter(None, words)): count for *words, count in made_on},
             )
 
     def verify(self) -> list[str]:

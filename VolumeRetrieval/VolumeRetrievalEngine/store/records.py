@@ -144,7 +144,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class StoreStatistics:
-    """Counts of a store; `modalities` counts volumes by modality ("" for unknown)."""
+    """Counts of a store; `modalities` counts volumes by modality ("" if unknown), `made_on` by device and precision."""
 
     volumes: int
     slices: int
@@ -155,6 +155,7 @@ class StoreStatistics:
     tombstones: int
     size_bytes: int
     modalities: dict[str, int]
+    made_on: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from ..encoders.request import EncoderRequest
 from ..retriever import Retriever
 from ..store.folder import StoreFolder
 
@@ -12,12 +13,14 @@ from ..store.folder import StoreFolder
 class RetrieverPool:
     """Opens retrievers when they are first needed, and keeps them warm.
 
-    Args of the constructor: the folder of stores, and what Retriever.open takes (weights, device ...).
+    Args of the constructor: the folder of stores; the weights, device and batch size of their encoders, where it is not
+    the usual (a name in it counts for nothing); and the kind of index.
     """
 
-    def __init__(self, store: Path, **settings: Any):
+    def __init__(self, store: Path, settings: EncoderRequest | None = None, index_kind: str = "auto"):
         self._store = store
-        self._settings = settings
+        self._settings = settings or EncoderRequest()
+        self._index_kind = index_kind
         self._open: dict[str, Retriever] = {}
 
     def get(self, encoder: str = "") -> Retriever:
@@ -28,7 +31,8 @@ class RetrieverPool:
         """
         folder = StoreFolder(self._store).choose(encoder).name
         if folder not in self._open:
-            self._open[folder] = Retriever.open(self._store, folder, **self._settings)
+            asked = replace(self._settings, name=folder)
+            self._open[folder] = Retriever.open(self._store, asked, index_kind=self._index_kind)
         return self._open[folder]
 
     def close(self) -> None:

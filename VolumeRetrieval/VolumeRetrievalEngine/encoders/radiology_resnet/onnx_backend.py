@@ -28,6 +28,7 @@ class OnnxRadiologyResNet:
     Args:
         described: the weights.
         batch_size: slices in one pass; None for what is fastest.
+        backend_reason: why no better back end runs, to show.
         threads: of onnxruntime; None for OMP_NUM_THREADS, as torch takes it, else the cores that this process may use.
 
     Raises:
@@ -40,8 +41,16 @@ class OnnxRadiologyResNet:
     device, device_reason = "cpu", "onnxruntime runs on the processor"
     precision = "float32"
 
-    def __init__(self, described: Description, *, batch_size: int | None = None, threads: int | None = None):
+    def __init__(
+        self,
+        described: Description,
+        *,
+        batch_size: int | None = None,
+        threads: int | None = None,
+        backend_reason: str = "",
+    ):
         described.check(described.onnx_path)
+        self.backend_reason = backend_reason
         self.weights = described.weights
         self.weights_path = described.onnx_path
         self.input_size, self.normalisation = described.spec.input_size, described.spec.normalisation
@@ -94,7 +103,7 @@ def onnx_radiology_resnet(weights: Path | None = None, **settings: Any) -> OnnxR
 
     Args:
         weights: the JSON of a file of weights of this network; None for those that ship.
-        settings: batch_size and threads, as for :class:`OnnxRadiologyResNet`.
+        settings: batch_size, threads and backend_reason, as for :class:`OnnxRadiologyResNet`.
     """
     return OnnxRadiologyResNet(read_description(weights), **settings)
 
