@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import VolumeRetrievalError
-from . import index, listing, maintenance, search, serve, weights
+from . import encoders, index, listing, maintenance, search, serve, weights
 from .exit_codes import FAILED, INTERRUPTED
 
 _EPILOG = """examples:
@@ -75,6 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--verbose", action="store_true", help="log what is done, for reporting a problem")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (index, search, listing, maintenance, serve, weights):
+    for module in (index, search, listing, maintenance, serve, encoders, weights):
         module.add_commands(commands)
     return parser

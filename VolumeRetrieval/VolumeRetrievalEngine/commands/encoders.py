@@ -1,0 +1,52 @@
+"""`encoders`: which there are, what each still needs here, and which one is taken where none is asked for.
+
+With --json it prints two lines of JSON, messages of worker/PROTOCOL.md, because finding out can take seconds: torch is
+loaded.
+
+    {"type": "hello", "protocol": 1, "version": "0.1.0", "pid": 4711}
+    {"type": "result", "result": {"default": {"name", "backend", "reason"},
+                                  "encoders": [{"name", "needs_weights", "missing"}, ...]}}
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ..encoders import available_encoders
+from ..encoders.default import default_encoder
+from ..worker.messages import MessageWriter
+from .console import print_table
+from .exit_codes import DONE
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "encoders",
+        help="list the encoders, and say which one is the default here",
+        description="List the encoders, and say which one is the default here.",
+        epilog="examples:\n  python -m VolumeRetrievalEngine encoders\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
+    parser.add_argument(
+        "--verbose", action="store_true", default=argparse.SUPPRESS, help="log what is done, for reporting a problem"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look what works, and print it."""
+    if options.json:
+        messages = MessageWriter.on_standard_output()
+        messages.hello()
+        known = [asdict(one) for one in available_encoders()]
+        messages.result({"default": asdict(default_encoder()), "encoders": known})
+        return DONE
+    rows = [
+        (one.name, "--weights FILE" if one.needs_weights else "", ", ".join(one.missing))
+        for one in available_encoders()
+    ]
+    print_table(("encoder", "also needs", "packages missing"), rows)
+    print(f"default here: {default_encoder().reason}")
+    return DONE
