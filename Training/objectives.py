@@ -1,0 +1,116 @@
+"""What the network is asked for: which slices of a batch should lie near each other, and how near.
+
+Three terms, each a cross entropy between a wanted distribution over the other slices of the batch and the softmax of
+their similarities (InfoNCE, van den Oord 2018, with soft targets; distillation of similarities: CompRess 2020):
+
+anatomy     slices near in the same volume, at the same height of other patients, and faintly of the same kind
+modality    CT and MR slices of one patient at one height, each among the slices of the other modality alone
+teacher     the neighbours that the teacher sees
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import log_softmax, normalize
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each term and each kind of neighbour counts.
+
+    Attributes:
+        near_mm, height_mm: standard deviations of nearness within a volume, and of a common height.
+        same_height: of slices at one height of two patients, where 1 is the same slice.
+        same_kind, same_region: of any two slices of one modality and body part, and of one region of it.
+        temperature, teacher_temperature: of the network's similarities and the teacher's.
+        anatomy, modality, teacher, regression: the terms.
+    """
+
+    near_mm: float = 6.0
+    height_mm: float = 8.0
+    same_height: float = 0.7
+    same_kind: float = 0.03
+    same_region: float = 0.03
+    temperature: float = 0.1
+    teacher_temperature: float = 0.1
+    anatomy: float = 1.0
+    modality: float = 0.3
+    teacher: float = 0.5
+    regression: float = 1.0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of the slices of a batch; each a tensor [n].
+
+    Attributes:
+        volume, patient, kind, region, modality: numbers; region -1 where there is none.
+        position_mm: along the volume's stack.
+        height_mm: common to the kind; NaN where unknown.
+    """
+
+    volume: torch.Tensor
+    patient: torch.Tensor
+    kind: torch.Tensor
+    region: torch.Tensor
+    modality: torch.Tensor
+    position_mm: torch.Tensor
+    height_mm: torch.Tensor
+
+
+def nearness(labels: Labels, weights: Weights) -> torch.Tensor:
+    """How near two slices should lie, float32 [n, n] in [0, 1]; 0 on the diagonal."""
+    same_volume = _same(labels.volume)
+    within = torch.exp(-0.5 * (_apart(labels.position_mm) / weights.near_mm) ** 2)
+    across = weights.same_height * torch.exp(-0.5 * (_apart(labels.height_mm) / weights.height_mm) ** 2)
+    across = torch.nan_to_num(across) * _same(labels.kind)
+    region = _same(labels.region) & (labels.region >= 0)[:, None]
+    faint = weights.same_kind * _same(labels.kind) + weights.same_region * region
+    wanted = torch.where(same_volume, within, across) + faint * ~same_volume
+    return wanted.fill_diagonal_(0)
+
+
+def anatomy_loss(embeddings: torch.Tensor, labels: Labels, weights: Weights) -> torch.Tensor:
+    """Cross entropy of the batch's similarities against `nearness`, a number."""
+    return _soft_cross_entropy(embeddings @ embeddings.T / weights.temperature, nearness(labels, weights))
+
+
+def modality_loss(embeddings: torch.Tensor, labels: Labels, weights: Weights) -> torch.Tensor:
+    """The same slice of the same patient among all slices of the other modality: 0 where the batch has no such pair."""
+    counterpart = _same(labels.patient) & ~_same(labels.volume) & ~_same(labels.modality)
+    wanted = counterpart * torch.exp(-0.5 * (_apart(labels.position_mm) / weights.near_mm) ** 2)
+    logits = embeddings @ embeddings.T / weights.temperature
+    return _soft_cross_entropy(logits, wanted, among=~_same(labels.modality))
+
+
+def teacher_loss(embeddings: torch.Tensor, teacher: torch.Tensor, weights: Weights) -> torch.Tensor:
+    """The teacher's neighbours: `teacher` float32 [n, t], unit rows around 0."""
+    wanted = (teacher @ teacher.T / weights.teacher_temperature).exp().fill_diagonal_(0)
+    return _soft_cross_entropy(embeddings @ embeddings.T / weights.temperature, wanted)
+
+
+def regression_loss(predicted: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """1 - cosine between what a linear head makes of the embedding and the teacher's principal components."""
+    return (1 - (normalize(predicted, dim=1) * normalize(teacher, dim=1)).sum(1)).mean()
+
+
+def _soft_cross_entropy(logits: torch.Tensor, wanted: torch.Tensor, among: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean over rows that want anything; no slice is compared with itself, nor with those not `among`."""
+    others = ~torch.eye(len(logits), dtype=torch.bool)
+    logits = logits.masked_fill(~(others if among is None else others & among), -1e4)
+    mass = wanted.sum(1)
+    asked = mass > 1e-3
+    if not asked.any():
+        return logits.sum() * 0
+    target = wanted[asked] / mass[asked, None]
+    return -(target * log_softmax(logits[asked], dim=1)).sum(1).mean()
+
+
+def _same(values: torch.Tensor) -> torch.Tensor:
+    return values[:, None] == values[None]
+
+
+def _apart(values: torch.Tensor) -> torch.Tensor:
+    return values[:, None] - values[None]
