@@ -32,11 +32,13 @@ class WeightsSource:
         url: of the file; "" where programs cannot download it: it is handed out on request, or lies behind a page.
         file_name: what the file is called.
         hash: "sha256:DIGITS", "md5:DIGITS", or "sha256-prefix:DIGITS" for the first digits of the sha256, which some
-            publishers put into the file's name; "" where none is stated.
-        size_bytes: of the file; 0 where it is not stated.
+            publishers put into the file's name; "" where none is known.
+        size_bytes: of the file, exactly; 0 where it is not known.
         revision: what the address is pinned to (a commit, a release, a name with a hash); "" for nothing.
         read_from: where address and hash were read.
-        request_url: the page where the weights can be asked for, "" if that is not needed.
+        request_url: the page where a person gets the file, asks for it or signs in; "" if that is not needed.
+        hash_recorded_by: where the publisher states no hash, the independent projects that recorded the one above; ""
+            where the publisher states it.
     """
 
     url: str
@@ -46,6 +48,7 @@ class WeightsSource:
     revision: str
     read_from: str
     request_url: str = ""
+    hash_recorded_by: str = ""
 
     def __post_init__(self) -> None:
         if self.hash and not _HASH.fullmatch(self.hash):
@@ -64,14 +67,15 @@ class CatalogEntry:
         input_size: side of the square input in pixels.
         mean, std: for each channel; a value in [0, 1] becomes (value - mean) / std.
         embedding: where in the network the embedding is taken from.
-        dimension: its length.
+        dimension: its length; 0 where it depends on the file.
         source: of the weights.
         license: of the weights.
         citation: the publication.
         read_from: where the facts above were read.
-        parity: the reference implementation that a test compares with, "" for none.
+        parity: the reference implementation that a test compares the network with, "" for none.
         note: what is missing or to be known before use, "" for nothing.
-        packages: needed beyond torch, MONAI and safetensors, as pip calls them.
+        packages: needed beyond torch and MONAI, as pip calls them.
+        needs: other entries whose weights are needed too.
     """
 
     name: str
@@ -90,24 +94,29 @@ class CatalogEntry:
     parity: str = ""
     note: str = ""
     packages: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def verified(self) -> bool:
-        """Whether address and hash of the weights were read from the publisher's own files."""
-        return bool(self.source.url and self.source.hash)
+        """Whether the publisher's own files say where the weights are had from, and their hash."""
+        source = self.source
+        return bool((source.url or source.request_url) and source.hash and not source.hash_recorded_by)
 
     @property
     def cautions(self) -> tuple[str, ...]:
         """What a user should know before using it, a sentence each; () for an entry with nothing missing."""
-        found = []
-        if self.source.request_url:
-            found.append(f"The weights are handed out on request: {self.source.request_url}")
-        elif not self.source.url:
-            found.append("Unverified: the publisher states no address to download from.")
-        if not self.source.hash:
-            found.append("Unverified: the publisher states no hash, so a damaged or exchanged file is not noticed.")
+        found, source = [], self.source
+        if not source.url:
+            found.append(f"Programs cannot download the weights; a person gets them at {source.request_url}")
+        if not source.hash:
+            found.append("Unverified: the publisher states no hash, a damaged or exchanged file can go unnoticed.")
+        elif source.hash_recorded_by:
+            found.append(
+                f"Unverified: the publisher states no hash; the file is compared with the one that others recorded "
+                f"({source.hash_recorded_by})."
+            )
         if not self.parity:
-            found.append("Not compared with a reference implementation.")
+            found.append("The network is not compared with a reference implementation.")
         if self.note:
             found.append(self.note)
         return tuple(found)

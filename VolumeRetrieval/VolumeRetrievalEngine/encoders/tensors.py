@@ -47,6 +47,12 @@ class SourceTensors:
         """The tensor of this name, None if the file has none."""
         return self._remaining.pop(name, None)
 
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, which does not count as used by this; WeightsError if the file has none."""
+        tensor = self.take(name)
+        self._remaining[name] = tensor
+        return tuple(tensor.shape)
+
     def leave_out(self, *patterns: str) -> None:
         """Count the tensors whose whole name matches one of these regular expressions as not needed."""
         for name in list(self._remaining):
