@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from ..encoders.device import PRECISIONS
 from ..encoders.request import EncoderRequest
 from ..reading.metadata import modality_name
 
@@ -58,12 +59,18 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         help="the network's weights, for an encoder that needs them (default: the file it was indexed with)",
     )
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        metavar="PRECISION",
+        help=f"{', '.join(PRECISIONS)}: what a network computes in (default: the fastest with the same embeddings)",
+    )
     parser.add_argument("--batch-size", type=at_least_one, metavar="N", help="slices at once (default: what fits)")
 
 
 def encoder_request(options: argparse.Namespace) -> EncoderRequest:
     """What --encoder and :func:`add_encoder_options` say."""
-    return EncoderRequest(options.encoder, options.weights, options.device, options.batch_size)
+    return EncoderRequest(options.encoder, options.weights, options.device, options.batch_size, options.precision)
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:

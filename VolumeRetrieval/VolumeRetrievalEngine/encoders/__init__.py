@@ -2,7 +2,7 @@
 
 `radiology-resnet` ships with its weights and runs by torch and MONAI, or by onnxruntime. `descriptor` needs numpy alone
 and always works. Other networks need torch: `torchscript` runs a file that the user brings, `monai:NETWORK` a network
-of MONAI with a file of weights. The catalogue's (catalog.py) are asked for by their names. A further kind of encoder is one
+of MONAI with a file of weights. Those of the catalogue (catalog.py) go by their names. A further kind of encoder is one
 more entry in _KINDS.
 
 Example:
@@ -103,6 +103,7 @@ def create_encoder(
     *,
     weights: Path | str | None = None,
     device: str | None = None,
+    precision: str | None = None,
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> Encoder:
@@ -114,6 +115,8 @@ def create_encoder(
         weights: the network's file; None for those that ship with "radiology-resnet", and for installed ones of the
             catalogue.
         device: "cpu", "cuda", "cuda:1" or "mps"; None takes the best there is. The descriptor has no choice.
+        precision: "float32", "bfloat16" or "float16"; None or "auto" takes the fastest that gives the same embeddings
+            there (cosine 0.999). The descriptor and onnxruntime have no choice.
         batch_size: slices at once at most; networks halve it when memory does not suffice.
         threads: of torch or onnxruntime on the CPU; None leaves them as they are.
 
@@ -122,7 +125,7 @@ def create_encoder(
         WeightsError: weights that are missing or do not fit.
         MissingPackageError: a package is not installed.
     """
-    settings = {"device": device, "batch_size": batch_size, "threads": threads}
+    settings = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads}
     if name in CATALOG:
         return catalog_encoder(name, None if weights is None else Path(weights), **settings)
     kind_name, _, variant = name.partition(":")
@@ -164,22 +167,25 @@ def _missing(packages: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, str]:
-    """Which encoder runs, by which library, on what, and why by no better one: values of JSON, some of them ""."""
+    """Which encoder runs, by which library, on what, and why so: values of JSON, some of them ""."""
     return {
         "name": encoder.name,
         "backend": getattr(encoder, "backend", ""),
         "device": encoder.device,
         "precision": encoder.precision,
         "reason": getattr(encoder, "backend_reason", ""),
+        "device_reason": getattr(encoder, "device_reason", ""),
+        "precision_reason": getattr(encoder, "precision_reason", ""),
     }
 
 
 def encoder_in_words(encoder: Encoder) -> str:
-    """The same on one line: "radiology-resnet by onnxruntime on cpu, float32"."""
+    """The same on one line: "radiology-resnet by MONAI on cuda, bfloat16 (CUDA is available ...)"."""
     facts = encoder_facts(encoder)
     by = f" by {facts['backend']}" if facts["backend"] else ""
-    reason = f" ({facts['reason']})" if facts["reason"] else ""
-    return f"{facts['name']}{by} on {facts['device']}, {facts['precision']}{reason}"
+    reasons = [facts[name] for name in ("reason", "device_reason", "precision_reason")]
+    why = "; ".join(one for one in reasons if one and one != "as asked")
+    return f"{facts['name']}{by} on {facts['device']}, {facts['precision']}" + (f" ({why})" if why else "")
 
 
 def encoder_note(encoder: Encoder) -> dict[str, str]:

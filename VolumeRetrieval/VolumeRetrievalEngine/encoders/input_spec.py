@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
 
 #: What to write, shown whenever such a file is missing or wrong.
 EXAMPLE = """{
@@ -62,6 +65,13 @@ class InputSpec:
         prepared = slices * np.float32(self.scale)[:, None, None]
         prepared += np.float32(self.offset)[:, None, None]
         return prepared
+
+    def prepare_tensor(self, slices: torch.Tensor) -> torch.Tensor:
+        """The same for a tensor, on the device that it is on."""
+        if self.reversed_channels:
+            slices = slices.flip(1)
+        scale, offset = (slices.new_tensor(values)[:, None, None] for values in (self.scale, self.offset))
+        return slices * scale + offset
 
 
 def find_spec(weights: Path, required: bool) -> tuple[Path, InputSpec]:

@@ -21,6 +21,7 @@ class EncoderRequest:
         name: for create_encoder; or of a store, see StoreFolder.choose; "" for the one used last, or the default.
         weights: its file, where it needs one.
         device: None for the best there is.
+        precision: None for the fastest that gives the same embeddings.
         batch_size: None for the encoder's own.
     """
 
@@ -28,6 +29,7 @@ class EncoderRequest:
     weights: Path | None = None
     device: str | None = None
     batch_size: int | None = None
+    precision: str | None = None
 
     @classmethod
     def of(cls, encoder: EncoderRequest | str) -> EncoderRequest:
@@ -41,7 +43,12 @@ class EncoderRequest:
 
     def create(self) -> Encoder:
         """The encoder, the default one where none is named; EncoderError or WeightsError if it cannot be had."""
-        settings = {"weights": self.weights, "device": self.device, "batch_size": self.batch_size}
+        settings = {
+            "weights": self.weights,
+            "device": self.device,
+            "precision": self.precision,
+            "batch_size": self.batch_size,
+        }
         if self.name:
             return create_encoder(self.name, **settings)
         choice = default_encoder()

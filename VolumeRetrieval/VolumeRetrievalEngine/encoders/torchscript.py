@@ -19,7 +19,7 @@ def torchscript_encoder(weights: Path, **settings: Any) -> Network:
 
     Args:
         weights: the file, with a JSON of the same name beside it; or the JSON, with an entry "file" (input_spec.py).
-        settings: device, batch_size and threads, as for :class:`Network`.
+        settings: device, precision, batch_size and threads, as for :class:`Network`.
 
     Raises:
         WeightsError: a file is missing, is no TorchScript, or is no network from slices to vectors.

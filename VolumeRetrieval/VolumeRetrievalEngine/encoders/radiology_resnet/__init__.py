@@ -18,13 +18,18 @@ __all__ = ["NAME", "ONNX_PACKAGES", "TORCH_PACKAGES", "find_backend", "radiology
 
 
 def radiology_resnet_encoder(
-    weights: Path | None = None, *, device: str | None = None, batch_size: int | None = None, threads: int | None = None
+    weights: Path | None = None,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
 ) -> Encoder:
     """The encoder "radiology-resnet", by the best back end that works here.
 
     Args:
         weights: other weights of the same network (a .safetensors file with its JSON beside it), for torch only.
-        device, batch_size, threads: see encoders.create_encoder.
+        device, precision, batch_size, threads: see encoders.create_encoder.
 
     Raises:
         WeightsError: the weights are missing, damaged, or of another network.
@@ -32,11 +37,15 @@ def radiology_resnet_encoder(
     """
     backend = find_backend()
     if backend.name == "torch":
-        return monai_radiology_resnet(weights, device=device, batch_size=batch_size, threads=threads)
+        return monai_radiology_resnet(
+            weights, device=device, precision=precision, batch_size=batch_size, threads=threads
+        )
     if not backend.name:
         raise EncoderError(f"{backend.reason}. The encoder 'descriptor' needs no package")
     if weights is not None:
         raise EncoderError(f"{weights}: weights other than those that ship need PyTorch with MONAI; {backend.reason}")
     if device not in (None, "cpu"):
         raise EncoderError(f"device {device!r}: expected cpu; {backend.reason}")
+    if precision not in (None, "auto", "float32"):
+        raise EncoderError(f"precision {precision!r}: expected float32; {backend.reason}")
     return onnx_radiology_resnet(batch_size=batch_size, threads=threads, backend_reason=backend.problem)

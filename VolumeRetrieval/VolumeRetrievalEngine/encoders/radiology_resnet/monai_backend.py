@@ -25,13 +25,18 @@ class RadiologyResNet(MonaiNetwork):
 
 
 def monai_radiology_resnet(
-    weights: Path | None = None, *, device: str | None = None, batch_size: int | None = None, threads: int | None = None
+    weights: Path | None = None,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
 ) -> RadiologyResNet:
     """The encoder by torch and MONAI.
 
     Args:
         weights: a file of weights of this network, with its JSON beside it; None for those that ship.
-        device, batch_size, threads: as for :class:`~VolumeRetrievalEngine.encoders.network.Network`.
+        device, precision, batch_size, threads: as for :class:`~VolumeRetrievalEngine.encoders.network.Network`.
 
     Raises:
         WeightsError: a file is missing, damaged, or of another network.
@@ -52,6 +57,7 @@ def monai_radiology_resnet(
         weights_path=described.tensors_path,
         source=weights,
         device=device,
+        precision=precision,
         batch_size=batch_size,
         threads=threads,
     )
