@@ -28,10 +28,11 @@ class WeightsServer:
         refusals: HTTP status by path.
         cuts: for the next answers, the bytes after which the connection ends; None for not at all.
         stall_after: bytes after which it sends nothing until `going_on` is set; None for no stall.
+        drips: it does send something while it stalls, byte by byte.
         knows_ranges: otherwise it always sends the whole file.
         heeds_if_range: otherwise it goes on with whatever file it has now.
         says_length: otherwise the answer is chunked.
-        asked: (path, Range) of every request.
+        asked: (path, Range) of every request for content.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class WeightsServer:
     refusals: dict[str, int] = field(default_factory=dict)
     cuts: list[int | None] = field(default_factory=list)
     stall_after: int | None = None
+    drips: bool = False
     knows_ranges: bool = True
     heeds_if_range: bool = True
     says_length: bool = True
@@ -123,6 +125,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._answer(site.refusals.get(path, 404), {"Content-Length": "0"})
         self._send_file(site.files[path], site.etags.get(path, f'"{hashlib.md5(site.files[path]).hexdigest()}"'))
 
+    def do_HEAD(self) -> None:
+        path = urlsplit(self.path).path
+        if path in self.site.redirects:
+            return self._answer(302, {"Location": self.site.redirects[path], "Content-Length": "0"})
+        content = self.site.files.get(path)
+        self._answer(404 if content is None else 200, {"Content-Length": str(len(content or b""))})
+
     def _send_file(self, content: bytes, etag: str) -> None:
         site, first = self.site, 0
         wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -144,11 +153,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         site = self.site
         cut = site.cuts.pop(0) if site.cuts else None
         end = len(content) if cut is None else cut
-        if site.stall_after is not None and site.stall_after < end:
-            self._write(content[: site.stall_after])
+        stall = site.stall_after
+        if stall is not None and stall < end:
+            self._write(content[:stall])
             site.stalled.set()
-            site.going_on.wait()
-            content, end = content[site.stall_after :], end - site.stall_after
+            while not site.going_on.wait(0.005) and not self.close_connection:
+                if site.drips and stall < end - 1:
+                    self._write(content[stall : stall + 1])
+                    stall += 1
+            content, end = content[stall:], end - stall
         self._write(content[:end])
         if cut is not None:
             self.close_connection = True

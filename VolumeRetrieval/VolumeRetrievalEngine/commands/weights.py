@@ -16,8 +16,9 @@ the next `install` of the name goes on from there.
 `weights list --json` prints {"folder": PATH, "free_bytes": BYTES, "encoders": [...]}, each with "name", "title",
 "path", "size_bytes" (of the whole file; 0: not known), "installed_bytes", "verified" (address and hash are the
 publisher's), "license" {"name", "url", "commercial": true, false or null (not clear)}, "consented", "url",
-"request_url", "dimension", "input_size", "missing" (packages), "cautions" (sentences), "citation", and "state",
-"checked" and "problem" as in encoders.weights.WeightsStatus.
+"request_url", "dimension" (0: as the file says), "input_size", "missing" (packages), "needs" (encoders whose weights
+are needed too and are not installed), "cautions" (sentences), "citation", and "state", "checked" and "problem" as in
+encoders.weights.WeightsStatus.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _new_action(
 
 def run_list(options: argparse.Namespace) -> int:
     """A line for each encoder, or all about those that are named."""
-    weights = WeightsFolder(options.folder)
+    weights = _folder(options)
     described = [_described(one, weights) for one in map(entry, options.names or CATALOG)]
     if options.json:
         print_json({"folder": str(weights.folder), "free_bytes": _free_bytes(weights.folder), "encoders": described})
@@ -138,11 +139,13 @@ def run_install(options: argparse.Namespace) -> int:
 
 
 def _install_for_person(options: argparse.Namespace) -> int:
-    wanted, weights = entry(options.name), WeightsFolder(options.folder)
+    wanted, weights = entry(options.name), _folder(options)
     with ProgressLine(_progress_text) as line:
         _install(wanted, weights, options, lambda one: _asked(one, weights, options.yes), line)
     described = _described(wanted, weights)
     print(f"installed: {described['path']} ({_CHECKED[described['checked']]})")
+    for needed in described["needs"]:
+        print(f"note: {wanted.name} also needs: weights install {needed}")
     if described["missing"]:
         print(f"note: {wanted.name} also needs: pip install {' '.join(described['missing'])}")
     return DONE
@@ -153,7 +156,7 @@ def _install_for_program(options: argparse.Namespace) -> int:
     messages = MessageWriter.on_standard_output()
     messages.hello()
     try:
-        wanted, weights = entry(options.name), WeightsFolder(options.folder)
+        wanted, weights = entry(options.name), _folder(options)
         with stoppable(_Seldom(messages.progress), _watched_input(), _STOPPING) as progress:
             _install(wanted, weights, options, lambda one: options.yes or _cannot_ask(one), progress)
         messages.result(_described(wanted, weights))
@@ -178,17 +181,25 @@ def _install(
 ) -> Path:
     if options.file is not None:
         return weights.install_file(wanted, options.file, consent=consent)
+    for needed in wanted.needs:
+        weights.install(entry(needed), consent=consent, progress=progress)
     return weights.install(wanted, consent=consent, progress=progress)
 
 
 def run_remove(options: argparse.Namespace) -> int:
     """Remove, and say how much room that made."""
-    freed = WeightsFolder(options.folder).remove(entry(options.name))
+    freed = _folder(options).remove(entry(options.name))
     if options.json:
         print_json({"name": options.name, "freed_bytes": freed})
     else:
         print(f"removed {readable_size(freed)}" if freed else f"{options.name}: nothing was installed")
     return DONE
+
+
+def _folder(options: argparse.Namespace) -> WeightsFolder:
+    if options.folder is not None:
+        os.environ[FOLDER_VARIABLE] = str(options.folder)  # where making an encoder looks for what it needs, too
+    return WeightsFolder()
 
 
 def _asked(wanted: CatalogEntry, weights: WeightsFolder, agreed: bool) -> bool:
@@ -232,6 +243,7 @@ def _described(wanted: CatalogEntry, weights: WeightsFolder) -> dict[str, Any]:
         "dimension": wanted.dimension,
         "input_size": wanted.input_size,
         "missing": [one for one in (*_NETWORK_PACKAGES, *wanted.packages) if not _is_installed(one)],
+        "needs": [one for one in wanted.needs if weights.status(entry(one)).state != "installed"],
         "cautions": list(wanted.cautions),
         "citation": wanted.citation,
     }
@@ -246,7 +258,7 @@ _HEADER = (
     "verified",
     "numbers",
     "pixels",
-    "packages missing",
+    "missing",
 )
 _COMMERCIAL = {True: "allowed", False: "not allowed", None: "not clear"}
 _CHECKED = {
@@ -267,9 +279,9 @@ def _row(one: dict[str, Any]) -> tuple[object, ...]:
         textwrap.shorten(one["license"]["name"], 28, placeholder="..."),
         _COMMERCIAL[one["license"]["commercial"]],
         "yes" if one["verified"] else "unverified",
-        one["dimension"],
+        one["dimension"] or "?",
         one["input_size"],
-        ", ".join(one["missing"]),
+        ", ".join([*one["missing"], *(f"weights of {needed}" for needed in one["needs"])]),
     )
 
 
@@ -283,8 +295,9 @@ def _in_words(one: dict[str, Any]) -> str:
         f"  commercial use: {_COMMERCIAL[terms['commercial']]}",
         f"  from: {one['url'] or one['request_url'] or 'a file that you have'}",
         f"  weights: {one['state']}, {one['path']}",
-        f"  slices of {one['input_size']} x {one['input_size']} pixels become {one['dimension']} numbers",
+        f"  slices of {one['input_size']} x {one['input_size']} pixels become {one['dimension'] or '(?)'} numbers",
         *([f"  packages missing: {', '.join(one['missing'])}"] if one["missing"] else []),
+        *(f"  also needs the weights of {needed}" for needed in one["needs"]),
         *(f"  note: {caution}" for caution in one["cautions"]),
         *([f"  problem: {one['problem']}"] if one["problem"] else []),
         f"  please cite: {one['citation']}",

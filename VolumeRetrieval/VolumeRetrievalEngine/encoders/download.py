@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -26,6 +27,8 @@ from .weights_records import has_hash
 
 if TYPE_CHECKING:
     import requests
+
+log = logging.getLogger(__name__)
 
 #: Seconds to wait for a connection, and for the next bytes.
 TIMEOUT_S = 30.0
@@ -79,6 +82,23 @@ def download(
         pooch.retrieve(entry.source.url, known, fname=file.name, path=file.parent, downloader=transfer)
     except ValueError as error:  # pooch's way of saying that the hash differs; it has removed the file
         raise _another_file(entry) from error
+
+
+def with_size(entry: CatalogEntry, timeout_s: float) -> CatalogEntry:
+    """The entry with the length that the server says its file has, if the publisher states none; else as it is."""
+    import requests
+
+    if entry.source.size_bytes or not entry.source.url:
+        return entry
+    try:
+        with _session() as session:
+            headers = {"Accept-Encoding": "identity"}
+            answer = session.head(entry.source.url, headers=headers, timeout=timeout_s, allow_redirects=True)
+    except (requests.exceptions.RequestException, WeightsError) as error:  # the download itself will say it better
+        log.debug("%s: its size could not be asked for (%s)", entry.source.url, type(error).__name__)
+        return entry
+    size = _total_bytes(answer) if answer.status_code == 200 else 0
+    return replace(entry, source=replace(entry.source, size_bytes=size))
 
 
 class Transfer:

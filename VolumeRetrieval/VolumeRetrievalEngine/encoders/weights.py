@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import MissingPackageError, StoreError, StoreLockedError, WeightsError
+from ..errors import EncoderError, MissingPackageError, StoreError, StoreLockedError, WeightsError
 from ..progress import ProgressCallback
 from ..store.writer_lock import LOCK_FILE, WriterLock, current_holder
 from .catalog_entry import CatalogEntry
-from .download import TIMEOUT_S, download, require_pooch, require_space
+from .download import TIMEOUT_S, download, require_pooch, require_space, with_size
 from .part_file import PartFile
 from .weights_records import Consents, InstalledRecord, has_hash, hash_of
 
@@ -145,7 +145,8 @@ class WeightsFolder:
         """Download and check the entry's weights, unless they are there; an earlier download is gone on with.
 
         Args:
-            consent: asked if this licence was not agreed to before.
+            consent: asked if this licence was not agreed to before; where the publisher states no size, the entry it is
+                given has the one that the server says.
             progress: bytes of stage "download"; may raise Cancelled, which keeps what has come.
             timeout_s: seconds to wait for the server each time.
 
@@ -158,7 +159,7 @@ class WeightsFolder:
             return path
         _require_address(entry)
         require_pooch()
-        self._agree(entry, consent)
+        self._agree(entry, lambda one: consent(with_size(one, timeout_s)))
         with self._locked(entry):
             status = self.status(entry)
             if status.state == "installed":  # by another process, meanwhile
@@ -242,7 +243,7 @@ class WeightsFolder:
         """Remember a download, whose hash is right; where none is stated, only if its tensors fit."""
         try:
             checked = "hash" if entry.source.hash else self._checked_by_fit(entry, path)
-        except WeightsError:
+        except EncoderError:
             path.unlink(missing_ok=True)
             raise
         InstalledRecord.of(path, entry.source.hash or hash_of(path), checked).write(path.parent)
