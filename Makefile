@@ -18,7 +18,7 @@ PYTHON := $(shell for name in python3.11 python3.12 python3; do \
 	"$$name" -c '$(IS_SUITABLE)' 2>/dev/null && echo "$$name" && break; done)
 endif
 
-.PHONY: help venv test demo screenshots benchmark evaluate lint clean
+.PHONY: help venv test demo screenshots benchmark evaluate train lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make lint        ruff: rules and format"
 	@echo "make benchmark   speed, beside other engines"
 	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
+	@echo "make train       train the default encoder anew on the volumes in ../shared; about an hour on two cores"
 	@echo "make venv        only the Python environment ($(VENV)) with everything for the tests"
 	@echo "make clean       remove what the targets made, but not the environment ($(VENV))"
 
@@ -49,6 +50,9 @@ benchmark: $(VENV)/.installed-benchmark
 
 evaluate: $(VENV)/.installed-test
 	cd Testing && $(RUN) -m evaluation $(ARGS)
+
+train: $(VENV)/.installed-test
+	$(RUN) -m Training $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
