@@ -341,8 +341,8 @@ ENTRIES = (
         citation="Siméoni et al., DINOv3, 2025, arXiv:2508.10104",
         read_from=_DINOV3,
         parity="timm's own conversion of DINOv3's weights",
-        note="Meta gives addresses to those who accept its licence, which has conditions: no military use, no weapons, no "
-        "reverse engineering; whoever passes the weights on passes on the licence; papers must acknowledge them.",
+        note="Meta gives addresses to those who accept its licence, which has conditions: no military use, no weapons, "
+        "no reverse engineering; whoever passes the weights on passes on the licence; papers must acknowledge them.",
         packages=("timm",),
     ),
 )

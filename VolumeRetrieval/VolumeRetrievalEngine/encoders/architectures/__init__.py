@@ -22,14 +22,14 @@ def _resnet50(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torc
     from .resnet import convert_resnet, resnet50
 
     source = SourceTensors(read_tensors(path), path)
-    return _filled(resnet50(), convert_resnet(source), source)
+    return _filled(source, convert_resnet(source), resnet50)
 
 
 def _efficientnet_b0(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torch.nn.Module:
     from .efficientnet import convert_efficientnet, efficientnet_b0
 
     network, source = efficientnet_b0(entry.input_size), SourceTensors(read_tensors(path), path)
-    return _filled(network, convert_efficientnet(source, network), source)
+    return _filled(source, convert_efficientnet(source, network), lambda: network)
 
 
 def _vit(shape: VitShape) -> _Make:
@@ -38,7 +38,7 @@ def _vit(shape: VitShape) -> _Make:
 
         source = SourceTensors(read_tensors(path), path)
         source.leave_out("mask_token")  # stands for hidden patches in training
-        return _filled(vit(shape), convert_vit(source, shape), source)
+        return _filled(source, convert_vit(source, shape), lambda: vit(shape))
 
     return make
 
@@ -50,7 +50,7 @@ def _biomedclip(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> to
     source.leave_out(r"text\..+", "logit_scale", "logit_bias")
     converted = convert_vit(source, BIOMEDCLIP, prefix="visual.trunk.")
     converted["classification_head.weight"] = source.take("visual.head.proj.weight")
-    return _filled(vit(BIOMEDCLIP), converted, source)
+    return _filled(source, converted, lambda: vit(BIOMEDCLIP))
 
 
 def _swin(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torch.nn.Module:
@@ -58,14 +58,14 @@ def _swin(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torch.nn
 
     source = SourceTensors(read_tensors(path), path)
     shape = swin_shape(source)
-    return _filled(swin(shape), convert_swin(source, shape), source)
+    return _filled(source, convert_swin(source, shape), lambda: swin(shape))
 
 
 def _dinov3(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torch.nn.Module:
     from .dinov3 import convert_dinov3, dinov3_vits16
 
-    network, source = dinov3_vits16(entry.input_size), SourceTensors(read_tensors(path), path)
-    return _filled(network, convert_dinov3(source), source)
+    source = SourceTensors(read_tensors(path), path)
+    return _filled(source, convert_dinov3(source), lambda: dinov3_vits16(entry.input_size))
 
 
 def _dreamsim(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torch.nn.Module:
@@ -76,8 +76,12 @@ def _dreamsim(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torc
     return network
 
 
-def _filled(network: torch.nn.Module, converted: Mapping[str, torch.Tensor], source: SourceTensors) -> torch.nn.Module:
+def _filled(
+    source: SourceTensors, converted: Mapping[str, torch.Tensor], make: Callable[[], torch.nn.Module]
+) -> torch.nn.Module:
+    """The network with these tensors; it is not made before every tensor of the source has been used."""
     source.finish()
+    network = make()
     fit(network, converted, source.path)
     return network
 
