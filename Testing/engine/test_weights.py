@@ -172,10 +172,14 @@ def test_what_a_killed_installation_left_behind_is_tidied_up(server: WeightsServ
     assert sorted(one.name for one in folder.iterdir()) == ["installed.json", "net.pth", "writer.lock"]
 
 
+@pytest.mark.parametrize("kind", ["sha256", "sha256-prefix", "none"])
 def test_an_installed_file_that_was_damaged_is_refused_by_name_and_can_be_installed_again(
-    server: WeightsServer, weights: WeightsFolder
+    server: WeightsServer, weights: WeightsFolder, kind: str
 ) -> None:
-    entry = server.entry()
+    digits = hashlib.sha256(CONTENT).hexdigest()
+    entry = server.entry(
+        hash={"sha256": f"sha256:{digits}", "sha256-prefix": f"sha256-prefix:{digits[:8]}"}.get(kind, "")
+    )
     path = weights.install(entry, consent=agree)
     for damaged in (CONTENT[:-1], CONTENT[:-1] + b"?", b""):
         path.write_bytes(damaged)
@@ -226,6 +230,17 @@ def test_a_file_that_was_put_there_by_hand_is_checked(weights: WeightsFolder) ->
         weights.installed(unknown)
     weights.install_file(unknown, weights.path(unknown), consent=agree)  # onto itself
     assert weights.installed(unknown).read_bytes() == CONTENT
+
+
+def test_what_another_process_has_installed_meanwhile_is_not_downloaded_again(
+    server: WeightsServer, weights: WeightsFolder
+) -> None:
+    def agree_slowly(entry: CatalogEntry) -> bool:
+        WeightsFolder(weights.folder).install(entry, consent=agree)
+        return True
+
+    weights.install(server.entry(), consent=agree_slowly)
+    assert len(server.asked) == 1
 
 
 def test_two_installations_of_one_entry_do_not_disturb_each_other(
@@ -301,6 +316,16 @@ def test_a_file_that_is_cut_off_or_tampered_with_is_refused_by_name(
     assert str(given) in said and "net.pth, the weights of test-net" in said and "sha256:" in said
     assert given.read_bytes() == content
     assert weights.status(offline_entry()).state == "absent"
+
+
+def test_a_copy_that_did_not_arrive_whole_is_not_installed(
+    weights: WeightsFolder, given: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights_module.shutil, "copyfileobj", lambda source, target, *_: target.write(CONTENT[:-1]))
+    with pytest.raises(WeightsError, match="changed while it was copied") as raised:
+        weights.install_file(offline_entry(), given, consent=agree)
+    assert str(given) in str(raised.value)
+    assert [one.name for one in (weights.folder / "test-net").iterdir()] == ["writer.lock"]
 
 
 def test_a_file_of_another_entry_is_named(weights: WeightsFolder, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:

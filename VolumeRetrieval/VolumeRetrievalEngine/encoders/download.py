@@ -142,7 +142,7 @@ class Transfer:
                 self._part.begin(url, response.headers.get("ETag", ""), total)
             require_space(self._part.file, total - self._part.size)
             self._receive(response, total or self._entry.source.size_bytes)
-            if total and self._part.size != total:
+            if total and self._part.size != total:  # urllib3 notices by itself from version 2 on
                 raise _Cut(f"the connection ended after {self._part.size} of {total} bytes")
         return True
 
