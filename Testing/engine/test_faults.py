@@ -342,7 +342,7 @@ def test_a_query_that_is_no_volume_is_an_error_that_says_why(indexed: Path) -> N
 def test_encoders_that_cannot_be_had_are_refused_before_anything_is_made(tmp_path: Path) -> None:
     write_blobs(tmp_path / "archive", 1)
     for words, expected in (
-        (["--encoder", "nonsense"], "expected one of descriptor"),
+        (["--encoder", "nonsense"], "expected one of radiology-resnet, descriptor"),
         (["--encoder", "torchscript"], "weights"),
         (["--encoder", "descriptor", "--weights", __file__], "takes no weights"),
     ):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..device import choose_device, require_torch
 from ..monai_network import MonaiNetwork
-from ..network import choose_device, require_torch
 from ..tensors import fit, read_tensors
 from .architecture import radiology_resnet
 from .description import NAME, read_description

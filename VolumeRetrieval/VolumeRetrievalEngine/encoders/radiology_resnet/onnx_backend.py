@@ -38,8 +38,7 @@ class OnnxRadiologyResNet:
 
     name = selector = NAME
     backend = "onnxruntime"
-    device, device_reason = "cpu", "onnxruntime runs on the processor"
-    precision = "float32"
+    device, precision = "cpu", "float32"
 
     def __init__(
         self,
