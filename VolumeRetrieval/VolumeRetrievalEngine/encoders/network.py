@@ -145,10 +145,10 @@ class Network:
 
     def _features(self, batch: np.ndarray) -> torch.Tensor:
         """One pass through the network, float32 [n, d] on its device, which may still be computing it."""
-        return self._forward(self._images(batch))
+        return self.forward(self.prepare(batch))
 
-    def _images(self, batch: np.ndarray) -> torch.Tensor:
-        """A batch of slices on the device, as the network takes them."""
+    def prepare(self, batch: np.ndarray) -> torch.Tensor:
+        """Slices float32 [n, 3, s, s] in [0, 1] as the network takes them, on its device."""
         import torch
 
         if self._on_cpu:
@@ -160,7 +160,8 @@ class Network:
             memory_format=self._layout
         )
 
-    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The network alone, on what :meth:`prepare` made: float32 [n, d] on its device, not of unit length."""
         import torch
 
         reduced = contextlib.nullcontext() if self.precision == FLOAT32 else autocast(self.device, self.precision)
@@ -205,12 +206,12 @@ class Network:
         trial = np.zeros((size, 3, self.input_size, self.input_size), np.float32)
         try:
             forget_peak_memory(self.device)
-            images = self._images(trial)
-            self._forward(images)  # chooses its algorithms
+            images = self.prepare(trial)
+            self.forward(images)  # chooses its algorithms
             wait_for(self.device)
             started = time.perf_counter()
-            self._forward(images)
-            self._forward(images)
+            self.forward(images)
+            self.forward(images)
             wait_for(self.device)
         except RuntimeError as error:
             if not is_out_of_memory(error):
