@@ -18,6 +18,7 @@ import pytest
 from engine.weights_server import CONTENT, WeightsServer, an_entry, serving
 from VolumeRetrievalEngine.encoders import catalog, create_encoder
 from VolumeRetrievalEngine.encoders import weights as weights_module
+from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
 from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, WeightsSource
 from VolumeRetrievalEngine.encoders.part_file import PartFile
 from VolumeRetrievalEngine.encoders.weights import WeightsFolder, default_weights_folder
@@ -232,6 +233,20 @@ def test_a_file_that_was_put_there_by_hand_is_checked(weights: WeightsFolder) ->
     assert weights.installed(unknown).read_bytes() == CONTENT
 
 
+def test_weights_that_need_others_are_not_downloaded_before_these(
+    server: WeightsServer, weights: WeightsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = dataclasses.replace(server.entry("/needed.pth"), name="needed-net")
+    entry = dataclasses.replace(server.entry(hash=""), needs=("needed-net",))
+    monkeypatch.setattr(catalog, "CATALOG", {one.name: one for one in (needed, entry)})
+    with pytest.raises(WeightsError, match="test-net: needs the weights of needed-net first"):
+        weights.install(entry, consent=never_asked)
+    assert server.asked == []
+    weights.install(needed, consent=agree)
+    weights.install(entry, consent=agree)
+    assert weights.installed(entry).read_bytes() == CONTENT
+
+
 def test_what_another_process_has_installed_meanwhile_is_not_downloaded_again(
     server: WeightsServer, weights: WeightsFolder
 ) -> None:
@@ -280,7 +295,7 @@ def test_weights_are_removed_with_everything_but_the_consent(server: WeightsServ
 
 
 def test_weights_on_request_say_where_to_ask(weights: WeightsFolder) -> None:
-    with pytest.raises(WeightsError, match=r"ask for it at https://example\.org/ask.*--file FILE"):
+    with pytest.raises(WeightsError, match=r"get it at https://example\.org/ask.*--file FILE"):
         weights.install(offline_entry(request_url="https://example.org/ask"), consent=never_asked)
     with pytest.raises(WeightsError, match=r"publisher's list of hashes says.*--file FILE"):
         weights.install(offline_entry(), consent=never_asked)
@@ -410,14 +425,15 @@ def test_a_pickle_with_code_in_it_is_refused_by_name_and_does_not_run(tmp_path: 
     pytest.importorskip("torch")
     mark, harmful = tmp_path / "it ran", tmp_path / "net.pth"
     harmful.write_bytes(pickle.dumps({"state_dict": Harmful(mark)}, protocol=2))
-    weights = WeightsFolder(
-        tmp_path / "weights", fit=lambda _, file: create_encoder("monai:resnet10", weights=file, device="cpu")
-    )
+    weights = WeightsFolder(tmp_path / "weights")
+    entry = next(one for one in catalog.CATALOG.values() if not one.source.hash and not one.needs)
     with pytest.raises(WeightsError, match=r"net\.pth: .*tensors") as raised:
-        weights.install_file(offline_entry(hash=""), harmful, consent=agree)
+        weights.install_file(entry, harmful, consent=agree)
     assert str(harmful) in str(raised.value)
+    assert weights.status(entry).state == "absent"
+    with pytest.raises(WeightsError, match=r"net\.pth: .*tensors"):
+        create_encoder(entry.name, weights=harmful, device="cpu")
     assert not mark.exists()
-    assert weights.status(offline_entry(hash="")).state == "absent"
     pickle.loads(harmful.read_bytes())["state_dict"].close()  # it is harmful
     assert mark.exists()
 
@@ -467,6 +483,38 @@ def test_a_real_network_comes_over_the_wire_as_it_was(shared: Path, tmp_path: Pa
     assert ours.weights == theirs.weights == digits
     slices = np.random.default_rng(0).random((3, 3, 224, 224), np.float32)
     np.testing.assert_array_equal(ours.embed(slices), theirs.embed(slices))
+
+
+def test_a_network_of_the_catalogue_is_installed_found_by_its_name_and_refused_when_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("monai")
+    monkeypatch.setenv("VOLUME_RETRIEVAL_WEIGHTS", str(tmp_path / "weights"))
+    original = tmp_path / "original.pth"
+    torch.save(resnet50().state_dict(), original)  # with the publisher's names, which are MONAI's
+    content = original.read_bytes()
+    real = catalog.entry("resnet50-imagenet")
+    with serving() as server:
+        served = server.entry(content=content, hash=f"sha256-prefix:{hashlib.sha256(content).hexdigest()[:8]}")
+        entry = dataclasses.replace(real, source=served.source)
+        monkeypatch.setattr(catalog, "CATALOG", {**catalog.CATALOG, entry.name: entry})
+        with pytest.raises(WeightsError, match="weights install resnet50-imagenet"):
+            create_encoder("resnet50-imagenet")
+        assert server.asked == []  # making an encoder never downloads
+        server.cuts = [len(content) // 2]
+        path = WeightsFolder().install(entry, consent=agree)
+        assert server.asked[-1] == ("/net.pth", f"bytes={len(content) // 2}-")
+    installed = create_encoder("resnet50-imagenet", device="cpu")
+    direct = create_encoder("resnet50-imagenet", weights=original, device="cpu")
+    assert installed.weights == direct.weights
+    slices = np.random.default_rng(0).random((1, 3, 224, 224), np.float32)
+    np.testing.assert_array_equal(installed.embed(slices), direct.embed(slices))
+    with path.open("r+b") as stream:
+        stream.seek(len(content) // 2)
+        stream.write(b"damaged")
+    with pytest.raises(WeightsError, match="is damaged, or not the file of resnet50-imagenet"):
+        create_encoder("resnet50-imagenet", device="cpu")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, given: Path) -> None:

@@ -171,6 +171,16 @@ def test_an_entry_that_is_unverified_says_so_before_and_after(
     assert "(unverified: the publisher states no hash; its tensors are those of the network)" in installed.out
 
 
+def test_a_hash_that_only_others_recorded_is_not_called_the_publishers(
+    server: WeightsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, server.entry(hash_recorded_by="two projects"))
+    assert the_only(run("weights", "list", "--json"))["verified"] is False
+    installed = run("weights", "install", "test-net", "--yes")
+    assert "it has the one that others recorded" in installed.out
+    assert "the publisher's file" not in installed.out
+
+
 def folder_that_fits() -> WeightsFolder:
     return WeightsFolder(fit=lambda entry, file: None)
 

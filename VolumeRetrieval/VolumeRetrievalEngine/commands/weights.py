@@ -143,7 +143,7 @@ def _install_for_person(options: argparse.Namespace) -> int:
     with ProgressLine(_progress_text) as line:
         _install(wanted, weights, options, lambda one: _asked(one, weights, options.yes), line)
     described = _described(wanted, weights)
-    print(f"installed: {described['path']} ({_CHECKED[described['checked']]})")
+    print(f"installed: {described['path']} ({_how_checked(described)})")
     for needed in described["needs"]:
         print(f"note: {wanted.name} also needs: weights install {needed}")
     if described["missing"]:
@@ -263,15 +263,21 @@ _HEADER = (
 _COMMERCIAL = {True: "allowed", False: "not allowed", None: "not clear"}
 _CHECKED = {
     "hash": "the publisher's file, by its hash",
+    "others": "unverified: the publisher states no hash; it has the one that others recorded",
     "fit": "unverified: the publisher states no hash; its tensors are those of the network",
     "nothing": "unverified: the publisher states no hash, and without torch and MONAI its tensors cannot be compared",
 }
 
 
+def _how_checked(one: dict[str, Any]) -> str:
+    how = "others" if one["checked"] == "hash" and not one["verified"] else one["checked"]
+    return _CHECKED[how]
+
+
 def _row(one: dict[str, Any]) -> tuple[object, ...]:
     state = one["state"]
     if state == "absent" and not one["url"]:
-        state = "on request" if one["request_url"] else "from a file"
+        state = "from a file"
     return (
         one["name"],
         state,

@@ -228,7 +228,10 @@ class Transfer:
         except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError) as error:
             raise _Cut("the connection ended too early") from error
         except requests.exceptions.RequestException as error:
-            raise WeightsError(f"{url}: cannot be downloaded from ({type(error).__name__})") from error
+            raise WeightsError(
+                f"{url}: cannot be downloaded from ({type(error).__name__}); is a proxy of the environment misspelt? "
+                f"{_ELSEWHERE.format(name=self._entry.name)}"
+            ) from error
 
     @contextmanager
     def _disk_has_room(self) -> Iterator[None]:

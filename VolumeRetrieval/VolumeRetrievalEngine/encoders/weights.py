@@ -158,6 +158,7 @@ class WeightsFolder:
         if self.status(entry).state == "installed":
             return path
         _require_address(entry)
+        self._require_needed(entry)
         require_pooch()
         self._agree(entry, lambda one: consent(with_size(one, timeout_s)))
         with self._locked(entry):
@@ -257,6 +258,14 @@ class WeightsFolder:
             return "nothing"
         return "fit"
 
+    def _require_needed(self, entry: CatalogEntry) -> None:
+        """Before a long download: without a hash, its tensors are tried in a network that other weights belong to."""
+        from .catalog import entry as entry_of
+
+        for name in () if entry.source.hash else entry.needs:
+            if self.installed(entry_of(name)) is None:
+                raise WeightsError(f"{entry.name}: needs the weights of {name} first: weights install {name}")
+
     def _agree(self, entry: CatalogEntry, consent: Consent) -> None:
         consents = Consents(self.folder)
         if consents.has(entry):
@@ -295,7 +304,7 @@ def _require_address(entry: CatalogEntry) -> None:
     source = entry.source
     if source.url:
         return
-    where = f"ask for it at {source.request_url}" if source.request_url else f"get it as {source.read_from} says"
+    where = f"get it at {source.request_url}" if source.request_url else f"get it as {source.read_from} says"
     raise WeightsError(
         f"{entry.name}: {source.file_name} cannot be downloaded by programs: {where}, then: "
         f"weights install {entry.name} --file FILE"
