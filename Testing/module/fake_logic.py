@@ -57,7 +57,7 @@ CATALOGUE = (
         "SwinTransformer, RadImageNet",
         "its weights are not installed",
         weights=WeightsInfo(
-            "absent", 0, 1024, "CC BY-NC 4.0", "https://example.org/by-nc", False, False,
+            "absent", 0, 0, "CC BY-NC 4.0", "https://example.org/by-nc", False, False,
             requestAddress="https://example.org/ask",
         ),
     ),

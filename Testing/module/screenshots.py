@@ -27,20 +27,26 @@ from fake_logic import CLOSED, EMPTY, READY, FakeInstaller  # noqa: E402
 from panel_factory import makePanel  # noqa: E402
 from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
 from PyQt5 import QtGui, QtWidgets  # noqa: E402
-from VolumeRetrievalLib.LogicProtocol import Progress, bestPair  # noqa: E402
+from VolumeRetrievalLib import EncoderTexts  # noqa: E402
+from VolumeRetrievalLib.Encoders import Encoders  # noqa: E402
+from VolumeRetrievalLib.LogicProtocol import DefaultEncoder, Progress, bestPair  # noqa: E402
 from VolumeRetrievalLib.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
-from VolumeRetrievalLib.PackageInstaller import PackageState  # noqa: E402
+from VolumeRetrievalLib.PackageInstaller import PackageInstaller, PackageState  # noqa: E402
+from VolumeRetrievalLib.Settings import Settings  # noqa: E402
 
 _WIDTH = 500
-_NOTHING_INSTALLED = PackageState(
-    {},
-    ("torch", "faiss-cpu", "monai", "safetensors"),
-    True,
-    (
-        "Search is exact but slower for large databases: faiss is not installed.",
-        "Only the descriptor encoder works: PyTorch or MONAI is not installed.",
-    ),
-)
+_MADE_ON = {"cpu, float32": 412}
+
+
+class _NoPip:
+    """Of a Slicer in which nothing was installed yet."""
+
+    def version(self, package: str) -> str:
+        return ""
+
+
+def nothingInstalled() -> PackageState:
+    return PackageInstaller(Path(), _NoPip(), None, lambda text: False, ("linux", "x86_64")).state()
 
 
 def loadFont() -> None:
@@ -83,8 +89,9 @@ def panels(folder: Path, story: PhantomStory) -> None:
     savePanel(*makePanel(logic), folder / "empty.png", ("results", "matchMap"))
 
     logic = PhantomLogic(story, EMPTY)
-    panel, widget = makePanel(logic, FakeInstaller(_NOTHING_INSTALLED))
+    panel, widget = makePanel(logic, FakeInstaller(nothingInstalled()))
     savePanel(panel, widget, folder / "nothing-installed.png", ("results", "matchMap"))
+    encoders(folder / "encoders.png", PhantomLogic(story, replace(READY, better="radiology-resnet", madeOn=_MADE_ON)))
 
     logic = PhantomLogic(story, READY)
     panel, widget = makePanel(logic)
@@ -107,6 +114,36 @@ def panels(folder: Path, story: PhantomStory) -> None:
     chooseQuery(panel, story)
     panel.messages.showError("The series is no longer on disk: /data/archive/PHANTOM-0004/chest-abdomen")
     savePanel(panel, widget, folder / "error.png", ("query", "matchMap"))
+
+
+def encoders(path: Path, logic: PhantomLogic) -> None:
+    """The real catalogue, as if one encoder were installed and the weights of another were coming."""
+    with tempfile.TemporaryDirectory() as weights:
+        Settings(weightsFolder=weights).save()
+        logic.catalogue = [one for one in Encoders(lambda: None).choices() if one.weights is not None]
+        Settings().save()
+    logic.setState("efficientnet-b0-imagenet", "installed")
+    panel, widget = makePanel(logic)
+    for name in ("encoders", "advanced"):
+        getattr(panel.ui, f"{name}CollapsibleButton").collapsed = False
+    reason = "radiology-resnet runs by onnxruntime on the processor; PyTorch with MONAI is not installed (no torch)"
+    logic.questions[0].finish(DefaultEncoder("radiology-resnet", "onnxruntime", reason))
+    panel.encoders.select("dinov2-vits14")
+    panel.encoders.ask = lambda text: True
+    panel.ui.installWeightsButton.click()
+    logic.jobs[0].callbacks.progress(Progress("download", 31_000_000, 88_283_115, "dinov2-vits14", 95.0))
+    savePanel(panel, widget, path, ("query", "results", "matchMap"))
+
+
+def consent(path: Path) -> None:
+    """The question before weights are installed."""
+    choice = next(one for one in Encoders(lambda: None).choices() if one.name == "dinov2-vits14")
+    box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Question, "Install weights", EncoderTexts.consent(choice))
+    box.setStandardButtons(QtWidgets.QMessageBox.Ok | QtWidgets.QMessageBox.Cancel)
+    box.show()
+    slicer.app.processEvents()
+    box.grab().save(str(path))
+    box.close()
 
 
 def compare(path: Path, story: PhantomStory, count: int) -> None:
@@ -143,6 +180,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         story = tell(Path(scratch), patients=12)
         panels(folder, story)
+        consent(folder / "consent.png")
         compare(folder / "compare.png", story, 3)
         compare(folder / "one-result.png", story, 1)
 

@@ -39,10 +39,10 @@ def rows(panel):
 
 def test_the_table_tells_the_terms_of_each_encoder(panel):
     assert rows(panel) == [
-        ["ResNet50, ImageNet", "installed", "2048", "103 MB", "BSD 3-Clause", "yes"],
-        ["Small ViT (?)", "not installed", "384", "not stated", "Apache License 2.0", "yes"],
-        ["SwinTransformer, RadImageNet (?)", "on request", "1024", "not stated", "CC BY-NC 4.0", "no"],
-        ["A network of timm", "begun", "1280", "21 MB", "Apache License 2.0", "unclear"],
+        ["ResNet50, ImageNet", "installed", "2048", "103 MB", "yes", "BSD 3-Clause"],
+        ["(?) Small ViT", "available", "384", "?", "yes", "Apache License 2.0"],
+        ["(?) SwinTransformer, RadImageNet", "on request", "?", "?", "no", "CC BY-NC 4.0"],
+        ["A network of timm", "begun", "1280", "21 MB", "unclear", "Apache License 2.0"],
     ]
     assert "Unverified" in panel.ui.encodersTree.topLevelItem(1).toolTip(0)
     assert "slicer.packaging.pip_install" in panel.ui.encodersTree.topLevelItem(3).toolTip(1)
@@ -70,7 +70,7 @@ def test_installing_asks_first_with_size_licence_and_the_mark_unverified(panel, 
     panel.agrees = False
     panel.ui.installWeightsButton.click()
     (text,) = panel.asked
-    for part in ("Size: not stated", "Apache License 2.0", 'href="https://www.apache.org/licenses/LICENSE-2.0"',
+    for part in ("Size: not stated by the publisher", "Apache License 2.0", 'href="https://www.apache.org/licenses/LICENSE-2.0"',
                  "Commercial use is allowed", "These weights are unverified",
                  'href="https://example.org/vit.pth"'):  # fmt: skip
         assert part in text
@@ -88,6 +88,16 @@ def test_a_licence_that_was_agreed_to_is_not_asked_for_again(panel, logic):
     assert panel.asked == [] and len(logic.installations) == 1
 
 
+def test_what_is_installed_with_it_is_asked_for_too(panel, logic):
+    logic.catalogue[1] = replace(
+        CATALOGUE[1], weights=replace(CATALOGUE[1].weights, isConsented=True, alsoNeeded=("timm-net",))
+    )
+    panel.refresh()
+    panel.encoders.select("small-vit")
+    panel.ui.installWeightsButton.click()
+    assert "A network of timm too" in panel.asked[0] and "Size: 21 MB" in panel.asked[0]
+
+
 def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
     panel.encoders.select("small-vit")
     panel.ui.installWeightsButton.click()
@@ -95,7 +105,7 @@ def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
     assert "being installed" in panel.ui.weightsFolderLineEdit.toolTip
     logic.jobs[0].callbacks.progress(Progress("download", 3_000_000_000, 6_000_000_000, "small-vit", 120.0))
     assert (panel.ui.weightsProgressBar.value, panel.ui.weightsProgressBar.maximum) == (500, 1000)
-    assert panel.ui.weightsNewsLabel.text == "3.0 GB of 6.0 GB, 2 min left"
+    assert panel.ui.weightsNewsLabel.text == "Small ViT: 3.0 GB of 6.0 GB, 2 min left"
 
     logic.setState("small-vit", "installed")
     logic.jobs[0].finish("/weights/vit.pth")
@@ -126,7 +136,7 @@ def test_weights_come_from_a_file_too(panel, logic, monkeypatch):
     panel.ui.installWeightsFileButton.click()  # cancelled
     panel.ui.installWeightsFileButton.click()
     assert logic.installations == [("radswin", "/media/usb/swin.pt", True)]
-    assert "/media/usb/swin.pt" in panel.asked[0] and "from this file" in panel.asked[0]
+    assert "/media/usb/swin.pt" in panel.asked[0] and "from a file" in panel.asked[0]
 
 
 def test_weights_are_removed(panel, logic):
@@ -136,7 +146,7 @@ def test_weights_are_removed(panel, logic):
     assert "in use" in panel.ui.messageLabel.text
     logic.failure = ""
     panel.ui.removeWeightsButton.click()
-    assert rows(panel)[0][1] == "not installed" and "103 MB freed" in panel.ui.weightsNewsLabel.text
+    assert rows(panel)[0][1] == "available" and "103 MB freed" in panel.ui.weightsNewsLabel.text
     assert not panel.ui.removeWeightsButton.enabled
 
 

@@ -107,6 +107,7 @@ class DatabaseIndex:
             sizeBytes=summary.sizeBytes,
             notIndexed=missing,
             encoder=self._encoderTitle(summary),
+            madeOn=summary.madeOn,
             better=self._better(summary),
             skipped=tuple(self._skipped(summary)),
         )

@@ -97,11 +97,10 @@ class DatabaseSection:
         self.ui.indexProgressLabel.text = Texts.progress(step)
 
     def _onFinished(self, report: IndexReport) -> None:
-        self._end(
-            _("Index updated: {added} added, {unchanged} unchanged, {removed} removed, {failed} failed.").format(
-                added=report.added, unchanged=report.unchanged, removed=report.removed, failed=report.failed
-            )
+        news = _("Index updated: {added} added, {unchanged} unchanged, {removed} removed, {failed} failed.").format(
+            added=report.added, unchanged=report.unchanged, removed=report.removed, failed=report.failed
         )
+        self._end("\n".join(one for one in (news, EncoderTexts.ran(report)) if one))
 
     def _onFailed(self, text: str) -> None:
         self._end("")

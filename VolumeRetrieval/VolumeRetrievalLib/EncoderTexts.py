@@ -8,7 +8,7 @@ from html import escape
 from slicer.i18n import tr as _
 
 from . import Texts
-from .LogicProtocol import EncoderChoice, WeightsInfo
+from .LogicProtocol import EncoderChoice, IndexReport, WeightsInfo
 
 
 def title(name: str) -> str:
@@ -40,6 +40,8 @@ def problem(missing: Sequence[str], weights: WeightsInfo | None) -> str:
         return _("needs {packages}").format(packages=", ".join(missing))
     if weights is not None and weights.state != "installed":
         return _("its weights are not installed")
+    if weights is not None and weights.alsoNeeded:
+        return _("needs the weights of {encoders} too").format(encoders=_titles(weights.alsoNeeded))
     return ""
 
 
@@ -47,12 +49,20 @@ def state(choice: EncoderChoice) -> str:
     """One or two words for the table."""
     weights = choice.weights
     if weights.state == "installed":
-        return _("needs {packages}").format(packages=", ".join(choice.missing)) if choice.missing else _("installed")
+        return (
+            _("needs {packages}").format(packages=", ".join(choice.missing)) if choice.missing else _installed(weights)
+        )
     if weights.state == "partial":
         return _("begun")
     if weights.state == "damaged":
         return _("damaged")
-    return _("not installed") if weights.address else _("on request")
+    if weights.address:
+        return _("available")
+    return _("on request") if weights.requestAddress else _("from a file")
+
+
+def _installed(weights: WeightsInfo) -> str:
+    return _("incomplete") if weights.alsoNeeded else _("installed")
 
 
 def stateDetails(choice: EncoderChoice) -> str:
@@ -64,6 +74,8 @@ def stateDetails(choice: EncoderChoice) -> str:
         "damaged": weights.problem,
     }
     found = [sentences.get(weights.state) or notDownloadable(weights) or _("Its weights can be downloaded.")]
+    if weights.alsoNeeded:
+        found.append(_("It needs the weights of {encoders} too.").format(encoders=_titles(weights.alsoNeeded)))
     if choice.missing:
         found.append(
             _("Python packages are missing: {packages}. Slicer's Python console installs one with {command}.").format(
@@ -74,7 +86,13 @@ def stateDetails(choice: EncoderChoice) -> str:
 
 
 def size(weights: WeightsInfo) -> str:
-    return Texts.size(weights.sizeBytes) if weights.sizeBytes else _("not stated")
+    """ "88 MB"; "" if it is not known."""
+    return Texts.size(weights.sizeBytes) if weights.sizeBytes else ""
+
+
+def dimension(weights: WeightsInfo) -> str:
+    """ "384"; "" if it depends on the file."""
+    return str(weights.dimension) if weights.dimension else ""
 
 
 def commercial(weights: WeightsInfo) -> str:
@@ -88,7 +106,7 @@ def notDownloadable(weights: WeightsInfo) -> str:
     if weights.address:
         return ""
     if weights.requestAddress:
-        text = _("The weights are handed out on request: ask for them at {address}, then install them from the file.")
+        text = _("Programs cannot download the weights: get them at {address}, then install them from the file.")
         return text.format(address=weights.requestAddress)
     return _("There is no address to download the weights from: install them from a file.")
 
@@ -102,41 +120,63 @@ def details(choice: EncoderChoice) -> str:
     return "<br>".join(lines)
 
 
-def consent(choice: EncoderChoice, file: str = "") -> str:
-    """The question before weights are installed, as rich text: what, how much, under which terms, from where."""
+def consent(choice: EncoderChoice, file: str = "", also: Sequence[EncoderChoice] = ()) -> str:
+    """The question before weights are installed, as rich text: what, how much, under which terms, from where; `also`
+    are the encoders whose weights are installed with them."""
+    question = _("Install the weights of {title} from a file?") if file else _("Install the weights of {title}?")
+    paragraphs = ["<b>" + escape(question.format(title=choice.title)) + "</b>", *_offer(choice, file)]
+    for one in also:
+        text = _("It needs the weights of {title} too, which are installed with them.")
+        paragraphs += ["<b>" + escape(text.format(title=one.title)) + "</b>", *_offer(one)]
+    text = _("With OK you agree to these terms. That is remembered in the weights folder.")
+    return "".join(f"<p>{one}</p>" for one in (*paragraphs, text))
+
+
+def _offer(choice: EncoderChoice, file: str = "") -> list[str]:
+    """One encoder's weights, in paragraphs."""
     weights = choice.weights
-    if file:
-        what = _("Install the weights of {title} from this file?")
-        origin = escape(file)
-    else:
-        what = _("Download and install the weights of {title}?")
-        origin = _link(weights.address)
-    paragraphs = [
-        f"<b>{escape(what.format(title=choice.title))}</b>",
-        _("Size: {size}").format(size=escape(size(weights))) + "<br>" + _("From: {origin}").format(origin=origin),
+    known = size(weights) or _("not stated by the publisher")
+    origin = escape(file) if file else _link(weights.address)
+    facts = [
+        _("Size: {size}").format(size=escape(known)),
+        _("From: {origin}").format(origin=origin),
         _terms(weights),
     ]
-    if not weights.isVerified:
-        paragraphs.append("<b>" + _("These weights are unverified.") + "</b>")
-    paragraphs += [escape(one) for one in weights.cautions]
-    paragraphs.append(_("With OK you agree to the licence of the weights; this is remembered in the weights folder."))
-    return "".join(f"<p>{one}</p>" for one in paragraphs)
+    mark = [] if weights.isVerified else ["<b>" + _("These weights are unverified.") + "</b>"]
+    return ["<br>".join(facts), *mark, *(escape(one) for one in weights.cautions)]
 
 
-def consentNeeded(choice: EncoderChoice) -> str:
+def consentNeeded(choices: Sequence[EncoderChoice]) -> str:
     """For scripts, which are not asked."""
-    weights = choice.weights
-    text = _(
-        "The weights of {title} ({size}) come under the licence {license} ({url}); commercial use: {commercial}. If "
-        "you agree to it, say so with consent=True."
+    terms = _("The weights of {title} ({size}) come under the licence {license} ({url}); commercial use: {commercial}.")
+    sentences = [
+        terms.format(
+            title=one.title,
+            size=size(one.weights) or _("size not stated"),
+            license=one.weights.license,
+            url=one.weights.licenseUrl,
+            commercial=commercial(one.weights),
+        )
+        for one in choices
+    ]
+    return " ".join([*sentences, _("If you agree to that, say so with consent=True.")])
+
+
+def ran(report: IndexReport) -> str:
+    """Which encoder ran, through what, and why no better one; "" if that is not known."""
+    if not report.encoder:
+        return ""
+    name = short(title(report.encoder))
+    text = (
+        _("{encoder} ran through {library}.").format(encoder=name, library=report.backend)
+        if report.backend
+        else _("{encoder} ran.").format(encoder=name)
     )
-    return text.format(
-        title=choice.title,
-        size=size(weights),
-        license=weights.license,
-        url=weights.licenseUrl,
-        commercial=commercial(weights),
-    )
+    return " ".join(one for one in (text, sentence(report.reason)) if one)
+
+
+def _titles(names: Sequence[str]) -> str:
+    return ", ".join(title(name) for name in names)
 
 
 def _terms(weights: WeightsInfo) -> str:

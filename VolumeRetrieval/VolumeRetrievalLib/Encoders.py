@@ -99,8 +99,10 @@ class Encoders:
         choice = self._ofCatalogue(name)
         if self.job is not None:
             raise RuntimeError(_("Weights are being installed already: wait until that has ended, or cancel it."))
-        if not (consent or choice.weights.isConsented):
-            raise ValueError(EncoderTexts.consentNeeded(choice))
+        needed = [self._ofCatalogue(one) for one in (() if file else choice.weights.alsoNeeded)]
+        terms = [one for one in (choice, *needed) if not one.weights.isConsented]
+        if terms and not consent:
+            raise ValueError(EncoderTexts.consentNeeded(terms))
         if not file and (reason := EncoderTexts.notDownloadable(choice.weights)):
             raise ValueError(reason)
         if file and not Path(file).is_file():
@@ -184,13 +186,22 @@ class Encoders:
             raise ValueError(text.format(name=name, known=", ".join(known)))
         return known[name]
 
-    def _info(self, entry: Any, folder: Any) -> WeightsInfo:
+    def _isThere(self, name: str, folder: Any) -> bool:
+        from VolumeRetrievalEngine.encoders.catalog import entry
+
+        return self._status(entry(name), folder).state == "installed"
+
+    def _status(self, entry: Any, folder: Any) -> Any:
         # Where the folder is read-only, the engine reads a whole file each time to check it: not while it is the same.
         files = _listing(folder.folder / entry.name)
         before, status = self._known.get(entry.name, (None, None))
         if status is None or before != (folder.folder, files):
             status = folder.status(entry)
             self._known[entry.name] = ((folder.folder, files), status)
+        return status
+
+    def _info(self, entry: Any, folder: Any) -> WeightsInfo:
+        status = self._status(entry, folder)
         return WeightsInfo(
             state=status.state,
             sizeBytes=status.size_bytes if status.state == "installed" else entry.source.size_bytes,
@@ -203,6 +214,7 @@ class Encoders:
             address=entry.source.url,
             requestAddress=entry.source.request_url,
             problem=status.problem,
+            alsoNeeded=tuple(name for name in entry.needs if not self._isThere(name, folder)),
             cautions=tuple(entry.cautions),
             citation=entry.citation,
         )

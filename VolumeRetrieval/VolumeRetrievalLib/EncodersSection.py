@@ -15,8 +15,8 @@ from .EnabledReason import EnabledReason
 from .LogicProtocol import Callbacks, DefaultEncoder, EncoderChoice, Job, LogicProtocol, Progress
 from .Settings import Settings
 
-_NAME, _STATE, _DIMENSION, _SIZE, _LICENSE, _COMMERCIAL = range(6)
-_WIDTHS = (150, 80, 40, 62, 96)
+#: Of the columns but the last, in pixels: all fit into a panel of usual width.
+_WIDTHS = (160, 68, 40, 56, 68)
 
 
 def askConsent(text: str) -> bool:
@@ -174,7 +174,10 @@ class EncodersSection:
         choice = self.selected
         if choice is None or self._job is not None:
             return
-        if not choice.weights.isConsented and not self.ask(EncoderTexts.consent(choice, file)):
+        needed = () if file else choice.weights.alsoNeeded
+        also = [one for one in self._choices if one.name in needed]
+        isAsked = not all(one.weights.isConsented for one in (choice, *also))
+        if isAsked and not self.ask(EncoderTexts.consent(choice, file, also)):
             self.ui.weightsNewsLabel.text = _("Nothing was installed.")
             self._update()
             return
@@ -184,17 +187,17 @@ class EncodersSection:
             lambda path: self._end(_("{title} is installed. Press Use to index with it.").format(title=choice.title)),
             self._onFailed,
             lambda: self._end(_("Stopped. What has come is kept: Install goes on from there.")),
-            self._onProgress,
+            lambda step: self._onProgress(choice, step),
         )
         job = self.logic.installWeights(choice.name, file, True, callbacks)
         self._job = job if job.isRunning else None
         self._update()
 
-    def _onProgress(self, step: Progress) -> None:
+    def _onProgress(self, choice: EncoderChoice, step: Progress) -> None:
         # In thousandths: a progress bar counts in 32 bits, which a file of weights can exceed.
         self.ui.weightsProgressBar.setRange(0, 1000 if step.total else 0)
         self.ui.weightsProgressBar.value = 1000 * step.done // step.total if step.total else 0
-        self.ui.weightsNewsLabel.text = Texts.download(step)
+        self.ui.weightsNewsLabel.text = f"{choice.title}: {Texts.download(step)}"
         self.ui.weightsNewsLabel.visible = True
 
     def _onFailed(self, text: str) -> None:
@@ -260,17 +263,15 @@ class EncodersSection:
 def _cells(one: EncoderChoice) -> tuple[tuple[str, str], ...]:
     """Text and tooltip of each column."""
     weights = one.weights
-    mark = "" if weights.isVerified else _(" (?)")
-    title = one.title + mark
+    size, dimension = EncoderTexts.size(weights), EncoderTexts.dimension(weights)
+    use = EncoderTexts.commercial(weights)
     unverified = _("Unverified: what is downloaded cannot be compared with a hash that the publisher states.")
     return (
-        (title, one.title if weights.isVerified else f"{one.title}. {unverified}"),
+        # In front, where it is never cut off.
+        (one.title, one.title) if weights.isVerified else (f"(?) {one.title}", f"{one.title}. {unverified}"),
         (EncoderTexts.state(one), EncoderTexts.stateDetails(one)),
-        (str(weights.dimension), _("{n} numbers for each slice").format(n=weights.dimension)),
-        (EncoderTexts.size(weights), EncoderTexts.size(weights)),
+        (dimension or "?", _("Numbers for each slice: {n}").format(n=dimension or _("as the file says"))),
+        (size or "?", _("Size of the weights: {size}").format(size=size or _("not stated by the publisher"))),
+        (use, _("Commercial use: {answer}").format(answer=use)),
         (weights.license, f"{weights.license}, {weights.licenseUrl}"),
-        (
-            EncoderTexts.commercial(weights),
-            _("Commercial use: {answer}").format(answer=EncoderTexts.commercial(weights)),
-        ),
     )

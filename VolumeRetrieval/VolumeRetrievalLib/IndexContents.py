@@ -21,15 +21,16 @@ from .LogicProtocol import MatchDict
 class IndexSummary:
     """The index in numbers.
 
-    `encoder` is what the index was made with, "" if there is none; `seen` is what became of each series of the database
-    (SeriesRegister.seen), `files` how many files of a series are in the index; both by SeriesInstanceUID. `problem`
-    says why an index that is there cannot be read.
+    `encoder` is what the index was made with, "" if there is none, and `madeOn` how many volumes by what ran it; `seen`
+    is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are in the
+    index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
     """
 
     volumes: int = 0
     slices: int = 0
     sizeBytes: int = 0
     encoder: str = ""
+    madeOn: dict[str, int] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     problem: str = ""
@@ -70,7 +71,9 @@ class IndexContents:
                         files[record.series_uid] = files.get(record.series_uid, 0) + record.n_files
                 size = sum(file.stat().st_size for file in store.folder.iterdir() if file.is_file())
                 seen = SeriesRegister.of_store(store).seen
-                return IndexSummary(counts.volumes, counts.slices, size, store.recipe.encoder, seen, files)
+                return IndexSummary(
+                    counts.volumes, counts.slices, size, store.recipe.encoder, counts.made_on, seen, files
+                )
         except StoreError as error:
             # With no damaged store, nothing was indexed with the chosen encoder yet.
             return IndexSummary(problem=str(error) if folder.problems() else "")

@@ -115,4 +115,10 @@ def reportOf(result: dict[str, Any], wholeDatabase: bool = False) -> IndexReport
         unchanged=max(0, result["store"]["volumes"] - added) if wholeDatabase else result["unchanged"],
         removed=result["pruned"] + result["superseded"],
         failed=len(result["failed"]),
+        **_encoder(result.get("encoder") or {}),
     )
+
+
+def _encoder(facts: dict[str, Any]) -> dict[str, str]:
+    names = {"encoder": "name", "backend": "backend", "reason": "reason"}
+    return {ours: str(facts.get(theirs) or "") for ours, theirs in names.items()}

@@ -35,7 +35,8 @@ class DatabaseStatus:
 
     `directory` is the database's folder, "" where none is open; then `problem` says what to do. `volumes` of
     `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed. `encoder` is the title of
-    the encoder that the index was made with, or would be; `better` names one that can run here and would be better.
+    the encoder that the index was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one
+    that can run here and would be better.
     """
 
     directory: str = ""
@@ -46,6 +47,7 @@ class DatabaseStatus:
     sizeBytes: int = 0
     notIndexed: int = 0
     encoder: str = ""
+    madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""
     skipped: tuple[SkippedSeries, ...] = ()
 
@@ -63,12 +65,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What an indexing run did."""
+    """What an indexing run did; the encoder's name, the library that ran it if there is a choice, and why no better
+    one did."""
 
     added: int
     unchanged: int
     removed: int
     failed: int
+    encoder: str = ""
+    backend: str = ""
+    reason: str = ""
 
 
 def _ignore(*_: Any) -> None:
@@ -142,8 +148,8 @@ class WeightsInfo:
     `state` is "installed", "partial" (a download that was stopped), "damaged" or "absent"; `commercial` whether the
     licence allows commercial use, None where that is not clear; `isVerified` whether the address and a hash to check
     with are the publisher's own; `isConsented` whether the user has agreed to the licence before. `address` is where
-    they are downloaded from, "" where they cannot be, `requestAddress` where they can be asked for. A size of 0 is not
-    known. `problem` says what is damaged.
+    they are downloaded from, "" where they cannot be, `requestAddress` where they can be asked for. A size or
+    dimension of 0 is not known. `problem` says what is damaged, `alsoNeeded` names encoders whose weights it needs too.
     """
 
     state: str
@@ -157,6 +163,7 @@ class WeightsInfo:
     address: str = ""
     requestAddress: str = ""
     problem: str = ""
+    alsoNeeded: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     citation: str = ""
 

@@ -234,7 +234,8 @@ class QuerySection:
         text = _("{found} results from {volumes} volumes in {seconds} s").format(
             found=len(result["matches"]), volumes=f"{result['volumes']:,}", seconds=f"{seconds:.1f}"
         )
-        self.say("\n".join([text, *result["notes"]]))
+        encoder = [_("Encoder: {encoder}").format(encoder=result["encoder"])] if result.get("encoder") else []
+        self.say("\n".join([text, *encoder, *result["notes"]]))
         self.refresh()
         self.onResult(result)
 

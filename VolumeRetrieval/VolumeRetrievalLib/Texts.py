@@ -45,9 +45,18 @@ def indexEncoder(status: DatabaseStatus) -> str:
     if not status.volumes:
         return _("It will be indexed with: {encoder}").format(encoder=status.encoder)
     text = _("Indexed with: {encoder}").format(encoder=status.encoder)
+    if status.madeOn:
+        text += "\n" + _("It ran on: {places}").format(places=_places(status.madeOn))
     if status.better:
         text += "\n" + _("A better encoder can run here now. Its index is made beside this one, which stays.")
     return text
+
+
+def _places(madeOn: dict[str, int]) -> str:
+    """ "cpu (MONAI), float32"; with the number of volumes where there is more than one."""
+    if len(madeOn) == 1:
+        return next(iter(madeOn))
+    return "; ".join(f"{place}: {count:,}" for place, count in madeOn.items())
 
 
 def progress(step: Progress) -> str:

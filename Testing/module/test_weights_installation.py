@@ -1,0 +1,211 @@
+"""Weights are installed by the real engine in a real child, from a server on loopback; nothing of it is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import slicer
+from children import Told, fakeCommand, waitUntil
+from engine.weights_server import CONTENT, WeightsServer, serving
+from publisher import NAME, publish
+from slicer_application.application import loadModule, makeWidget
+from VolumeRetrievalLib import ProcessIDs
+from VolumeRetrievalLib.EngineErrors import EngineError
+from VolumeRetrievalLib.LogicProtocol import Callbacks
+from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
+from VolumeRetrievalLib.Settings import Settings
+
+MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
+HALF = len(CONTENT) // 2
+
+
+@pytest.fixture
+def server():
+    with serving(WeightsServer()) as running:
+        yield running
+
+
+@pytest.fixture
+def command(server, tmp_path, monkeypatch):
+    """The engine, its catalogue's NAME on the server; the weights folder is one of the test's."""
+    Settings(weightsFolder=str(tmp_path / "weights")).save()
+    return publish(server, tmp_path / "engine", monkeypatch)
+
+
+@pytest.fixture
+def makeLogic():
+    made = []
+
+    def make(command):
+        made.append(RetrievalLogic(makeCommand=lambda: command))
+        return made[-1]
+
+    yield make
+    for one in made:
+        pids = one.pids
+        one.cleanUp()
+        assert not any(ProcessIDs.isRunning(pid) for pid in pids), "a child is left"
+
+
+@pytest.fixture
+def logic(makeLogic, command):
+    return makeLogic(command)
+
+
+def state(logic):
+    return next(one for one in logic.encoders() if one.name == NAME).weights.state
+
+
+def parts():
+    return [file.stat().st_size for file in Path(Settings.load().weightsFolder).rglob("*.part")]
+
+
+def waitUntilHalfway(server):
+    """Until the download has come halfway, where the server lets it stand."""
+    waitUntil(lambda: server.stalled.is_set() and any(parts()))
+
+
+def test_a_script_installs_and_removes_weights(logic, tmp_path):
+    path = Path(logic.installWeights(NAME, consent=True))
+    assert path.read_bytes() == CONTENT and path.is_relative_to(tmp_path / "weights")
+    assert state(logic) == "installed" and logic.weightsFolder() == str(tmp_path / "weights")
+    assert logic.removeWeights(NAME) >= len(CONTENT)
+    assert state(logic) == "absent" and not path.exists()
+
+
+def test_without_consent_nothing_is_started_and_the_terms_are_told_once(logic, server):
+    with pytest.raises(ValueError, match=r"BSD.*https://.*consent=True"):
+        logic.installWeights(NAME)
+    assert server.asked == [] and logic.pids == ()
+    logic.installWeights(NAME, consent=True)
+    logic.removeWeights(NAME)
+    logic.installWeights(NAME)  # it is remembered
+    assert state(logic) == "installed"
+
+
+def test_a_cancelled_download_goes_on_where_it_was(logic, server):
+    server.stall_after = HALF
+    told = Told()
+    job = logic.installWeights(NAME, consent=True, callbacks=Callbacks(*told.arguments()))
+    waitUntilHalfway(server)
+    second = Told()
+    assert not logic.installWeights(NAME, callbacks=Callbacks(*second.arguments())).isRunning
+    assert "already" in second.errors[0]
+    with pytest.raises(RuntimeError, match="being installed"):
+        logic.removeWeights(NAME)
+    job.cancel()
+    waitUntil(lambda: told.isOver)
+    assert told.cancellations == 1 and told.steps[0].stage == "download" and state(logic) == "partial"
+
+    server.stall_after = None
+    server.going_on.set()
+    logic.installWeights(NAME)
+    assert state(logic) == "installed" and server.asked[-1][1].startswith("bytes=")
+
+
+def test_what_is_not_the_publishers_file_is_refused(logic, server, tmp_path):
+    server.files["/net.pth"] = b"not these" * (len(CONTENT) // 9)
+    with pytest.raises(EngineError, match=r"net\.pth"):
+        logic.installWeights(NAME, consent=True)
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"nor these")
+    with pytest.raises(EngineError, match=r"other\.pth"):
+        logic.installWeights(NAME, file=other, consent=True)
+    assert state(logic) == "absent"
+
+
+def test_a_file_needs_no_network(logic, server, tmp_path):
+    file = tmp_path / "usb" / "renamed.pth"
+    file.parent.mkdir()
+    file.write_bytes(CONTENT)
+    logic.installWeights(NAME, file=str(file), consent=True)
+    assert state(logic) == "installed" and server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"name": "no-such"}, "no encoder no-such: expected one of"),
+        ({"name": "swin-radimagenet"}, "Programs cannot download"),
+        ({"name": NAME, "file": "/no/such/file.pth"}, "no such file"),
+    ],
+)
+def test_what_cannot_be_installed_says_why(logic, values, text):
+    with pytest.raises(ValueError, match=text):
+        logic.installWeights(consent=True, **values)
+
+
+def test_a_child_that_crashes_is_told(makeLogic, command, tmp_path):
+    logic = makeLogic(fakeCommand(tmp_path / "crashing", "hello(); os.abort()"))
+    with pytest.raises(EngineError, match="ended unexpectedly"):
+        logic.installWeights(NAME, consent=True)
+
+
+def test_the_default_encoder_is_found_out_by_a_child(makeLogic, tmp_path):
+    body = """
+    hello()
+    say(type="result", result={"default": {"name": "descriptor", "backend": "numpy", "reason": " ".join(sys.argv[1:])}})
+    """
+    found = makeLogic(fakeCommand(tmp_path, body)).defaultEncoder()
+    assert (found.name, found.backend, found.reason) == ("descriptor", "numpy", "encoders --json")
+
+
+def test_the_real_engine_says_which_encoder_is_the_default(logic):
+    found = logic.defaultEncoder()
+    assert found.name in ("radiology-resnet", "descriptor") and found.reason
+
+
+@pytest.fixture
+def widget(server, command):
+    """The module's widget, a download begun with its button; no database is open."""
+    module = loadModule(MODULE_FILE)
+
+    class VolumeRetrievalWidget(module.VolumeRetrievalWidget):
+        def setup(self):
+            self.moduleName = "VolumeRetrieval"
+            self.logic = self._ownLogic = module.VolumeRetrievalLogic(makeCommand=lambda: command)
+            super().setup()
+
+    made = makeWidget(VolumeRetrievalWidget)
+    made.panel.encoders.ask = lambda text: True
+    server.stall_after = HALF
+    made.panel.encoders.select(NAME)
+    made.ui.installWeightsButton.click()
+    waitUntilHalfway(server)
+    yield made
+    made.cleanup()
+    made.parent.close()
+
+
+@pytest.mark.parametrize("how", ["cleanup", "unload", "reload", "quit"])
+def test_the_module_goes_away_while_weights_come(sameModulesAfterwards, widget, how):
+    pids = widget.logic.pids
+    assert any(ProcessIDs.isRunning(pid) for pid in pids)
+    if how == "quit":
+        slicer.app._qt.aboutToQuit.emit()
+    elif how == "unload":
+        slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
+    elif how == "reload":
+        widget.onReload()
+        new = slicer.modules.VolumeRetrievalWidget
+        assert new is not widget and new.logic.pids == ()
+        new.cleanup()
+    else:
+        widget.cleanup()
+    assert not any(ProcessIDs.isRunning(pid) for pid in pids)
+    assert any(parts()), "what has come is kept"
+
+
+def test_closing_the_scene_leaves_the_download_alone(widget, server):
+    slicer.mrmlScene.Clear(0)
+    server.going_on.set()
+    waitUntil(lambda: widget.panel.encoders._job is None)
+    assert "is installed" in widget.ui.weightsNewsLabel.text and state(widget.logic) == "installed"
+
+
+def test_the_cancel_button_stops_it(widget):
+    widget.ui.cancelWeightsButton.click()
+    waitUntil(lambda: widget.panel.encoders._job is None)
+    assert "kept" in widget.ui.weightsNewsLabel.text and not widget.ui.weightsProgressBar.visible
+    assert state(widget.logic) == "partial"
