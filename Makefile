@@ -67,9 +67,9 @@ $(VENV)/bin/python:
 		echo "Python 3.11 or newer is needed, found '$(PYTHON)': make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
-# The demo needs no networks: nothing large is downloaded for it.
+# The default encoder runs by onnxruntime here: nothing large is downloaded for the demo.
 $(VENV)/.installed-demo: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(PIP) --editable '.[faiss]'
+	$(PIP) --editable '.[faiss,onnx]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python

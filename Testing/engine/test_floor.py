@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 from engine.commands import finish, run, start, write_blobs
 
-OPTIONAL = ("faiss", "torch", "monai", "highdicom", "safetensors", "rich", "matplotlib", "pylibjpeg", "gdcm", "nibabel")
+OPTIONAL = (
+    "faiss",
+    "torch",
+    "monai",
+    "onnxruntime",
+    "onnx",
+    "highdicom",
+    "safetensors",
+    "rich",
+    "matplotlib",
+    "pylibjpeg",
+    "gdcm",
+    "nibabel",
+)
 OPTIONAL += ("pooch", "requests", "urllib3", "platformdirs")
 
 #: Runs the command line, or what is given instead, where none of these packages can be imported.

@@ -17,6 +17,7 @@ from VolumeRetrievalEngine.errors import (
     StoreLockedError,
     UnknownVolumeError,
 )
+from VolumeRetrievalEngine.index.slice_index import SliceIndex
 from VolumeRetrievalEngine.late_interaction import score, similarity_matrix
 from VolumeRetrievalEngine.reading import MetadataTable
 from VolumeRetrievalEngine.region import BoxRAS, MaskRegion, SingleSlice, SliceRange
@@ -303,6 +304,28 @@ def test_a_second_writer_is_told_who_is_writing(tmp_path):
     folder = next(iter((tmp_path / "store").glob("descriptor-*")))
     with VolumeStore.open(folder, writable=True), pytest.raises(StoreLockedError, match=str(os.getpid())):
         retriever.add([tmp_path / "archive"])
+
+
+@pytest.mark.parametrize(
+    ("options", "opened"), [({"filter": "pooled"}, {"pooled"}), ({"filter": "slices"}, {"slices"}), ({}, {"pooled"})]
+)
+def test_a_search_opens_only_the_index_that_it_needs(indexed, unseen_chest, monkeypatch, options, opened):
+    levels, opening = [], SliceIndex.open
+    monkeypatch.setattr(
+        SliceIndex, "open", lambda *all, **named: (levels.append(named["level"]), opening(*all, **named))[1]
+    )
+    with Retriever.open(indexed / "store") as retriever:
+        retriever.search(unseen_chest, options=SearchOptions(**options))
+    assert set(levels) == opened
+
+
+def test_a_rebuild_makes_each_index_once(tmp_path, monkeypatch):
+    write_archive(tmp_path / "archive", range(1))
+    Retriever.create(tmp_path / "store", "descriptor").add([tmp_path / "archive"])
+    made, make = [], SliceIndex._rebuild
+    monkeypatch.setattr(SliceIndex, "_rebuild", lambda self, store: (made.append(self.level), make(self, store)))
+    Retriever.open(tmp_path / "store", index_kind="numpy").rebuild()
+    assert sorted(made) == ["pooled", "slices"]
 
 
 def test_the_kind_of_index_that_was_asked_for_stays(tmp_path):

@@ -48,6 +48,19 @@ def test_a_reader_follows_additions_replacements_and_removals(folder: Path, kind
         assert sorted(again.keys.tolist()) == sorted(index.keys.tolist())
 
 
+def test_an_index_made_anew_is_made_once_and_replaces_the_one_there_was(folder: Path, monkeypatch) -> None:
+    pytest.importorskip("faiss")
+    with VolumeStore.open(folder, writable=True) as store:
+        SliceIndex.open(folder, store, kind="flat", writable=True)
+        made, make = [], SliceIndex._rebuild
+        monkeypatch.setattr(SliceIndex, "_rebuild", lambda self, store: (made.append(self.level), make(self, store)))
+        index = SliceIndex.made_anew(folder, store, "slices", "hnsw")
+        assert made == ["slices"]
+        assert found_ids(store, index) == {volume_id(number) for number in range(8)}
+        assert SliceIndex.open(folder, store).kind == "hnsw"
+        assert made == ["slices"]
+
+
 @pytest.mark.parametrize("level", ["slices", "pooled"])
 def test_both_levels_hold_every_volume_of_the_store(folder: Path, level: str) -> None:
     with VolumeStore.open(folder) as store:
