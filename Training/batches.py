@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,24 @@ from .slices import SliceSet
 
 #: How unevenly kinds are drawn: by their number of volumes to this power. 1 would let head and neck drown the others.
 KIND_POWER = 0.5
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Slices to learn from; n = volumes x slices.
+
+    Attributes:
+        values, neighbours: float32 [n, size, size]: slices as slices.py keeps them, and for each one a slice beside it.
+        hounsfield: bool [n], which ones are CT.
+        labels: what is known of them.
+        places: (set, row) of each.
+    """
+
+    values: torch.Tensor
+    neighbours: torch.Tensor
+    hounsfield: torch.Tensor
+    labels: Labels
+    places: list[tuple[int, int]]
 
 
 class Batches:
@@ -46,8 +65,8 @@ class Batches:
         self._counterparts = _counterparts(self.sets)
         self._values = [torch.from_numpy(one.values) for one in sets]
 
-    def draw(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Labels, list[tuple[int, int]]]:
-        """(slices, a neighbour of each, whether they are CT, labels, (volume, row) of each), n = volumes x slices."""
+    def draw(self) -> Batch:
+        """The next batch."""
         places = [(number, row) for number in self._drawn_volumes() for row in self._drawn_rows(number)]
         beside = [(number, self._beside(number, row)) for number, row in places]
         values, neighbours = (
@@ -61,7 +80,7 @@ class Batches:
             height_mm=torch.tensor([float(self._heights[number][row]) for number, row in places]),
             **{name: values[volume] for name, values in self._numbers.items()},
         )
-        return values, neighbours, hounsfield, labels, places
+        return Batch(values, neighbours, hounsfield, labels, places)
 
     def _drawn_volumes(self) -> list[int]:
         drawn: list[int] = []

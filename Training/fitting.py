@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn.functional import normalize
 from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 
-from .augmentation import Augmentation, random_views
-from .batches import Batches
+from .augmentation import Augmentation, random_views, to_channels
+from .batches import Batch, Batches
 from .heights import common_heights
 from .objectives import Weights, anatomy_loss, modality_loss, regression_loss, teacher_loss
 from .slices import SliceSet
+from .teacher import Teacher
+from .training_log import TrainingLog
 
 #: What the network is given: (value - MEAN) / STD.
 MEAN, STD = 0.5, 0.25
+
+#: Batches whose mean embedding is subtracted in the end.
+_CENTRED_OVER = 50
+_LARGEST_GRADIENT = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,57 +60,69 @@ class Settings:
 def fit(
     sets: Sequence[SliceSet], settings: Settings, log: Path, report: Callable[[str], None] = print
 ) -> torch.nn.Module:
-    """The network trained on these volumes, in evaluation mode; every 20th step is a line of JSON in `log`."""
+    """The network trained on these volumes, in evaluation mode on the CPU; every 20th step is a line of JSON in `log`.
+
+    One seed gives one network on one machine and one thread. Runs on CUDA where it is there, else on the CPU.
+    """
     torch.manual_seed(settings.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     batches = Batches(sets, common_heights(sets), settings.volumes, settings.slices, settings.seed)
-    centred, components = _teacher(sets, settings.components)
+    teacher = Teacher(sets, settings.components)
     network = radiology_resnet(settings.layers, settings.widths, settings.dimension)
-    network = network.to(memory_format=torch.channels_last)
-    head = torch.nn.Linear(settings.dimension, components[0].shape[1])
+    network = network.to(device, memory_format=torch.channels_last)
+    head = torch.nn.Linear(settings.dimension, teacher.components).to(device)
     optimizer = torch.optim.AdamW(
         _groups([network, head], settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98)
     )
     kept = copy.deepcopy(network)
-    started = time.monotonic()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as lines:
+    with TrainingLog(log, settings.steps, report) as lines:
         for step in range(settings.steps):
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _schedule(step, settings)
-            values, neighbours, hounsfield, labels, places = batches.draw()
-            images = random_views(values, neighbours, hounsfield, settings.augmentation)
-            images = ((images - MEAN) / STD).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
-                features = network(images)
-            embeddings = normalize(features.float(), dim=1)
-            taught = torch.from_numpy(np.stack([centred[number][row] for number, row in places]))
-            wanted = torch.from_numpy(np.stack([components[number][row] for number, row in places]))
-            losses = {
-                "anatomy": anatomy_loss(embeddings, labels, settings.weights),
-                "modality": modality_loss(embeddings, labels, settings.weights),
-                "teacher": teacher_loss(embeddings, taught, settings.weights),
-                "regression": regression_loss(head(embeddings), wanted),
-            }
+            losses = _losses(network, head, batches.draw(), teacher, settings, device)
             loss = sum(getattr(settings.weights, name) * value for name, value in losses.items())
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
             optimizer.step()
+            # The average forgets the random weights of the start sooner than it will forget later ones.
             _average(kept, network, min(settings.average, (1 + step) / (10 + step)))
-            if step % 20 == 0 or step == settings.steps - 1:
-                told = {name: round(value.item(), 4) for name, value in losses.items()}
-                seconds = time.monotonic() - started
-                lines.write(
-                    json.dumps({"step": step, "seconds": round(seconds, 1), "loss": round(loss.item(), 4), **told})
-                )
-                lines.write("\n")
-                lines.flush()
-                if step % 100 == 0 or step == settings.steps - 1:
-                    left = seconds / (step + 1) * (settings.steps - step - 1)
-                    report(
-                        f"step {step + 1} of {settings.steps}, loss {loss.item():.3f} {told}, {left / 60:.0f} min left"
-                    )
-    return kept.eval()
+            lines.add(step, loss, losses)
+    return _centred(kept.eval().cpu(), batches, settings)
+
+
+def _losses(
+    network: torch.nn.Module, head: torch.nn.Module, batch: Batch, teacher: Teacher, settings: Settings, device: str
+) -> dict[str, torch.Tensor]:
+    """The terms of the loss of one batch, by their names in Weights."""
+    images = random_views(batch.values, batch.neighbours, batch.hounsfield, settings.augmentation)
+    images = ((images - MEAN) / STD).to(device, memory_format=torch.channels_last)
+    with torch.autocast(device, torch.bfloat16):
+        features = network(images)
+    embeddings = normalize(features.float(), dim=1)
+    seen, wanted = (one.to(device) for one in teacher.of(batch.places))
+    labels = batch.labels.to(device)
+    return {
+        "anatomy": anatomy_loss(embeddings, labels, settings.weights),
+        "modality": modality_loss(embeddings, labels, settings.weights),
+        "teacher": teacher_loss(embeddings, seen, settings.weights),
+        "regression": regression_loss(head(embeddings), wanted),
+    }
+
+
+@torch.inference_mode()
+def _centred(network: torch.nn.Module, batches: Batches, settings: Settings) -> torch.nn.Module:
+    """The network with its mean embedding subtracted, every kind of volume counting as training draws it.
+
+    What all slices have in common takes part in every similarity and tells none from another.
+    """
+    drawn = []
+    for _ in range(_CENTRED_OVER):
+        batch = batches.draw()
+        images = (to_channels(batch.values, batch.hounsfield) - MEAN) / STD
+        drawn.append(network(images.contiguous(memory_format=torch.channels_last)).mean(0))
+    network.fc.bias -= torch.stack(drawn).mean(0)
+    return network
 
 
 def _schedule(step: int, settings: Settings) -> float:
@@ -133,22 +148,3 @@ def _average(kept: torch.nn.Module, network: torch.nn.Module, share: float) -> N
             tensor.lerp_(state[name], 1 - share)
         else:
             tensor.copy_(state[name])
-
-
-def _teacher(sets: Sequence[SliceSet], components: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The teacher's embeddings around their mean as unit rows [n, t], and their principal components [n, c]."""
-    every = np.concatenate([one.teacher for one in sets])
-    mean = every.mean(axis=0)
-    _, _, directions = np.linalg.svd(
-        (every - mean)[np.random.default_rng(0).permutation(len(every))[:4000]], full_matrices=False
-    )
-    directions = directions[:components].T.astype(np.float32)
-    centred = [one.teacher - mean for one in sets]
-    return (
-        [(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float32) for rows in centred],
-        [(rows @ directions).astype(np.float32) for rows in centred],
-    )
-
-
-def settings_to_json(settings: Settings) -> str:
-    return json.dumps(asdict(settings), indent=2)

@@ -10,7 +10,7 @@ teacher     the neighbours that the teacher sees
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch.nn.functional import log_softmax, normalize
@@ -59,6 +59,10 @@ class Labels:
     position_mm: torch.Tensor
     height_mm: torch.Tensor
 
+    def to(self, device: str) -> Labels:
+        """The same on this device."""
+        return Labels(**{one.name: getattr(self, one.name).to(device) for one in fields(self)})
+
 
 def nearness(labels: Labels, weights: Weights) -> torch.Tensor:
     """How near two slices should lie, float32 [n, n] in [0, 1]; 0 on the diagonal."""
@@ -98,7 +102,7 @@ def regression_loss(predicted: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
 
 def _soft_cross_entropy(logits: torch.Tensor, wanted: torch.Tensor, among: torch.Tensor | None = None) -> torch.Tensor:
     """Mean over rows that want anything; no slice is compared with itself, nor with those not `among`."""
-    others = ~torch.eye(len(logits), dtype=torch.bool)
+    others = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
     logits = logits.masked_fill(~(others if among is None else others & among), -1e4)
     mass = wanted.sum(1)
     asked = mass > 1e-3
