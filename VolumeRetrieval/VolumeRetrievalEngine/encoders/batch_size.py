@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 #: Slices in one pass where the search begins, and where it ends. Past this the slices of one volume are too few to
-#: fill a batch, and making the next ones could no longer go on meanwhile.
-SMALLEST, LARGEST = 16, 256
+#: fill a batch, making the next ones could no longer go on meanwhile, and those made ahead fill the main memory.
+SMALLEST, LARGEST = 16, 128
 #: A doubled batch has to give at least so many times the slices per second.
 _WORTHWHILE = 1.1
 #: The share of free memory that a batch may take: the views of Slicer live on the same card.
