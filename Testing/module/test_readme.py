@@ -43,7 +43,8 @@ def test_every_label_that_the_panel_reference_names_is_in_the_panel():
         "Search",
         "Compare the best",
         "Remove from scene",
-        "Install packages...",
+        "Install small...",
+        "Install all...",
         "From folder...",
     ):
         assert f"**{label}**" in TEXT and f"<string>{label}</string>" in panel
@@ -68,6 +69,12 @@ def console(tmp_path, monkeypatch):
     yield logic
     logic.removeShown()
     logic.cleanUp()
+
+
+def test_the_methods_that_the_readme_names_exist(console):
+    named = set(re.findall(r"\blogic\.(\w+)\(", TEXT)) | set(re.findall(r"`(\w+)\((?:uids|path|matches|)\)`", TEXT))
+    assert {"installWeights", "removeWeights", "encoders", "defaultEncoder", "removeShown"} <= named
+    assert all(callable(getattr(console, name)) for name in named)
 
 
 def test_the_script_indexes_searches_and_shows(console, capsys):
