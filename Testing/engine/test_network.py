@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from archives import a_scan, write_scan
-from VolumeRetrievalEngine.encoders import encoder_facts, encoder_in_words
+from VolumeRetrievalEngine.encoders import encoder_facts, encoder_in_words, network
 from VolumeRetrievalEngine.encoders.batch_size import LARGEST, SMALLEST, fastest_batch_size
 from VolumeRetrievalEngine.encoders.input_spec import InputSpec
 from VolumeRetrievalEngine.encoders.network import Network
@@ -103,6 +103,17 @@ def test_a_network_that_disagrees_in_another_precision_runs_in_float32_and_says_
     assert encoder.precision_reason in caplog.text
     assert encoder.precision_reason in encoder_in_words(encoder)
     assert np.array_equal(encoder.embed(slices(3)), network_of(Convolutions(), tmp_path).embed(slices(3)))
+
+
+def test_float16_stands_in_where_bfloat16_is_too_coarse_and_was_not_asked_for(tmp_path, monkeypatch):
+    def spoil(images: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+        return made.flip(1) if torch.get_autocast_dtype("cpu") == torch.bfloat16 else made
+
+    monkeypatch.setattr(network, "choose_precision", lambda asked, device: ("bfloat16", "this card is fast in it"))
+    encoder = network_of(InAutocast(spoil), tmp_path)
+    assert encoder.precision == "float16"
+    assert encoder.precision_reason.startswith("not bfloat16: embeddings have a cosine of")
+    assert network_of(InAutocast(spoil), tmp_path, precision="bfloat16").precision == "float32"
 
 
 def test_a_network_that_fails_in_another_precision_runs_in_float32(tmp_path):

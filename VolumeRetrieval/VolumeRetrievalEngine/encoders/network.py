@@ -14,6 +14,8 @@ import numpy as np
 from ..errors import EncoderError, WeightsError
 from .batch_size import fastest_batch_size
 from .device import (
+    BFLOAT16,
+    FLOAT16,
     FLOAT32,
     autocast,
     choose_device,
@@ -94,7 +96,7 @@ class Network:
         self._module = module.eval().to(self.device).to(memory_format=self._layout)
         self.batch_size = batch_size or _BATCH_SIZE_CPU
         self.dimension = self._probe()
-        self._use_precision(wanted, reason)
+        self._use_precision(wanted, reason, chosen=precision in (None, "auto"))
         if not batch_size and not self._on_cpu:
             self.batch_size = self._fastest_batch_size()
         log.info(
@@ -122,7 +124,7 @@ class Network:
         # One copy at the end: a graphics card computes on while the next batch is handed over.
         features = torch.cat(parts).cpu().numpy() if parts else np.empty((0, self.dimension), np.float32)
         if self.precision != FLOAT32 and not np.isfinite(features).all():
-            self._give_up_precision(f"values went past what {self.precision} can hold")
+            self._give_up_precision(f"not {self.precision}: values went past what it can hold")
             return self.embed(slices)
         return self._unit_rows(features)
 
@@ -173,25 +175,43 @@ class Network:
     def _on_cpu(self) -> bool:
         return self.device.startswith("cpu")
 
-    def _use_precision(self, wanted: str, reason: str) -> None:
-        """Compute in another precision from now on, if that gives the same embeddings."""
+    def _use_precision(self, wanted: str, reason: str, chosen: bool) -> None:
+        """Compute in another precision from now on, if that gives the same embeddings.
+
+        Args:
+            chosen: by us, so that float16, with three more bits, may stand in for bfloat16.
+        """
         self.precision_reason = reason
         if wanted == FLOAT32:
             return
-        trial = _trial_slices(self.input_size)
-        exact = self._features(trial).cpu().numpy()
-        self.precision = wanted
+        exact = self._trial()
+        problems = []
+        for precision in (wanted, FLOAT16) if chosen and wanted == BFLOAT16 else (wanted,):
+            problem = self._problem_of(precision, exact)
+            if not problem:
+                self.precision = precision
+                self.precision_reason = "; ".join((*problems, reason))
+                return
+            problems.append(f"not {precision}: {problem}")
+        self._give_up_precision("; ".join(problems))
+
+    def _problem_of(self, precision: str, exact: np.ndarray) -> str:
+        """Why embeddings of the trial slices are not those in float32 (`exact`), "" if they are."""
+        self.precision = precision
         try:
-            reduced = self._features(trial).cpu().numpy()
+            cosine = _least_cosine(exact, self._trial())
         except RuntimeError as error:
-            self._give_up_precision(last_line(error))
-            return
-        cosine = _least_cosine(exact, reduced)
-        if not cosine >= _AGREEMENT:  # also where it is not a number
-            self._give_up_precision(f"embeddings have a cosine of {cosine:.4f} with those in float32")
+            return last_line(error)
+        finally:
+            self.precision = FLOAT32
+        # "not >=", because it may be not a number.
+        return f"embeddings have a cosine of {cosine:.4f} with those in float32" if not cosine >= _AGREEMENT else ""
+
+    def _trial(self) -> np.ndarray:
+        return self._features(_trial_slices(self.input_size)).cpu().numpy()
 
     def _give_up_precision(self, problem: str) -> None:
-        self.precision_reason = f"not {self.precision}: {problem}"
+        self.precision_reason = problem
         log.warning("%s on %s: computing in float32, %s", self.name, self.device, self.precision_reason)
         self.precision = FLOAT32
 
