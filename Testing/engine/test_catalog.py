@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from dataclasses import fields, replace
 from urllib.parse import urlsplit
 
 import pytest
-from VolumeRetrievalEngine.encoders import available_encoders, create_encoder
+from VolumeRetrievalEngine.encoders import available_encoders, create_encoder, encoder_note, recipe_for
 from VolumeRetrievalEngine.encoders.architectures import NETWORKS
 from VolumeRetrievalEngine.encoders.catalog import CATALOG, CatalogEntry, License, WeightsSource, entry
 from VolumeRetrievalEngine.encoders.catalog_network import how_to_install, input_of
-from VolumeRetrievalEngine.errors import EncoderError, WeightsError
+from VolumeRetrievalEngine.errors import EncoderError, MissingPackageError, WeightsError
 from VolumeRetrievalEngine.recipe import Recipe
 
 ENTRIES = pytest.mark.parametrize("one", CATALOG.values(), ids=lambda one: one.name)
@@ -134,7 +136,7 @@ def test_a_file_that_is_not_there_is_named_with_what_is_expected(tmp_path, no_we
 
 def test_choices_say_which_weights_are_to_be_installed(no_weights):
     choices = {choice.name: choice for choice in available_encoders()}
-    assert choices["dreamsim"].to_install == ("dreamsim", "dino-vitb16")
+    assert choices["dreamsim"].to_install == ("dino-vitb16", "dreamsim")
     assert choices["descriptor"].to_install == ()
     assert not choices["dinov2-vits14"].needs_weights  # they are installed, not given with each command
     from VolumeRetrievalEngine.encoders.weights import WeightsFolder
@@ -156,6 +158,36 @@ def test_what_another_entry_needs_is_compared_with_its_hash(tmp_path, no_weights
     (tmp_path / "dino_vitbase16_pretrain.pth").write_bytes(b"of another network")
     with pytest.raises(WeightsError, match="is not the file of dino-vitb16"):
         create_encoder("dreamsim", weights=archive)
+
+
+def test_installed_weights_are_found_by_name_and_an_index_does_not_note_where_they_were(tmp_path, no_weights):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("monai")
+    from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
+    from VolumeRetrievalEngine.encoders.weights import WeightsFolder
+
+    file = tmp_path / "FractalDB-1000_resnet50_epoch90.pth"
+    torch.save({**resnet50().state_dict(), "fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}, file)
+    folder = WeightsFolder(fit=lambda entry, weights: None)  # what is made below fits
+    installed = folder.install_file(entry("resnet50-fractaldb"), file, consent=lambda entry: True)
+    encoder = create_encoder("resnet50-fractaldb", device="cpu", batch_size=1)
+    assert encoder.name == "resnet50-fractaldb"
+    assert encoder.weights == hashlib.sha256(installed.read_bytes()).hexdigest()
+    assert encoder_note(encoder) == {"name": "resnet50-fractaldb", "weights": ""}
+    recipe = recipe_for(encoder)
+    assert (recipe.encoder, recipe.weights, recipe.size) == ("resnet50-fractaldb", encoder.weights, 224)
+    given = create_encoder("resnet50-fractaldb", weights=file, device="cpu", batch_size=1)
+    assert encoder_note(given)["weights"] == str(file)
+    assert recipe_for(given) == recipe
+
+
+def test_timm_is_asked_for_where_an_entry_needs_it(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "dinov3_vits16_pretrain_lvd1689m-08c60483.pth"
+    torch.save({"cls_token": torch.zeros(1, 1, 384)}, file)
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingPackageError, match="dinov3-vits16 needs the Python package 'timm'"):
+        create_encoder("dinov3-vits16", weights=file)
 
 
 def test_a_licence_says_whether_commercial_use_is_allowed_or_not_known():

@@ -5,7 +5,7 @@ loaded.
 
     {"type": "hello", "protocol": 1, "version": "0.1.0", "pid": 4711}
     {"type": "result", "result": {"default": {"name", "backend", "reason"},
-                                  "encoders": [{"name", "needs_weights", "missing"}, ...]}}
+                                  "encoders": [{"name", "needs_weights", "missing", "to_install"}, ...]}}
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..encoders import available_encoders
+from ..encoders import EncoderChoice, available_encoders
 from ..encoders.default import default_encoder
 from ..worker.messages import MessageWriter
 from .console import print_table
@@ -43,10 +43,13 @@ def run(options: argparse.Namespace) -> int:
         known = [asdict(one) for one in available_encoders()]
         messages.result({"default": asdict(default_encoder()), "encoders": known})
         return DONE
-    rows = [
-        (one.name, "--weights FILE" if one.needs_weights else "", ", ".join(one.missing))
-        for one in available_encoders()
-    ]
+    rows = [(one.name, _also_needed(one), ", ".join(one.missing)) for one in available_encoders()]
     print_table(("encoder", "also needs", "packages missing"), rows)
     print(f"default here: {default_encoder().reason}")
     return DONE
+
+
+def _also_needed(one: EncoderChoice) -> str:
+    if one.needs_weights:
+        return "--weights FILE"
+    return "; ".join(f"weights install {name}" for name in one.to_install)

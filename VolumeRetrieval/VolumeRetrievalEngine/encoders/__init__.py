@@ -52,7 +52,8 @@ class EncoderChoice:
         name: for :func:`create_encoder`.
         needs_weights: whether a file has to come with it.
         missing: packages that are not installed, () if it can be used.
-        to_install: entries of the catalogue whose weights have to be installed first (`weights install NAME`).
+        to_install: entries of the catalogue whose weights have to be installed first (`weights install NAME`), in this
+            order.
     """
 
     name: str
@@ -158,7 +159,7 @@ def _catalogued() -> Iterator[EncoderChoice]:
     folder = WeightsFolder()
     there = {name for name, entry in CATALOG.items() if folder.path(entry).is_file()}
     for name, entry in CATALOG.items():
-        absent = tuple(one for one in (name, *entry.needs) if one not in there)
+        absent = tuple(one for one in (*entry.needs, name) if one not in there)
         yield EncoderChoice(name, False, _missing(("torch", "monai", *entry.packages)), absent)
 
 

@@ -82,7 +82,7 @@ def _dino(name: str, title: str, patch_size: int, file_name: str, hash: str, n_b
         license=License(_APACHE, "https://github.com/facebookresearch/dino/blob/main/LICENSE", True),
         citation="Caron et al., Emerging Properties in Self-Supervised ViTs (DINO), ICCV 2021, arXiv:2104.14294",
         read_from=_DINO,
-        parity=f"timm's vit_base_patch{patch_size}_224",
+        parity=f"timm's VisionTransformer with patches of {patch_size} pixels, at reduced depth",
         packages=("einops",),
     )
 
@@ -111,7 +111,7 @@ def _dinov2(letter: str, title: str, architecture: str, dimension: int, sha256: 
         license=License(_APACHE, "https://github.com/facebookresearch/dinov2/blob/main/LICENSE", True),
         citation="Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, 2023, arXiv:2304.07193",
         read_from=_DINOV2,
-        parity="timm's vit_*_patch14_dinov2, and DINOv2's own resampling of positions",
+        parity="timm's vit_small_patch14_dinov2, and DINOv2's own resampling of positions",
         packages=("einops",),
     )
 
@@ -175,7 +175,7 @@ ENTRIES = (
         parity="timm's vision transformers with the updates added as peft does, at reduced size",
         note="It needs the weights of dino-vitb16 too. How its archive is laid out was read in the authors' code; the "
         "archive itself was not tried.",
-        packages=("einops",),
+        packages=("einops", "safetensors"),
         needs=("dino-vitb16",),
     ),
     CatalogEntry(
@@ -200,7 +200,7 @@ ENTRIES = (
         license=License("as agreed with RadImageNet on request", "https://www.radimagenet.com/", None),
         citation="Mei et al., RadImageNet, Radiology: Artificial Intelligence 2022, doi:10.1148/ryai.210315",
         read_from=_RADIMAGENET,
-        parity="timm's swin_tiny_patch4_window7_224",
+        parity="timm's swin_tiny_patch4_window7_224, at reduced width",
         note="RadImageNet publishes neither the variant nor the input of its Swin Transformer: the variant is taken "
         "from the file (Microsoft's or timm's tensor names), the input from RadImageNet's other PyTorch weights.",
         packages=("einops",),
@@ -314,7 +314,7 @@ ENTRIES = (
         ),
         citation="Zhang et al., A Multimodal Biomedical Foundation Model, NEJM AI 2025, arXiv:2303.00915",
         read_from=f"{_BIOMEDCLIP}: README.md, open_clip_config.json (in a copy); open_clip@89fb801: timm_model.py",
-        parity="timm's vit_base_patch16_224 with a linear layer, as open_clip's TimmModel puts them together",
+        parity="timm's vit_base_patch16_224 with a linear layer, as in open_clip's TimmModel, at reduced depth",
         note="Its model card says that it is meant for research, and that deployed use is out of scope.",
         packages=("einops",),
     ),
@@ -340,7 +340,7 @@ ENTRIES = (
         license=License("DINOv3 License", "https://ai.meta.com/resources/models-and-libraries/dinov3-license/", True),
         citation="Siméoni et al., DINOv3, 2025, arXiv:2508.10104",
         read_from=_DINOV3,
-        parity="timm's own conversion of DINOv3's weights",
+        parity="timm's own conversion of DINOv3's weights, at reduced depth",
         note="Meta gives addresses to those who accept its licence, which has conditions: no military use, no weapons, "
         "no reverse engineering; whoever passes the weights on passes on the licence; papers must acknowledge them.",
         packages=("timm",),

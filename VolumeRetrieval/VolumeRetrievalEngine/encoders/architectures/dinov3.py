@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import MissingPackageError
+from ...errors import EncoderError, MissingPackageError
 from ..tensors import SourceTensors
 
 if TYPE_CHECKING:
@@ -20,8 +20,13 @@ def dinov3_vits16(input_size: int, depth: int = 12) -> torch.nn.Module:
     """timm's network, from images [n, 3, s, s] to the class token [n, 384]."""
     try:
         import timm
-    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision, which timm needs, is of another torch
+    except ImportError as error:
         raise MissingPackageError("timm", "the encoder dinov3-vits16") from error
+    except RuntimeError as error:  # out of torchvision, which timm imports: its operators are not in this torch
+        raise EncoderError(
+            f"the encoder dinov3-vits16 needs timm, which cannot be imported here ({error}): install the torchvision "
+            "that belongs to the installed torch (pytorch.org says which)"
+        ) from error
     return timm.create_model(
         "vit_small_patch16_dinov3_qkvb",
         pretrained=False,
