@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +146,14 @@ def test_the_files_take_12_megabytes_at_most_and_are_those_of_their_description(
         assert hashlib.sha256(file.read_bytes()).hexdigest() == described.hashes[file.name]
     assert described.spec.input_size == SIZE
     assert 128 <= described.dimension <= 384
+
+
+def test_the_files_are_part_of_the_python_package():
+    pyproject = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = pyproject["tool"]["setuptools"]["package-data"]["VolumeRetrievalEngine.encoders.radiology_resnet"]
+    others = [path.name for path in description.FOLDER.iterdir() if path.is_file() and path.suffix != ".py"]
+    assert len(others) >= 3
+    assert [name for name in others if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 def test_the_weights_are_float16():

@@ -129,7 +129,8 @@ def _print_result(result: SearchResult) -> None:
         right=(0, 1),
     )
     took = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in result.seconds.items())
-    print(f"encoder: {result.encoder}; ranking: {result.ranking}, candidates by: {result.filter}; {took}")
+    print(f"encoder: {result.encoder}")
+    print(f"ranking: {result.ranking}, candidates by: {result.filter}; {took}")
     for note in result.notes:
         print(f"note: {note}")
 

@@ -231,9 +231,10 @@ def _ranges(match: Match) -> str:
 def _footer(result: SearchResult) -> str:
     seconds = ", ".join(f"{escape(name)} {1000 * value:.0f} ms" for name, value in result.seconds.items())
     notes = "".join(f"<br>Note: {escape(note)}" for note in result.notes)
+    encoder = f"Encoder: {escape(result.encoder)}.<br>" if result.encoder else ""
     return (
-        f'<p class="soft" style="margin-top:2rem;font-size:.85rem">Ranking: {escape(result.ranking)}; candidates by: '
-        f"{escape(result.filter)}, {result.n_candidates} of {result.n_volumes} volumes"
+        f'<p class="soft" style="margin-top:2rem;font-size:.85rem">{encoder}Ranking: {escape(result.ranking)}; '
+        f"candidates by: {escape(result.filter)}, {result.n_candidates} of {result.n_volumes} volumes"
         f"{'; ' + seconds if seconds else ''}. The score is the mean, over the query's slices, of the highest cosine "
         f"similarity to any slice of the volume; slice numbers count from 0.{notes}</p>"
     )

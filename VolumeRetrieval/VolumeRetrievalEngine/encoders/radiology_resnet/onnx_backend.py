@@ -112,6 +112,7 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
         import onnxruntime
     except ImportError as error:
         raise MissingPackageError("onnxruntime", f"the encoder {NAME} without torch") from error
+    onnxruntime.disable_telemetry_events()  # its Windows builds would report to the system's event log
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
