@@ -259,6 +259,11 @@ def test_a_baseline_without_matrices_and_an_empty_result_are_reported():
     assert "No volume was found" in report_html(a_result(0), when=WHEN)
 
 
+def test_the_report_says_which_encoder_ran():
+    text = report_html(a_result(1, encoder="radiology-resnet by onnxruntime on cpu, float32"), when=WHEN)
+    assert "Encoder: radiology-resnet by onnxruntime on cpu, float32." in text
+
+
 def test_a_path_that_runs_backward_is_said():
     result = a_result(1)
     match = result.matches[0]
