@@ -119,6 +119,36 @@ def test_each_range_has_its_colour_and_its_similarity_as_label(display):
         assert node.GetName().startswith("0.") and "slices" in node.GetName()
 
 
+def aMark(number, startMm, weight):
+    return RangeMarks.Mark(f"range {number}", startMm, startMm + 2, number, weight)
+
+
+def test_labels_that_would_lie_over_each_other_become_one():
+    marks = [aMark(0, 0, 0.1), aMark(1, 5, 0.6), aMark(2, 9, 0.2), aMark(3, 40, 0.1)]
+    shown = RangeMarks.withoutOverlap(marks, nearMm=10)
+    assert [(one.name, one.hasLabel) for one in shown] == [
+        ("range 0", False),
+        ("range 1 (+2 near)", True),
+        ("range 2", False),
+        ("range 3", True),
+    ]
+    assert [one.hasLabel for one in RangeMarks.withoutOverlap(marks, nearMm=1)] == [True] * 4
+
+
+def test_ranges_that_lie_close_have_one_label_in_the_view(display):
+    query = aVolume("query", slices=40)
+    result = aResult(1)
+    one = result["matches"][0]
+    first = one["ranges"][0]
+    near = {**first, "start_mm": first["start_mm"] + 1, "end_mm": first["end_mm"] + 1, "weight": 0.1}
+    one["ranges"].append(near)
+    display.show(query, result, [ShownMatch(one, aVolume(one["id"]))])
+    marks = [node for node in display.folder.nodes() if node.IsA("vtkMRMLMarkupsROINode")]
+    labelled = [node for node in marks if node.GetDisplayNode().GetPropertiesLabelVisibility()]
+    assert len(marks) == 4 and len(labelled) == 2  # two in the match, two in the query
+    assert all(node.GetName().endswith("(+1 near)") for node in labelled)
+
+
 def test_a_single_match_is_marked_in_the_query_too(display):
     show(display, 1)
     assert colored(pixels(Column(0).side)).any()

@@ -16,7 +16,7 @@ from .LogicProtocol import Callbacks, DefaultEncoder, EncoderChoice, Job, LogicP
 from .Settings import Settings
 
 #: Of the columns but the last, in pixels: all fit into a panel of usual width.
-_WIDTHS = (160, 68, 40, 56, 68)
+_WIDTHS = (150, 74, 40, 56, 76)
 
 
 def askConsent(text: str) -> bool:

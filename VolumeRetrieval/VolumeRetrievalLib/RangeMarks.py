@@ -69,7 +69,7 @@ def withoutOverlap(marks: Sequence[Mark], nearMm: float) -> list[Mark]:
 
 def _named(mark: Mark, hidden: dict[int, int]) -> str:
     count = hidden.get(mark.number, 0)
-    return _("{range} and {n} near").format(range=mark.name, n=count) if count else mark.name
+    return _("{range} (+{n} near)").format(range=mark.name, n=count) if count else mark.name
 
 
 def addMark(mark: Mark, geometry: StackGeometry, views: MarkViews) -> Any:

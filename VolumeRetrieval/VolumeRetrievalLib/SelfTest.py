@@ -51,6 +51,7 @@ class SelfTest:
         return [
             ("import phantom patients into the DICOM database", self.importPhantoms),
             ("the panel notices the new series", self.noticeSeries),
+            ("the encoders are listed with their terms, and the one that runs here is named", self.listEncoders),
             ("index them", self.index),
             ("search with the liver of a patient who is not in the database", self.search),
             ("search with a series of the database", self.searchWithSeries),
@@ -86,6 +87,20 @@ class SelfTest:
     def noticeSeries(self) -> None:
         self._wait("all series to be noticed", lambda: self.logic.status().notIndexed == len(self._series))
         _expect("the button Update index is enabled", self.ui.updateIndexButton.enabled, True)
+
+    def listEncoders(self) -> None:
+        section = self.widget.panel.encoders
+        wasCollapsed = self.ui.encodersCollapsibleButton.collapsed
+        self.ui.encodersCollapsibleButton.collapsed = False
+        catalogue = [one for one in self.logic.encoders() if one.weights is not None]
+        _expect("rows of the table", self.ui.encodersTree.topLevelItemCount, len(catalogue))
+        _expect("the catalogue has encoders", bool(catalogue), True)
+        section.select(catalogue[0].name)
+        _expect("the licence's address is a link", 'href="http' in self.ui.encoderDetailsLabel.text, True)
+        looking = self.ui.defaultEncoderLabel.text
+        self._wait("the encoder that runs here", lambda: self.ui.defaultEncoderLabel.text != looking)
+        _expect("it is known", "\n" in self.ui.defaultEncoderLabel.text, True, self.ui.defaultEncoderLabel.text)
+        self.ui.encodersCollapsibleButton.collapsed = wasCollapsed
 
     def index(self) -> None:
         self.ui.updateIndexButton.click()
