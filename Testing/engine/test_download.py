@@ -242,7 +242,7 @@ def test_a_circle_of_redirects_is_named(server: WeightsServer, file: Path) -> No
     ("status", "words"),
     [
         (401, "weights install test-net --file FILE"),
-        (403, "only to those who have asked or signed in (HTTP 403)"),
+        (403, "only to those who have asked or signed in, or a proxy forbids it (HTTP 403)"),
         (404, "not there any more (HTTP 404)"),
         (410, "not there any more"),
         (407, "proxy"),
@@ -305,6 +305,16 @@ def test_a_proxy_that_does_not_answer_is_named(file: Path, monkeypatch: pytest.M
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, gone.url(""))
     assert "the proxy that the environment names" in fails(entry, file)
+
+
+def test_a_proxy_of_a_kind_that_cannot_be_used_is_an_error_in_words(
+    file: Path, server: WeightsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "gopher://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:1")
+    said = fails(server.entry(), file)
+    assert "proxy" in said and "--file FILE" in said
+    assert server.asked == []
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ _EPILOG = """examples:
   python -m VolumeRetrievalEngine search /data/new/series --store /data/index --top 5
   python -m VolumeRetrievalEngine search scan.nii.gz --store /data/index --region mask.nii.gz --report result.html
   python -m VolumeRetrievalEngine list --store /data/index --json
+  python -m VolumeRetrievalEngine weights install dinov2-vits14
 Each command has its own help, e.g.: python -m VolumeRetrievalEngine search --help
 
 exit codes:

@@ -60,7 +60,7 @@ network, fetch the file elsewhere and give it with --file: it is checked in the 
 """
 
 #: Packages that every encoder of the catalogue needs.
-_NETWORK_PACKAGES = ("torch", "monai", "safetensors")
+_NETWORK_PACKAGES = ("torch", "monai")
 
 _MESSAGE_SECONDS = 0.2
 

@@ -77,7 +77,7 @@ def download(
     pooch = require_pooch()
     pooch.get_logger().setLevel(logging.WARNING)  # it would print to standard error what we say ourselves
     known = None if _only_begins(entry.source.hash) else entry.source.hash or None
-    transfer = Transfer(entry, PartFile(file), progress, timeout_s)
+    transfer = _Transfer(entry, PartFile(file), progress, timeout_s)
     try:
         pooch.retrieve(entry.source.url, known, fname=file.name, path=file.parent, downloader=transfer)
     except ValueError as error:  # pooch's way of saying that the hash differs; it has removed the file
@@ -101,7 +101,7 @@ def with_size(entry: CatalogEntry, timeout_s: float) -> CatalogEntry:
     return replace(entry, source=replace(entry.source, size_bytes=size))
 
 
-class Transfer:
+class _Transfer:
     """One download as pooch asks for it: called with the address and the file to fill."""
 
     def __init__(self, entry: CatalogEntry, part: PartFile, progress: ProgressCallback | None, timeout_s: float):
@@ -172,8 +172,9 @@ class Transfer:
         elsewhere = _ELSEWHERE.format(name=self._entry.name)
         if status in (401, 403):
             raise WeightsError(
-                f"{url}: the publisher gives the file only to those who have asked or signed in (HTTP {status}). "
-                f"Ask for it at {source.request_url or url}, then: weights install {self._entry.name} --file FILE"
+                f"{url}: the publisher gives the file only to those who have asked or signed in, or a proxy forbids it "
+                f"(HTTP {status}). Ask for it at {source.request_url or url}, then: "
+                f"weights install {self._entry.name} --file FILE"
             )
         if status in (404, 410):
             raise WeightsError(f"{url}: the file is not there any more (HTTP {status}); {elsewhere}")
