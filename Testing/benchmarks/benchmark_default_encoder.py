@@ -19,6 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# numpy's own threads would wait for each other in turns with the network's: read when numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import torch
 from VolumeRetrievalEngine.encoders import Encoder, create_encoder, recipe_for

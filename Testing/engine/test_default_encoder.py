@@ -9,7 +9,8 @@ import pytest
 from engine.archives import write_archive
 from engine.commands import PACKAGES, Finished, finish, run, start
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder, default_encoder
-from VolumeRetrievalEngine.encoders.radiology_resnet import backend
+from VolumeRetrievalEngine.encoders.radiology_resnet import backend, description
+from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.search_options import SearchOptions
 
@@ -220,3 +221,25 @@ def test_the_new_encoder_gets_an_index_beside_the_old_one(archive, tmp_path):
     run("index", archive / "head-0.nii.gz", "--store", store, "--encoder", "radiology-resnet")
     assert run("info", "--store", store, "--json").json["encoder"] == "radiology-resnet"
     assert run("info", "--store", store, "--encoder", "descriptor", "--json").json["volumes"] == 1
+
+
+def test_an_index_made_with_earlier_weights_stays_usable_and_says_how_to_go_on(archive, tmp_path, monkeypatch):
+    pytest.importorskip("monai")
+    pytest.importorskip("onnx")
+    from Training.export import export
+
+    store, query = tmp_path / "store", archive / "head-0.nii.gz"
+    earlier = run("index", query, "--store", store, "--encoder", "radiology-resnet", "--json").json["store"]["folder"]
+    shape = {"layers": [1, 1, 1, 1], "widths": [8, 8, 8, 8]}
+    export(radiology_resnet(**shape, dimension=16).eval(), tmp_path / "update", values=shape)
+    monkeypatch.setattr(description, "FOLDER", tmp_path / "update")
+
+    refused = run("index", archive / "head-1.nii.gz", "--store", store)
+    assert refused.code == 1
+    assert "index anew with this one (--encoder radiology-resnet)" in refused.err
+    assert run("search", query, "--store", store).code == 0
+
+    later = run("index", query, "--store", store, "--encoder", "radiology-resnet", "--json").json["store"]["folder"]
+    assert later != earlier
+    for folder in (later, earlier):
+        assert run("info", "--store", store, "--encoder", Path(folder).name, "--json").json["volumes"] == 1
