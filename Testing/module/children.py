@@ -12,7 +12,7 @@ import slicer
 from VolumeRetrievalLib.EngineProcess import EngineCommand
 
 #: Ends what would otherwise wait for ever; nothing is measured with it.
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 
 
 def waitUntil(condition: Callable[[], object], what: str = "") -> None:
@@ -26,6 +26,14 @@ def waitUntil(condition: Callable[[], object], what: str = "") -> None:
 
 def realCommand() -> EngineCommand:
     return EngineCommand(sys.executable)
+
+
+def commandWithoutTorch(folder: Path) -> EngineCommand:
+    """The real engine where torch is not installed; it takes seconds to load."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Python imports a module of this name when it starts (documentation of the module site).
+    (folder / "sitecustomize.py").write_text('import sys\nsys.modules["torch"] = None\n')
+    return EngineCommand(sys.executable, folder)
 
 
 def fakeCommand(folder: Path, body: str) -> EngineCommand:

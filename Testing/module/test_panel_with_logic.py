@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import slicer
-from children import realCommand, waitUntil
+from children import commandWithoutTorch, realCommand, waitUntil
 from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
 from slicer_application.application import loadModule, makeWidget
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
 from VolumeRetrievalLib import ProcessIDs
+from VolumeRetrievalLib.Settings import Settings
 
 MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
 
 
 @pytest.fixture
 def widget(tmp_path):
-    """The module's widget with a database of two chests and two heads, nothing of it indexed."""
+    """The module's widget with a database of two chests and two heads, nothing of it indexed; the encoder is the one
+    whose children start fastest."""
+    Settings(encoder="descriptor").save()
     openDatabase(tmp_path / "database")
     importSeries(writePhantoms(tmp_path / "archive"))
     module = loadModule(MODULE_FILE)
@@ -57,6 +61,20 @@ def test_index_search_show_and_tidy_up_with_the_buttons(widget):
     widget.logic.showMatches(widget.panel._result["matches"][:2])
     assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
     widget.logic.removeShown()
+
+
+def test_automatic_indexes_with_the_default_encoder_and_says_what_ran(widget, tmp_path):
+    command = commandWithoutTorch(tmp_path / "engine")
+    widget.logic._indexing._makeCommand = lambda: command
+    assert "It will be indexed with: Descriptor" in widget.ui.indexEncoderLabel.text
+    widget.ui.encoderComboBox.setCurrentIndex(0)
+    index(widget)
+    ran, made = widget.ui.databaseStatusLabel.text, widget.ui.indexEncoderLabel.text
+    if find_spec("onnxruntime") is None:
+        assert "Descriptor ran" in ran and "Descriptor" in made
+    else:
+        assert "Radiology ResNet ran through onnxruntime. " in ran and "PyTorch with MONAI is not installed" in ran
+        assert "Indexed with: Radiology ResNet" in made and "cpu (onnxruntime), float32" in made
 
 
 def test_cancelling_with_the_button_lets_the_next_update_go_on(widget):

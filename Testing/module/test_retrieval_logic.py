@@ -16,6 +16,7 @@ from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDa
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
 from VolumeRetrievalLib import ProcessIDs
+from VolumeRetrievalLib.Encoders import canRun
 from VolumeRetrievalLib.EngineErrors import EngineError, WorkCancelled
 from VolumeRetrievalLib.LogicProtocol import Callbacks, Region, SearchOptions
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
@@ -37,7 +38,7 @@ def indexedFolder(tmp_path_factory, archive):
     openDatabase(folder)
     importSeries(archive)
     logic = RetrievalLogic(makeCommand=realCommand, reader=PhantomReader())
-    logic.indexDatabase()
+    logic.indexDatabase(encoder="descriptor")
     logic.cleanUp()
     slicer.dicomDatabase.closeDatabase()
     return folder
@@ -45,6 +46,8 @@ def indexedFolder(tmp_path_factory, archive):
 
 @pytest.fixture
 def makeLogic():
+    """Logics that index with the encoder whose children start fastest, unless a test chooses another one."""
+    Settings(encoder="descriptor").save()
     made = []
 
     def make(**values):
@@ -203,7 +206,7 @@ class TestIndexing:
         assert fresh.indexDatabase().added == 1
 
     def test_new_series_are_indexed_by_themselves_if_the_user_wants_that(self, fresh, archive):
-        Settings(indexAutomatically=True).save()
+        Settings(encoder="descriptor", indexAutomatically=True).save()
         importSeries(archive[1:2])
         waitUntil(lambda: fresh.status().volumes == 2 and fresh._indexing.job is None)
 
@@ -483,11 +486,53 @@ class TestLife:
         assert choices["descriptor"].problem == "" and not choices["descriptor"].needsWeights
         assert ("torch" in choices["torchscript"].problem) == (find_spec("torch") is None)
         assert choices["torchscript"].needsWeights
+        assert choices["dinov2-vits14"].weights.license and not choices["dinov2-vits14"].needsWeights
 
     def test_another_encoder_has_an_index_of_its_own(self, logic):
         assert logic.status().volumes == 4
         Settings(encoder="torchscript").save()
         assert (logic.status().volumes, logic.status().notIndexed) == (0, 4)
+
+    def test_two_indexes_of_one_encoder_are_both_searched(self, fresh, archive):
+        fresh.indexDatabase()
+        importSeries(archive[1:])
+        Settings(encoder="descriptor", sliceStepMm=20.0).save()
+        fresh.indexDatabase()
+        assert {(one.encoder, one.title) for one in fresh.stores()} == {
+            ("descriptor", "step 3 mm"),
+            ("descriptor", "step 20 mm"),
+        }
+        assert fresh.status(wait=True).volumes == 4
+        assert len(fresh.search(archive[0].series_uid)["matches"]) == 3
+        Settings(encoder="descriptor", sliceStepMm=3.0).save()
+        assert fresh.status(wait=True).volumes == 1
+        assert fresh.search(archive[0].series_uid)["matches"] == []
+
+    def test_an_index_of_before_stays_usable_and_a_better_encoder_is_offered(self, fresh, archive, monkeypatch):
+        report = fresh.indexDatabase()
+        assert report.encoder == "descriptor" and fresh.status(wait=True).better == ""  # it was chosen
+        Settings().save()
+        status = fresh.status(wait=True)
+        assert status.encoder.startswith("Descriptor") and sum(status.madeOn.values()) == 1
+        assert status.better == ("radiology-resnet" if canRun("radiology-resnet") else "")
+        assert fresh.search(archive[0].series_uid)["encoder"].startswith("descriptor")
+        monkeypatch.setattr("VolumeRetrievalLib.DatabaseIndex.canRun", lambda name: False)
+        assert fresh.status(wait=True).better == ""
+
+    def test_another_encoder_than_the_settings_can_be_indexed_with(self, makeLogic, tmp_path):
+        openDatabase(tmp_path / "database")
+        body = 'hello(); say(type="error", error={"type": "E", "text": " ".join(sys.argv)}); sys.exit(1)'
+        logic = makeLogic(makeCommand=lambda: fakeCommand(tmp_path / "engine", body))
+        with pytest.raises(EngineError, match="--encoder radiology-resnet"):
+            logic.indexDatabase(encoder="radiology-resnet")
+
+    def test_children_know_the_folder_of_weights(self, makeLogic, tmp_path):
+        openDatabase(tmp_path / "database")
+        Settings(weightsFolder=str(tmp_path / "weights")).save()
+        body = 'hello(); say(type="error", error={"type": "E", "text": os.environ["VOLUME_RETRIEVAL_WEIGHTS"]})'
+        logic = makeLogic(makeCommand=lambda: fakeCommand(tmp_path / "engine", body))
+        with pytest.raises(EngineError, match=str(tmp_path / "weights")):
+            logic.indexDatabase()
 
     @pytest.mark.parametrize("weights", ["", "/no/such/network.pt"])
     def test_a_network_without_its_file_is_not_started(self, fresh, weights):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import slicer
-from children import Told, fakeCommand, waitUntil
+from children import Told, commandWithoutTorch, fakeCommand, waitUntil
 from engine.weights_server import CONTENT, WeightsServer, serving
 from publisher import NAME, publish
 from slicer_application.application import loadModule, makeWidget
@@ -151,9 +152,11 @@ def test_the_default_encoder_is_found_out_by_a_child(makeLogic, tmp_path):
     assert (found.name, found.backend, found.reason) == ("descriptor", "numpy", "encoders --json")
 
 
-def test_the_real_engine_says_which_encoder_is_the_default(logic):
-    found = logic.defaultEncoder()
-    assert found.name in ("radiology-resnet", "descriptor") and found.reason
+def test_the_real_engine_says_which_encoder_is_the_default(makeLogic, tmp_path):
+    found = makeLogic(commandWithoutTorch(tmp_path / "engine")).defaultEncoder()
+    expected = ("descriptor", "numpy") if find_spec("onnxruntime") is None else ("radiology-resnet", "onnxruntime")
+    assert (found.name, found.backend) == expected
+    assert "PyTorch with MONAI is not installed" in found.reason
 
 
 @pytest.fixture
