@@ -150,6 +150,14 @@ def test_weights_are_removed(panel, logic):
     assert not panel.ui.removeWeightsButton.enabled
 
 
+def test_a_chosen_encoder_whose_weights_were_removed_is_still_shown_as_chosen(panel, logic):
+    panel.encoders.select("resnet50")
+    panel.ui.useEncoderButton.click()
+    panel.ui.removeWeightsButton.click()
+    assert panel.ui.encoderComboBox.currentText == "ResNet50, ImageNet: its weights are not installed"
+    assert Settings.load().encoder == "resnet50"
+
+
 def test_the_folder_of_weights_is_a_setting(panel, logic, tmp_path, monkeypatch):
     assert panel.ui.weightsFolderLineEdit.placeholderText == logic.weightsFolder()
     answers = ["", str(tmp_path)]

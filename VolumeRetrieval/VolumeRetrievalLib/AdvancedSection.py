@@ -87,8 +87,9 @@ class AdvancedSection:
         self._networks = {one.name for one in choices if one.needsWeights}
         items: list[tuple[str, StoreChoice | None, str]] = []
         for one in choices:
-            if not one.problem:
-                items.append((one.name, None, one.title))
+            isChosen = one.name == self.settings.encoder  # what is missing may have been removed since
+            if isChosen or not one.problem:
+                items.append((one.name, None, f"{one.title}: {one.problem}" if one.problem else one.title))
                 own = [store for store in stores if store.encoder == one.name]
                 items += [(one.name, store, f"{one.title}: {store.title}") for store in own]
         self._encoders = [(name, store) for name, store, _title in items]
@@ -117,8 +118,9 @@ class AdvancedSection:
         """An index of an encoder brings the settings that it was made with."""
         store = self._encoders[index][1] if 0 <= index < len(self._encoders) else None
         if store is not None:
+            weights = store.weights or self.ui.weightsLineEdit.text
             for widget, name, value in (
-                (self.ui.weightsLineEdit, "text", store.weights),
+                (self.ui.weightsLineEdit, "text", weights),
                 (self.ui.sliceStepSpinBox, "value", store.sliceStepMm),
             ):
                 widget.blockSignals(True)

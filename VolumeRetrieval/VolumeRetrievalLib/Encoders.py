@@ -99,14 +99,14 @@ class Encoders:
         choice = self._ofCatalogue(name)
         if self.job is not None:
             raise RuntimeError(_("Weights are being installed already: wait until that has ended, or cancel it."))
-        needed = [self._ofCatalogue(one) for one in (() if file else choice.weights.alsoNeeded)]
-        terms = [one for one in (choice, *needed) if not one.weights.isConsented]
-        if terms and not consent:
-            raise ValueError(EncoderTexts.consentNeeded(terms))
         if not file and (reason := EncoderTexts.notDownloadable(choice.weights)):
             raise ValueError(reason)
         if file and not Path(file).is_file():
             raise ValueError(_("{file}: there is no such file.").format(file=file))
+        needed = [self._ofCatalogue(one) for one in (() if file else choice.weights.alsoNeeded)]
+        terms = [one for one in (choice, *needed) if not one.weights.isConsented]
+        if terms and not consent:
+            raise ValueError(EncoderTexts.consentNeeded(terms))
         arguments = ["weights", "install", name, "--yes", "--json", "--folder", str(self.folder)]
         if file:
             arguments += ["--file", str(file)]
@@ -177,7 +177,7 @@ class Encoders:
         from VolumeRetrievalEngine.encoders.weights import WeightsFolder
 
         chosen = self._loadSettings().weightsFolder
-        return WeightsFolder(Path(chosen) if chosen else None)
+        return WeightsFolder(Path(chosen).expanduser() if chosen else None)
 
     def _ofCatalogue(self, name: str) -> EncoderChoice:
         known = {one.name: one for one in self.choices() if one.weights is not None}

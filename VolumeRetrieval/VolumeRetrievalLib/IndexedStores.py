@@ -18,7 +18,7 @@ class IndexedStore:
     """One store.
 
     `name` is its folder's, `encoder` the recipe's, `askedForAs` what the encoder is chosen by; `hash` the sha256 of the
-    weights, "" for an encoder without any, and `weights` the file that the user gave them in.
+    weights, "" for an encoder without any, and `weights` the file of an encoder that the user has to bring one for.
     """
 
     name: str
@@ -39,9 +39,11 @@ class IndexedStore:
 
 def stores(folder: Path) -> list[IndexedStore]:
     """Those that can be opened, by name."""
+    from VolumeRetrievalEngine.encoders import available_encoders
     from VolumeRetrievalEngine.store import VolumeStore
     from VolumeRetrievalEngine.store.folder import StoreFolder
 
+    takeFile = {one.name for one in available_encoders() if one.needs_weights}
     found = []
     for recipe, path in StoreFolder(folder).recipes():
         with VolumeStore.open(path) as store:
@@ -49,7 +51,8 @@ def stores(folder: Path) -> list[IndexedStore]:
                 note = json.loads(store.meta("encoder_note") or "{}")
             except ValueError:
                 note = {}
-        asked, weights = str(note.get("name") or recipe.encoder), str(note.get("weights") or "")
+        asked = str(note.get("name") or recipe.encoder)
+        weights = str(note.get("weights") or "") if asked in takeFile else ""
         found.append(IndexedStore(path.name, recipe.encoder, asked, recipe.weights, weights, recipe.slice_step_mm))
     return found
 
