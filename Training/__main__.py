@@ -17,13 +17,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "VolumeRetrieval"))
 
+from Training.attribution import write_attribution  # noqa: E402
 from Training.configuration import read_configuration  # noqa: E402
 from Training.curves import draw_curves  # noqa: E402
 from Training.runs import SHIPPED, Run, slice_sets  # noqa: E402
@@ -68,11 +69,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     # Made once, before the runs start beside each other.
     slice_sets(learned_from(volumes, ()), configuration, options.shared, options.cache)
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for finished in pool.map(Run.carry_out, tasks):
-            print(finished, flush=True)
+    failed = _carried_out(tasks, options.jobs)
+    if SHIPPED in chosen and SHIPPED not in failed:
+        write_attribution(learned_from(volumes, ()), _ENCODER / "ATTRIBUTION.md")
     print(f"curves: {draw_curves(_LOGS)}")
-    return 0
+    for name, error in failed.items():
+        print(f"{name}: failed: {type(error).__name__}: {error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _carried_out(tasks: Sequence[Run], jobs: int) -> dict[str, BaseException]:
+    """Carry out these runs beside each other, past those that fail; returns the failures by name."""
+    failed = {}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        runs = {pool.submit(task.carry_out): task.name for task in tasks}
+        for run in as_completed(runs):
+            if (error := run.exception()) is not None:
+                failed[runs[run]] = error
+            else:
+                print(run.result(), flush=True)
+    return failed
 
 
 def _commit() -> str:

@@ -49,6 +49,8 @@ def _aligned(members: Sequence[SliceSet]) -> dict[str, np.ndarray]:
     for _ in range(_ROUNDS):
         heights = {one.name: _along(one, features[one.name], template, template_mm) for one in members}
         template, template_mm = _mean_template(features, heights)
+        if len(template_mm) < 2:  # too few volumes, or none that can be followed along another
+            return {}
     return heights
 
 
@@ -78,7 +80,7 @@ def _mean_template(
         if np.count_nonzero(here) >= 2:
             kept.append(one * _BIN_MM)
             means.append(every[here].mean(axis=0))
-    return _unit(np.array(means)), np.array(kept)
+    return _unit(np.reshape(means, (len(means), every.shape[1]))), np.array(kept)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

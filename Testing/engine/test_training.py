@@ -151,6 +151,12 @@ def test_volumes_of_one_kind_get_common_heights() -> None:
     assert np.isfinite(shared_slices).mean() > 0.8
 
 
+def test_volumes_that_cannot_be_followed_along_each_other_get_none() -> None:
+    backward = a_walk(40)[::-1]
+
+    assert common_heights([a_slice_set("a", a_walk(40)), a_slice_set("b", backward)]) == {}
+
+
 def test_volumes_of_different_kinds_get_none() -> None:
     limbs = [a_slice_set(name, a_walk(30), body_part="EXTREMITY") for name in "ab"]
 
