@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import slicer
-from fake_logic import CATALOGUE, READY, FakeLogic
+from fake_logic import CATALOGUE, READY, FakeJob, FakeLogic
 from panel_factory import makePanel
 from PyQt5 import QtWidgets
 from VolumeRetrievalLib import EncoderTexts
@@ -55,6 +55,13 @@ def test_with_nothing_selected_every_button_says_so(panel):
     assert not panel.ui.encoderDetailsLabel.visible
 
 
+def test_a_row_that_only_has_the_focus_is_not_selected(panel):
+    panel.encoders.select("small-vit")
+    panel.ui.encodersTree.clearSelection()  # the current item stays
+    panel.refresh()
+    assert panel.encoders.selected is None and not panel.ui.installWeightsButton.enabled
+
+
 def test_the_selected_encoder_is_described_with_links(panel):
     panel.encoders.select("radswin")
     text = panel.ui.encoderDetailsLabel.text
@@ -96,6 +103,16 @@ def test_what_is_installed_with_it_is_asked_for_too(panel, logic):
     panel.encoders.select("small-vit")
     panel.ui.installWeightsButton.click()
     assert "A network of timm too" in panel.asked[0] and "Size: 21 MB" in panel.asked[0]
+
+
+def test_what_somebody_else_removed_meanwhile_is_asked_for_too(panel, logic):
+    logic.catalogue[1] = replace(CATALOGUE[1], weights=replace(CATALOGUE[1].weights, isConsented=True))
+    panel.refresh()
+    panel.encoders.select("small-vit")
+    logic.catalogue[1] = replace(CATALOGUE[1], weights=replace(CATALOGUE[1].weights, alsoNeeded=("timm-net",)))
+    panel.agrees = False
+    panel.ui.installWeightsButton.click()
+    assert "A network of timm too" in panel.asked[0] and logic.installations == []
 
 
 def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
@@ -217,6 +234,29 @@ def test_opening_the_section_asks_once_which_encoder_runs_here(panel, logic):
     panel.ui.installSmallButton.click()  # what was installed may change the answer
     logic.questions[1].fail("The process crashed")
     assert panel.ui.defaultEncoderLabel.text == "The process crashed"
+
+
+def test_an_answer_of_before_packages_were_installed_is_not_shown(panel, logic):
+    panel.ui.installSmallButton.click()
+    before, after = logic.questions
+    before.finish(DefaultEncoder("descriptor", "numpy", "onnxruntime is not installed"))
+    assert "Looking" in panel.ui.defaultEncoderLabel.text and panel.encoders.isLooking
+    after.finish(DefaultEncoder("radiology-resnet", "onnxruntime", ""))
+    before.cancel()
+    assert "Radiology ResNet" in panel.ui.defaultEncoderLabel.text and not panel.encoders.isLooking
+
+
+def test_after_a_failure_to_start_opening_the_section_asks_again(logic):
+    def fail(callbacks):
+        logic.questions.append(FakeJob(callbacks))
+        logic.questions[-1].fail("PythonSlicer was not found")
+        return logic.questions[-1]
+
+    logic.defaultEncoder = fail
+    panel, _widget = makePanel(logic)
+    for collapsed in (False, True, False):
+        panel.ui.encodersCollapsibleButton.collapsed = collapsed
+    assert len(logic.questions) == 2 and "PythonSlicer" in panel.ui.defaultEncoderLabel.text
 
 
 def test_a_closed_section_starts_no_process(logic):

@@ -41,6 +41,13 @@ def test_the_self_test_passes_here(module, caplog):
     assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval*/*"))
 
 
+def test_the_step_on_encoders_passes_again_in_a_panel_that_knows_the_default_already(module):
+    test = SelfTest(slicer.modules.volumeretrieval.widgetRepresentation().self())
+    test.listEncoders()
+    test.ui.encodersCollapsibleButton.collapsed = False  # as a user may have left it
+    test.listEncoders()
+
+
 def test_a_failing_step_says_which_it_was_and_what_there_is(module, tmp_path):
     slicer.dicomDatabase.openDatabase(str(tmp_path / "ctkDICOM.sql"))
     test = SelfTest(slicer.modules.volumeretrieval.widgetRepresentation().self())

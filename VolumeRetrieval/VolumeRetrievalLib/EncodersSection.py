@@ -45,6 +45,8 @@ class EncodersSection:
         self.ask = ask
         self._job: Job | None = None
         self._defaultJob: Job | None = None
+        self._isDefaultAsked = False
+        self._questions = 0
         self._choices: tuple[EncoderChoice, ...] = ()
         self._installButton = EnabledReason(ui.installWeightsButton)
         self._fileButton = EnabledReason(ui.installWeightsFileButton)
@@ -79,8 +81,9 @@ class EncodersSection:
 
     @property
     def selected(self) -> EncoderChoice | None:
-        item = self.ui.encodersTree.currentItem()
-        name = item.data(0, qt.Qt.UserRole) if item is not None else None
+        # Not the current item: a tree that gets the focus has one that nobody selected (qabstractitemview.cpp).
+        items = self.ui.encodersTree.selectedItems()
+        name = items[0].data(0, qt.Qt.UserRole) if items else None
         return next((one for one in self._choices if one.name == name), None)
 
     def select(self, name: str) -> None:
@@ -144,14 +147,31 @@ class EncodersSection:
 
     def askDefault(self) -> None:
         """Find out, in a process, what Automatic means here; once, and again after `forgetDefault`."""
-        if self._defaultJob is None:
-            self.ui.defaultEncoderLabel.text = _("Looking which encoder runs here...")
-            callbacks = Callbacks(self._onDefault, self._onNoDefault, lambda: self._onNoDefault(""))
-            self._defaultJob = self.logic.defaultEncoder(callbacks)
+        if self._isDefaultAsked:
+            return
+        self._isDefaultAsked = True
+        self._questions += 1
+        number = self._questions
+
+        def ifLatest(tell: Callable[..., None]) -> Callable[..., None]:
+            return lambda *values: tell(*values) if number == self._questions else None
+
+        self.ui.defaultEncoderLabel.text = _("Looking which encoder runs here...")
+        cancelled = ifLatest(lambda: self._onNoDefault(""))
+        callbacks = Callbacks(ifLatest(self._onDefault), ifLatest(self._onNoDefault), cancelled)
+        self._defaultJob = self.logic.defaultEncoder(callbacks)
+
+    @property
+    def isLooking(self) -> bool:
+        """Whether it is not known yet what Automatic means."""
+        return self._defaultJob is not None and self._defaultJob.isRunning
 
     def forgetDefault(self) -> None:
         """Packages were installed: another encoder may run now."""
-        self._defaultJob = None
+        job, self._defaultJob, self._isDefaultAsked = self._defaultJob, None, False
+        self._questions += 1  # an answer to the last one is of before
+        if job is not None:
+            job.cancel()
         if not self.ui.encodersCollapsibleButton.collapsed:
             self.askDefault()
 
@@ -162,7 +182,7 @@ class EncodersSection:
         )
 
     def _onNoDefault(self, text: str) -> None:
-        self._defaultJob = None
+        self._isDefaultAsked = False
         self.ui.defaultEncoderLabel.text = text
 
     def _onCollapsed(self, collapsed: bool) -> None:
@@ -171,6 +191,7 @@ class EncodersSection:
             self.refresh()  # what was hidden before may have been shown by opening
 
     def _install(self, file: str) -> None:
+        self.refresh()  # what is agreed to is what will be installed, whoever else has changed the folder meanwhile
         choice = self.selected
         if choice is None or self._job is not None:
             return
