@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 
 import pytest
 from children import Told, fakeCommand, launcherCommand, waitUntil
@@ -305,6 +306,23 @@ class TestSearchWorkerClient:
         second = waitFor(ask(worker, "x")).results[0]
         assert (first, second) == (["serve", "--store", "a"], ["serve", "--store", "b"])
         assert set(same).isdisjoint(worker._worker.pids)
+
+    def test_another_folder_of_weights_means_another_worker(self, tmp_path):
+        folders = ["/old"]
+        body = """
+            hello()
+            for request in requests():
+                say(type="result", id=request["id"], result=os.environ["VOLUME_RETRIEVAL_WEIGHTS"])
+            """
+        worker = SearchWorkerClient(lambda: replace(fakeCommand(tmp_path, body), weightsFolder=folders[-1]))
+        try:
+            worker.configure([])
+            first = waitFor(ask(worker, "x")).results[0]
+            folders.append("/new")
+            worker.configure([])
+            assert (first, waitFor(ask(worker, "x")).results[0]) == ("/old", "/new")
+        finally:
+            worker.stop()
 
 
 class TestIndexingJob:

@@ -78,8 +78,10 @@ class SearchWorkerClient:
         return tuple(pid for worker in (*running, *self._ending) for pid in worker.pids)
 
     def configure(self, arguments: Sequence[str]) -> None:
-        """Use a worker with these arguments of `serve` from now on; one with others ends, its requests with it."""
-        if list(arguments) != self._arguments:
+        """Use a worker with these arguments of `serve` from now on, and the command that is made now (another folder of
+        weights, say); one with others ends, its requests with it."""
+        isOutdated = self._worker is not None and self._worker.command != self._makeCommand()
+        if isOutdated or list(arguments) != self._arguments:
             self._arguments = list(arguments)
             self.release()
 
