@@ -160,6 +160,21 @@ def test_the_small_way_brings_the_default_encoder_without_torch():
     assert "through onnxruntime" in one.state().sentences[0] and one.state().missingSmall == ()
 
 
+def test_the_small_way_leaves_what_needs_torch_alone():
+    pip = FakePip(monai="0.9")  # left behind, and too old: with it pip would fetch torch from PyPI
+    pip.requirements = lambda path: ["onnxruntime>=1.20", "monai>=1.5"]
+    installer(pip).install(small=True)
+    (arguments,) = pip.calls
+    assert arguments[2:] == ["onnxruntime>=1.20"]
+
+
+@pytest.mark.parametrize("onnxruntime", ["", "1.31"])
+def test_with_torch_and_monai_a_missing_einops_takes_away_only_some_networks(onnxruntime):
+    packages = {**EVERYTHING, "onnxruntime": onnxruntime, "einops": ""}
+    sentence = installer(FakePip(**packages)).state().sentences[0]
+    assert sentence == "Some networks need einops."
+
+
 def test_each_missing_package_is_a_sentence():
     for name in ("einops", "pooch", "faiss_cpu", "monai"):
         pip = FakePip(**{one: version for one, version in EVERYTHING.items() if one != name})

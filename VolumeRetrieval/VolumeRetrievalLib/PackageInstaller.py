@@ -15,6 +15,8 @@ PROTECTED_PACKAGES = ("numpy", "scipy", "SimpleITK", "pydicom", "pillow", "highd
 #: What is of use only with torch; without it they are not installed, because pip would fetch a torch from PyPI for
 #: monai. MONAI's vision transformers need einops.
 NEED_TORCH = ("monai", "safetensors", "einops")
+#: What of all this runs the encoder that ships with the extension, where there is no onnxruntime.
+RUN_DEFAULT = ("torch", "monai", "safetensors")
 #: The small way: some tens of megabytes, and no torch. onnxruntime runs the encoder that ships with the extension.
 SMALL = ("onnxruntime", "faiss-cpu", "pooch")
 TORCH_REQUIREMENT = ">=2.8"
@@ -112,7 +114,9 @@ class PackageInstaller:
         lacking = [package for package in ("torch", *NEED_TORCH) if not versions[package]]
         if not lacking:
             return []
-        if versions["onnxruntime"]:
+        if all(versions[package] for package in RUN_DEFAULT):
+            text = _("Some networks need {packages}.")
+        elif versions["onnxruntime"]:
             text = _("The default encoder runs through onnxruntime. Other networks need {packages}.")
         else:
             text = _(
@@ -149,7 +153,8 @@ class PackageInstaller:
             if "torch" in missing:
                 self._installTorch(wheelFolder, Path(folder))
             constraints = self._constraints(Path(folder))
-            known = {one for one in (*SMALL, *NEED_TORCH) if one in missing or state.versions[one]}  # or too old
+            able = SMALL if small or not self.pip.version("torch") else (*SMALL, *NEED_TORCH)
+            known = {one for one in able if one in missing or state.versions[one]}  # or too old
             requirements = [one for one in self.pip.requirements(self.requirementsPath) if _name(one) in known]
             if requirements:
                 self.pip.install([*_source(wheelFolder), *requirements], constraints)
