@@ -60,8 +60,10 @@ class IndexContents:
         from VolumeRetrievalEngine.store.folder import StoreFolder
 
         folder = StoreFolder(self.folder)
+        isSound = False
         try:
-            if not folder.recipes() and not folder.problems():
+            isSound = not folder.problems()
+            if isSound and not folder.recipes():
                 return IndexSummary()
             with self._store() as store:
                 counts = store.statistics()
@@ -76,7 +78,7 @@ class IndexContents:
                 )
         except StoreError as error:
             # With no damaged store, nothing was indexed with the chosen encoder yet.
-            return IndexSummary(problem=str(error) if folder.problems() else "")
+            return IndexSummary(problem="" if isSound else str(error))
 
     def volume(self, volumeID: str) -> IndexedVolume:
         """LookupError if it is not in the index (any more)."""

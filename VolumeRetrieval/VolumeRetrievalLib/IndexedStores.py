@@ -40,17 +40,24 @@ class IndexedStore:
 def stores(folder: Path) -> list[IndexedStore]:
     """Those that can be opened, by name."""
     from VolumeRetrievalEngine.encoders import available_encoders
+    from VolumeRetrievalEngine.errors import VolumeRetrievalError
     from VolumeRetrievalEngine.store import VolumeStore
     from VolumeRetrievalEngine.store.folder import StoreFolder
 
     takeFile = {one.name for one in available_encoders() if one.needs_weights}
     found = []
-    for recipe, path in StoreFolder(folder).recipes():
-        with VolumeStore.open(path) as store:
-            try:
+    try:
+        recipes = StoreFolder(folder).recipes()
+    except VolumeRetrievalError:  # whoever opens the index says why
+        return []
+    for recipe, path in recipes:
+        try:
+            with VolumeStore.open(path) as store:
                 note = json.loads(store.meta("encoder_note") or "{}")
-            except ValueError:
-                note = {}
+        except VolumeRetrievalError:  # removed, or replaced, just now
+            continue
+        except ValueError:
+            note = {}
         asked = str(note.get("name") or recipe.encoder)
         weights = str(note.get("weights") or "") if asked in takeFile else ""
         found.append(IndexedStore(path.name, recipe.encoder, asked, recipe.weights, weights, recipe.slice_step_mm))
