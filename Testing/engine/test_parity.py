@@ -386,6 +386,20 @@ def test_dreamsims_archive_without_its_parts_or_with_other_updates_is_refused(sm
             convert_dreamsim(path, dino, branches)
 
 
+def test_dreamsims_archive_with_a_damaged_part_is_refused_by_name(small_dreamsim, tmp_path):
+    archive, dino, branches, _ = small_dreamsim
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as other:
+        for name in whole.namelist():
+            other.writestr(name, whole.read(name))
+        place = other.getinfo("clip_vitb16_pretrain.pth.tar").header_offset + 1000
+    content = bytearray(packed.read_bytes())
+    content[place : place + 400] = bytes(400)
+    packed.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"packed\.zip: cannot be read as DreamSim's archive"):
+        convert_dreamsim(packed, dino, branches)
+
+
 # What does not fit
 
 
@@ -394,6 +408,14 @@ def test_weights_of_another_network_are_refused(tmp_path, name):
     tensors = clip_tower(quick_gelu=False).state_dict()
     with pytest.raises(WeightsError, match="not of this network"):
         network_of(entry(name), saved(tmp_path, tensors))
+
+
+@pytest.mark.parametrize("shape", [(1, 11, 384), (5,)])
+def test_positions_of_another_kind_of_network_are_refused_by_name(tmp_path, shape):
+    path = saved(tmp_path, {"pos_embed": torch.zeros(shape), "cls_token": torch.zeros(1, 1, 384)})
+    with pytest.raises(WeightsError, match="not of this network") as raised:
+        network_of(entry("dino-vitb8"), path)
+    assert str(path) in str(raised.value)
 
 
 def test_a_tensor_that_nothing_is_made_of_is_named():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -133,7 +132,9 @@ def _torch_file(file: Path | IO[bytes], path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*TorchScript archive")  # it is refused in our words
             return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file makes torch fail in any way: IndexError, struct.error, AssertionError
         raise WeightsError(
             f"{path}: cannot be read as a file of tensors only; expected a state dict as torch.save or safetensors "
             "writes it, not a pickled network, nor a TorchScript file (which is an encoder by itself: torchscript)"

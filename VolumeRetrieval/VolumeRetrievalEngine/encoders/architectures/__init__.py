@@ -7,7 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ...errors import WeightsError
 from ..catalog_entry import CatalogEntry
+from ..device import is_out_of_memory, last_line
 from ..tensors import SourceTensors, fit, read_tensors
 from .vit import VitShape
 
@@ -121,4 +123,9 @@ def network_of(entry: CatalogEntry, path: Path, others: tuple[Path, ...] = ()) -
             needed; this names those that are not, and those that are missing or of the wrong shape.
         MissingPackageError: a package that the entry needs is not installed.
     """
-    return NETWORKS[entry.network](entry, path, others)
+    try:
+        return NETWORKS[entry.network](entry, path, others)
+    except (RuntimeError, IndexError) as error:  # tensors have the right names, but shapes that cannot be converted
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        raise WeightsError(f"{path}: the weights are not of this network ({last_line(error)})") from error

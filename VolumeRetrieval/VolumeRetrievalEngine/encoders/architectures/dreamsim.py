@@ -11,6 +11,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,19 @@ _NORMALISATIONS = (_IMAGENET, _CLIP, _CLIP)
 #: What the archive has to hold.
 _TOWERS = ("clip_vitb16_pretrain.pth.tar", "open_clip_vitb16_pretrain.pth.tar")
 _ADAPTER, _ADAPTER_WEIGHTS = "ensemble_lora/adapter_config.json", "ensemble_lora/adapter_model"
+
+#: What zipfile (RuntimeError: encrypted, or packed in a way it does not know) and the reading of the settings raise.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    ZeroDivisionError,
+)
 
 _UPDATED = re.compile(r"(?:base_model\.model\.)*extractor_list\.(\d)\.model\.(.+)\.lora_([AB])(?:\.\w+)?\.weight")
 
@@ -92,7 +106,7 @@ def _read_archive(path: Path) -> tuple[list[dict[str, torch.Tensor]], dict[str, 
             settings = json.loads(archive.read(_ADAPTER))
             found = tensors_in(io.BytesIO(archive.read(adapter)), adapter, path)
             scale = float(settings["lora_alpha"]) / float(settings["r"])
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except _UNREADABLE as error:
         raise WeightsError(f"{path}: cannot be read as DreamSim's archive of weights ({error})") from error
     if settings.get("use_rslora") or settings.get("use_dora") or settings.get("bias", "none") != "none":
         raise WeightsError(f"{path}: the archive's updates are of a kind that is not known here: {settings}")
