@@ -21,6 +21,7 @@ from VolumeRetrievalEngine.encoders import weights as weights_module
 from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
 from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, WeightsSource
 from VolumeRetrievalEngine.encoders.part_file import PartFile
+from VolumeRetrievalEngine.encoders.tensors import read_tensors
 from VolumeRetrievalEngine.encoders.weights import WeightsFolder, default_weights_folder
 from VolumeRetrievalEngine.errors import MissingPackageError, WeightsError
 from VolumeRetrievalEngine.progress import Cancelled, Step
@@ -350,6 +351,17 @@ def test_a_file_of_another_entry_is_named(weights: WeightsFolder, given: Path, m
         weights.install_file(offline_entry(b"another"), given, consent=never_asked)
 
 
+def test_a_file_of_another_entry_is_named_also_where_only_the_first_digits_of_its_hash_are_known(
+    weights: WeightsFolder, given: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = hashlib.sha256(CONTENT).hexdigest()[:8]
+    owner = dataclasses.replace(offline_entry(hash=f"sha256-prefix:{digits}"), name="owner-net")
+    unknown = dataclasses.replace(offline_entry(hash=""), name="unknown-net")
+    monkeypatch.setattr(catalog, "CATALOG", {"unknown-net": unknown, "owner-net": owner})
+    with pytest.raises(WeightsError, match=r"is the file of owner-net.*weights install owner-net --file"):
+        weights.install_file(offline_entry(b"another"), given, consent=never_asked)
+
+
 def test_a_file_that_is_not_there_is_named(weights: WeightsFolder, tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.pth", tmp_path):
         with pytest.raises(WeightsError, match=r"no such file; expected net\.pth") as raised:
@@ -438,6 +450,28 @@ def test_a_pickle_with_code_in_it_is_refused_by_name_and_does_not_run(tmp_path: 
     assert mark.exists()
 
 
+@pytest.mark.parametrize("kept", [0, 1, 20, 60, 200, -900, -700, -40, -1])
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_a_file_of_tensors_that_is_cut_off_anywhere_is_refused_by_name(tmp_path: Path, kept: int, as_zip: bool) -> None:
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "net.pth"
+    torch.save({"a": torch.ones(300), "b": torch.zeros(9)}, file, _use_new_zipfile_serialization=as_zip)
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(WeightsError, match=r"net\.pth: cannot be read as a file of tensors only"):
+        read_tensors(file)
+
+
+@pytest.mark.parametrize(
+    "content", [b"a", b"0", b"K", b"]", b"(", b"version https://git-lfs.github.com/spec/v1\n", b"<html>"]
+)
+def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    pytest.importorskip("torch")
+    file = tmp_path / "net.pth"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"net\.pth: cannot be read as a file of tensors only"):
+        read_tensors(file)
+
+
 def test_tensors_of_the_network_fit_and_those_of_another_do_not(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     nets = pytest.importorskip("monai.networks.nets")
@@ -510,9 +544,13 @@ def test_a_network_of_the_catalogue_is_installed_found_by_its_name_and_refused_w
     assert installed.weights == direct.weights
     slices = np.random.default_rng(0).random((1, 3, 224, 224), np.float32)
     np.testing.assert_array_equal(installed.embed(slices), direct.embed(slices))
+    whole = path.stat()
     with path.open("r+b") as stream:
         stream.seek(len(content) // 2)
         stream.write(b"damaged")
+    with pytest.raises(WeightsError, match="is damaged, or not the file of resnet50-imagenet"):
+        create_encoder("resnet50-imagenet", device="cpu")
+    os.utime(path, ns=(whole.st_atime_ns, whole.st_mtime_ns))  # as on a disk that forgets bits
     with pytest.raises(WeightsError, match="is damaged, or not the file of resnet50-imagenet"):
         create_encoder("resnet50-imagenet", device="cpu")
 

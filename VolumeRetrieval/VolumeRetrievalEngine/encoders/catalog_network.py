@@ -25,6 +25,8 @@ def catalog_encoder(name: str, weights: Path | None = None, **settings: Any) -> 
         WeightsError: the weights are not installed, or are not of this network; the text says how to install them.
         MissingPackageError: a package that the entry needs is not installed.
     """
+    from .weights import WeightsFolder
+
     found = entry(name)
     require_torch(f"the encoder {name}")
     path = weights if weights is not None else _installed(found)
@@ -32,7 +34,7 @@ def catalog_encoder(name: str, weights: Path | None = None, **settings: Any) -> 
         raise WeightsError(f"{path}: no such file; expected {found.source.file_name}, the weights of {name}")
     others = tuple(_beside(path, entry(needed), found) for needed in found.needs)
     kind = Network if "timm" in found.packages else MonaiNetwork
-    return kind(
+    made = kind(
         _made(found, path, others),
         selector=name,
         name=name,
@@ -41,6 +43,9 @@ def catalog_encoder(name: str, weights: Path | None = None, **settings: Any) -> 
         source=weights,  # an index made with installed weights finds them again wherever they are installed
         **settings,
     )
+    if weights is None:
+        WeightsFolder().require_content(found, path, made.weights)
+    return made
 
 
 def input_of(found: CatalogEntry) -> InputSpec:

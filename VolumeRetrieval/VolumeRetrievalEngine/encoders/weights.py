@@ -28,7 +28,7 @@ from ..store.writer_lock import LOCK_FILE, WriterLock, current_holder
 from .catalog_entry import CatalogEntry
 from .download import TIMEOUT_S, download, require_pooch, require_space, with_size
 from .part_file import PartFile
-from .weights_records import Consents, InstalledRecord, has_hash, hash_of
+from .weights_records import Consents, InstalledRecord, has_hash, hash_of, is_hash
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,17 @@ class WeightsFolder:
             raise WeightsError(status.problem)
         return status.path if status.state == "installed" else None
 
+    def require_content(self, entry: CatalogEntry, path: Path, sha256: str) -> None:
+        """WeightsError if installed weights have another sha256 than when they were checked.
+
+        Whoever has read the file anyway asks this: on a bad disk, or by somebody's hand, its content can change while
+        its size and time stay as they were.
+        """
+        record = InstalledRecord.read(path.parent)
+        expected = entry.source.hash or (record.hash if record else "")
+        if expected.startswith("sha256") and not is_hash(f"sha256:{sha256}", expected):
+            raise WeightsError(_damaged(entry, path, expected))
+
     def status(self, entry: CatalogEntry) -> WeightsStatus:
         """What there is. Reads the file only if it has changed since it was checked."""
         path = self.path(entry)
@@ -164,7 +175,7 @@ class WeightsFolder:
         with self._locked(entry):
             status = self.status(entry)
             if status.state == "installed":  # by another process, meanwhile
-                return path
+                return status.path
             path.unlink(missing_ok=True)
             path = self.path(entry)
             _remove_left_behind(path.parent)
@@ -225,7 +236,6 @@ class WeightsFolder:
         """The record of a file that is as it should be, or what is wrong with it."""
         record = InstalledRecord.read(path.parent)
         expected = entry.source.hash or (record.hash if record else "")
-        again = f"weights remove {entry.name}, then weights install {entry.name}"
         if not expected:
             return None, (
                 f"{path}: was put there by something else than `weights install`, and its publisher states no hash to "
@@ -234,7 +244,7 @@ class WeightsFolder:
         if record is not None and record.hash == expected and record.is_unchanged(path):
             return record, ""
         if not has_hash(path, expected):
-            return None, f"{path}: is damaged, or not the file of {entry.name}: its hash is not {expected}. {again}"
+            return None, _damaged(entry, path, expected)
         record = InstalledRecord.of(path, expected, record.checked if record and not entry.source.hash else "hash")
         with contextlib.suppress(OSError):  # a folder that many share may be read-only: it is checked each time then
             record.write(path.parent)
@@ -311,6 +321,11 @@ def _require_address(entry: CatalogEntry) -> None:
     )
 
 
+def _damaged(entry: CatalogEntry, path: Path, expected: str) -> str:
+    again = f"weights remove {entry.name}, then weights install {entry.name}"
+    return f"{path}: is damaged, or not the file of {entry.name}: its hash is not {expected}. {again}"
+
+
 def _not_this_one(entry: CatalogEntry, file: Path) -> str:
     source, owner = entry.source, _owner(file)
     expected = f"expected {source.file_name}, the weights of {entry.name} ({source.hash})"
@@ -325,8 +340,8 @@ def _owner(file: Path) -> CatalogEntry | None:
     """The entry of the catalogue whose weights these are, if any."""
     from .catalog import CATALOG
 
-    hashes = {hash_of(file), hash_of(file, "md5")}
-    return next((entry for entry in CATALOG.values() if entry.source.hash in hashes), None)
+    hashes = (hash_of(file), hash_of(file, "md5"))
+    return next((one for one in CATALOG.values() if any(is_hash(found, one.source.hash) for found in hashes)), None)
 
 
 def _copy(file: Path, path: Path, hash: str) -> None:

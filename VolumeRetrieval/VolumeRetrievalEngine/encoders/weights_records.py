@@ -87,9 +87,15 @@ def hash_of(path: Path, algorithm: str = "sha256") -> str:
 
 def has_hash(path: Path, expected: str) -> bool:
     """Whether a file's content has this hash, in one of the forms of WeightsSource.hash."""
+    return is_hash(hash_of(path, expected.partition(":")[0].removesuffix("-prefix")), expected)
+
+
+def is_hash(found: str, expected: str) -> bool:
+    """Whether what :func:`hash_of` found is the hash that is expected, in one of the forms of WeightsSource.hash."""
     kind, _, digits = expected.partition(":")
-    found = hash_of(path, kind.removesuffix("-prefix")).partition(":")[2]
-    return found.startswith(digits) if kind.endswith("-prefix") else found == digits
+    return (
+        found.startswith(f"{kind.removesuffix('-prefix')}:{digits}") if kind.endswith("-prefix") else found == expected
+    )
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
