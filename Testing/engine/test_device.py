@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 from VolumeRetrievalEngine.encoders.device import choose_device, choose_precision, is_out_of_memory
+from VolumeRetrievalEngine.errors import EncoderError
 
 torch = pytest.importorskip("torch")
 
@@ -60,6 +61,12 @@ def test_a_card_that_does_not_work_is_left_with_the_reason(a_card, monkeypatch):
     device, reason = choose_device()
     assert device == "cpu"
     assert reason.startswith("CUDA is there but does not work (CUDA error: no kernel image")
+
+
+@pytest.mark.parametrize("device", ["cpu:", "cpu:one", "cpu:²", "gpu", "cuda:7"])
+def test_a_device_that_is_not_there_is_refused_by_name(device):
+    with pytest.raises(EncoderError, match=f"device '{device}' is not available here; available: .*cpu"):
+        choose_device(device)
 
 
 def test_running_out_of_memory_is_told_from_other_errors():

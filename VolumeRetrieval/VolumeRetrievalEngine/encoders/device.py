@@ -24,9 +24,9 @@ def choose_device(asked: str | None = None) -> tuple[str, str]:
     torch = require_torch("a network")
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if asked:
-        kind, _, number = asked.partition(":")
+        kind, colon, number = asked.partition(":")
         many = torch.cuda.device_count() if kind == "cuda" else 1
-        if not found.get(kind) or (number and not (number.isdigit() and int(number) < many)):
+        if not found.get(kind) or (colon and not (number.isdecimal() and int(number) < many)):
             usable = ", ".join(name for name, there in found.items() if there)
             raise EncoderError(f"device {asked!r} is not available here; available: {usable}")
         return asked, "as asked"
