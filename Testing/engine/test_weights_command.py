@@ -151,6 +151,13 @@ def test_the_listing_for_machines_has_every_fact(entry: CatalogEntry, tmp_path: 
     )
 
 
+def test_the_listing_ends_also_where_the_folders_drive_is_not_there(
+    entry: CatalogEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)
+    assert json.loads(run("weights", "list", "--json").out)["free_bytes"] == 0
+
+
 def test_what_an_encoder_still_misses_is_listed(entry: CatalogEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, dataclasses.replace(entry, packages=("surely-no-such-package", "numpy")))
     assert the_only(run("weights", "list", "--json"))["missing"][-1] == "surely-no-such-package"

@@ -346,9 +346,9 @@ def _watched_input() -> int | None:
 
 
 def _free_bytes(folder: Path) -> int:
-    while not folder.is_dir():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    """Where the folder is or would be made; 0 on a drive that is not there."""
+    there = next((one for one in (folder, *folder.parents) if one.is_dir()), None)
+    return shutil.disk_usage(there).free if there is not None else 0
 
 
 def _is_installed(package: str) -> bool:
