@@ -135,6 +135,15 @@ def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
     assert "in use" in panel.ui.useEncoderButton.toolTip
 
 
+def test_weights_of_an_encoder_that_lacks_packages_are_not_said_to_be_usable(panel, logic):
+    panel.encoders.select("timm-net")
+    panel.ui.installWeightsButton.click()
+    logic.catalogue[3] = replace(CATALOGUE[3], weights=replace(CATALOGUE[3].weights, state="installed"))
+    logic.jobs[0].finish("/weights/timm.safetensors")
+    assert panel.ui.weightsNewsLabel.text.endswith("cannot run here yet: needs timm.")
+    assert not panel.ui.useEncoderButton.enabled
+
+
 def test_an_installation_is_cancelled_and_fails_readably(panel, logic):
     panel.encoders.select("small-vit")
     panel.ui.installWeightsButton.click()

@@ -252,6 +252,23 @@ def test_slicers_pip_knows_what_is_installed_without_importing_it():
     assert "no-such" not in SlicerPip().requirements(REQUIREMENTS)
 
 
+def test_what_another_distribution_brings_is_not_installed_over_it(monkeypatch):
+    import importlib.metadata
+
+    there = {"onnxruntime-gpu": "1.23.2", "faiss-gpu-cu12": "1.13.2"}
+
+    def version(name):
+        if name in there:
+            return there[name]
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    pip = SlicerPip()
+    assert (pip.version("onnxruntime"), pip.version("faiss-cpu")) == ("1.23.2", "1.13.2")
+    names = {one.partition(">")[0] for one in pip.requirements(REQUIREMENTS)}
+    assert names == {"pooch", "monai", "safetensors", "einops"}
+
+
 def test_the_extension_pytorch_installs_with_slicers_packages_pinned(monkeypatch, tmp_path):
     seen = {}
 

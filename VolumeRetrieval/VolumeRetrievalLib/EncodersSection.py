@@ -205,7 +205,7 @@ class EncodersSection:
         self.ui.weightsNewsLabel.text = ""
         self.ui.weightsProgressBar.setRange(0, 0)
         callbacks = Callbacks(
-            lambda path: self._end(_("{title} is installed. Press Use to index with it.").format(title=choice.title)),
+            lambda path: self._onInstalled(choice.name),
             self._onFailed,
             lambda: self._end(_("Stopped. What has come is kept: Install goes on from there.")),
             lambda step: self._onProgress(choice, step),
@@ -220,6 +220,15 @@ class EncodersSection:
         self.ui.weightsProgressBar.value = 1000 * step.done // step.total if step.total else 0
         self.ui.weightsNewsLabel.text = f"{choice.title}: {Texts.download(step)}"
         self.ui.weightsNewsLabel.visible = True
+
+    def _onInstalled(self, name: str) -> None:
+        self.refresh()
+        choice = next(one for one in self._choices if one.name == name)
+        if choice.problem:
+            text = _("The weights of {title} are installed. It cannot run here yet: {problem}.")
+        else:
+            text = _("{title} is installed. Press Use to index with it.")
+        self._end(text.format(title=choice.title, problem=choice.problem))
 
     def _onFailed(self, text: str) -> None:
         self._end("")

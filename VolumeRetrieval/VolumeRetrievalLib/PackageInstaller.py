@@ -121,7 +121,7 @@ class PackageInstaller:
         else:
             text = _(
                 "Only the descriptor encoder works. onnxruntime (about 20 MB) runs the better default encoder; "
-                "{packages} run it and every other network."
+                "{packages} run it and the other networks."
             )
         return [text.format(packages=_listed(lacking))]
 

@@ -19,6 +19,13 @@ from slicer.i18n import tr as _
 
 from .PackageInstaller import InstallationFailed, PackageInstaller
 
+#: Other distributions of the same module. pip would write its files over theirs, and what another module of Slicer uses
+#: would be gone.
+_SAME_MODULE = {
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
+    "faiss-cpu": ("faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12"),
+}
+
 
 class SlicerPip:
     """slicer.packaging, with a progress dialog of Slicer's own."""
@@ -27,15 +34,16 @@ class SlicerPip:
 
     def version(self, package: str) -> str:
         importlib.invalidate_caches()
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            return ""
+        return next(filter(None, map(_version, (package, *_SAME_MODULE.get(package, ())))), "")
 
     def requirements(self, path: Path) -> list[str]:
         import slicer.packaging
 
-        return [str(one) for one in slicer.packaging.load_requirements(path) if not slicer.packaging.pip_check(one)]
+        return [
+            str(one)
+            for one in slicer.packaging.load_requirements(path)
+            if not slicer.packaging.pip_check(one) and not any(map(_version, _SAME_MODULE.get(one.name, ())))
+        ]
 
     def install(self, arguments: list[str], constraints: Path) -> None:
         import slicer.packaging
@@ -49,6 +57,13 @@ class SlicerPip:
                     "wheels on another computer and choose their folder (see the README)."
                 ).format(packages=", ".join(one for one in arguments if not one.startswith("-") and ":" not in one))
             ) from error
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 class PyTorchExtension:
