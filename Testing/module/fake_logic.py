@@ -30,7 +30,9 @@ READY = DatabaseStatus(
     ),
 )
 CLOSED = DatabaseStatus(problem="No DICOM database is open: open one in the DICOM module.")
-EMPTY = DatabaseStatus(directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418, encoder="Descriptor")
+EMPTY = DatabaseStatus(
+    directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418, encoder="Descriptor (needs no packages)"
+)
 
 
 _APACHE = ("Apache License 2.0", "https://www.apache.org/licenses/LICENSE-2.0")
@@ -123,8 +125,8 @@ class FakeLogic:
 
     def encoders(self):
         return [
-            EncoderChoice("descriptor", "Descriptor (needs no package)"),
-            EncoderChoice("torchscript", "TorchScript file", "PyTorch is not installed"),
+            EncoderChoice("descriptor", "Descriptor (needs no packages)"),
+            EncoderChoice("torchscript", "TorchScript network (a file of your own)", "needs torch"),
             *self.catalogue,
         ]
 

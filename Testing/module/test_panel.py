@@ -347,10 +347,10 @@ def test_encoders_that_cannot_run_are_explained(panel):
     box = panel.ui.encoderComboBox
     assert [box.itemText(index) for index in range(box.count)] == [
         "Automatic",
-        "Descriptor (needs no package)",
+        "Descriptor (needs no packages)",
         "ResNet50, ImageNet",
     ]
-    assert panel.ui.encoderNoteLabel.text == "TorchScript file: PyTorch is not installed"
+    assert panel.ui.encoderNoteLabel.text == "TorchScript network (a file of your own): needs torch"
 
 
 def test_a_network_comes_with_its_file(logic, tmp_path, monkeypatch):
