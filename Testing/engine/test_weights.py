@@ -472,6 +472,14 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, content: by
         read_tensors(file)
 
 
+def test_tensors_without_names_are_refused_by_name(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    for content in ({0: torch.ones(3)}, [torch.ones(3)], {}, {"a": 1}):
+        torch.save(content, tmp_path / "net.pth")
+        with pytest.raises(WeightsError, match=r"net\.pth: holds no state dict"):
+            read_tensors(tmp_path / "net.pth")
+
+
 def test_tensors_of_the_network_fit_and_those_of_another_do_not(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     nets = pytest.importorskip("monai.networks.nets")

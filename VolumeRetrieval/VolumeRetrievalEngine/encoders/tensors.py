@@ -147,7 +147,10 @@ def _unwrapped(state: Any, path: Path) -> dict[str, torch.Tensor]:
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    named = isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    )
+    if not named or not state:
         raise WeightsError(f"{path}: holds no state dict (tensors by name)")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
