@@ -119,6 +119,19 @@ def test_each_range_has_its_colour_and_its_similarity_as_label(display):
         assert node.GetName().startswith("0.") and "slices" in node.GetName()
 
 
+def test_where_a_screen_has_small_pixels_labels_take_more_of_them(display):
+    show(display, 2)
+    window = slicer.app.layoutManager().sliceWidget(Column(2).side).sliceView().renderWindow()
+    before = window.GetDPI()
+    window.SetDPI(100 * before)
+    try:
+        show(display, 2)
+    finally:
+        window.SetDPI(before)
+    marks = [node for node in display.folder.nodes() if node.IsA("vtkMRMLMarkupsROINode")]
+    assert [node.GetDisplayNode().GetPropertiesLabelVisibility() for node in marks].count(False) == 1
+
+
 def aMark(number, startMm, weight):
     return RangeMarks.Mark(f"range {number}", startMm, startMm + 2, number, weight)
 

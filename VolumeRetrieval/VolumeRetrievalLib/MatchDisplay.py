@@ -221,7 +221,10 @@ class MatchDisplay:
         views = RangeMarks.MarkViews(place.sliceNode(column.main).GetID(), side.GetID(), threeDNode.GetID())
         # The slices are lines across the side view: labels are as near as these, in pixels of it.
         millimetresPerPixel = side.GetFieldOfView()[1] / max(1, side.GetDimensions()[1])
-        for mark in RangeMarks.withoutOverlap(marks, RangeMarks.LABEL_PIXELS * millimetresPerPixel):
+        # On a screen with small pixels the view has more of them, and VTK writes with more: 72 per inch is 1 per point.
+        window = slicer.app.layoutManager().sliceWidget(column.side).sliceView().renderWindow()
+        labelPixels = RangeMarks.LABEL_PIXELS * window.GetDPI() / 72
+        for mark in RangeMarks.withoutOverlap(marks, labelPixels * millimetresPerPixel):
             self.folder.add(RangeMarks.addMark(mark, place.geometry, views))
 
     def _startFollowing(self, matches: Sequence[ShownMatch]) -> None:
