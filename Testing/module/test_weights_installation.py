@@ -90,6 +90,7 @@ def test_a_cancelled_download_goes_on_where_it_was(logic, server):
     told = Told()
     job = logic.installWeights(NAME, consent=True, callbacks=Callbacks(*told.arguments()))
     waitUntilHalfway(server)
+    waitUntil(lambda: told.steps)  # the message may come later than the bytes that it tells of
     second = Told()
     assert not logic.installWeights(NAME, callbacks=Callbacks(*second.arguments())).isRunning
     assert "already" in second.errors[0]
