@@ -13,7 +13,7 @@ _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.2613
 _NO_MEAN, _NO_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 _HALF = (0.5, 0.5, 0.5)
 
-_APACHE, _MIT, _BSD = "Apache License 2.0", "MIT License", "BSD 3-Clause License"
+_APACHE, _MIT = "Apache License 2.0", "MIT License"
 #: Whose record of a hash it is where the publisher states none.
 _OTHERS = "several public projects on GitHub, which agree"
 
@@ -51,10 +51,16 @@ def _resnet50_imagenet(name: str, version: int, digits: str, n_bytes: int) -> Ca
             revision=digits,
             read_from=f"{_TORCHVISION_RESNET}.IMAGENET1K_V{version}",
         ),
-        license=License(_BSD, "https://github.com/pytorch/vision/blob/main/LICENSE", True),
+        license=License(
+            "none stated for the weights (torchvision: BSD 3-Clause License)",
+            "https://github.com/pytorch/vision#pre-trained-model-license",
+            None,
+        ),
         citation="He et al., Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385",
-        read_from=_TORCHVISION_RESNET,
+        read_from=f"{_TORCHVISION_RESNET}; pytorch/vision@0a12c07: README.md",
         parity="torchvision's resnet50",
+        note="torchvision's README says that terms of the training data (ImageNet) may hold for its weights too, and "
+        "leaves it to the user to find out.",
     )
 
 
