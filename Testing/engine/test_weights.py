@@ -10,13 +10,13 @@ import pickle
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from engine.weights_server import CONTENT, WeightsServer, an_entry, serving
-from VolumeRetrievalEngine.encoders import catalog, create_encoder
+from VolumeRetrievalEngine.encoders import architectures, catalog, create_encoder
 from VolumeRetrievalEngine.encoders import weights as weights_module
 from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
 from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, WeightsSource
@@ -237,15 +237,67 @@ def test_a_file_that_was_put_there_by_hand_is_checked(weights: WeightsFolder) ->
 def test_weights_that_need_others_are_not_downloaded_before_these(
     server: WeightsServer, weights: WeightsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = dataclasses.replace(server.entry("/needed.pth"), name="needed-net")
-    entry = dataclasses.replace(server.entry(hash=""), needs=("needed-net",))
-    monkeypatch.setattr(catalog, "CATALOG", {one.name: one for one in (needed, entry)})
+    needed, entry = with_needed(server, monkeypatch)
     with pytest.raises(WeightsError, match="test-net: needs the weights of needed-net first"):
         weights.install(entry, consent=never_asked)
     assert server.asked == []
     weights.install(needed, consent=agree)
     weights.install(entry, consent=agree)
     assert weights.installed(entry).read_bytes() == CONTENT
+
+
+def test_the_weights_that_it_needs_are_taken_from_the_same_folder(
+    server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("monai")
+    monkeypatch.setenv("VOLUME_RETRIEVAL_WEIGHTS", str(tmp_path / "another folder"))
+    used = []
+
+    def network_of(entry: CatalogEntry, path: Path, others: tuple[Path, ...]) -> torch.nn.Module:
+        used.append((path, *others))
+        return torch.nn.Flatten()
+
+    monkeypatch.setattr(architectures, "network_of", network_of)
+    needed, entry = with_needed(server, monkeypatch)
+    weights = WeightsFolder(tmp_path / "weights")
+    for one in (needed, entry):
+        weights.install(one, consent=agree)
+    assert weights.status(entry).checked == "fit"
+    assert used == [(weights.path(entry), weights.path(needed))]
+
+
+def test_a_download_is_kept_where_what_checks_it_went_missing_meanwhile(
+    server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("monai")
+    needed, entry = with_needed(server, monkeypatch)
+    weights = WeightsFolder(tmp_path / "weights")
+    weights.install(needed, consent=agree)
+
+    def agree_and(spoil: Callable[[CatalogEntry], object]) -> Callable[[CatalogEntry], bool]:
+        return lambda one: spoil(needed) is not None
+
+    for spoil in (lambda one: weights.path(one).write_bytes(b"damaged"), weights.remove):
+        (weights.folder / "consents.json").unlink()
+        path = weights.install(entry, consent=agree_and(spoil))
+        assert path.read_bytes() == CONTENT
+        assert weights.installed(entry) == path
+        assert weights.status(entry).checked == "nothing"
+        weights.remove(entry)
+        weights.install(needed, consent=agree)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert weights.install(entry, consent=agree).read_bytes() == CONTENT
+    assert weights.status(entry).checked == "nothing"
+
+
+def with_needed(server: WeightsServer, monkeypatch: pytest.MonkeyPatch) -> tuple[CatalogEntry, CatalogEntry]:
+    """The only entries of the catalogue: one with a hash, and one without, which needs it."""
+    needed = dataclasses.replace(server.entry("/needed.pth"), name="needed-net")
+    entry = dataclasses.replace(server.entry(hash=""), needs=("needed-net",))
+    monkeypatch.setattr(catalog, "CATALOG", {one.name: one for one in (needed, entry)})
+    return needed, entry
 
 
 def test_what_another_process_has_installed_meanwhile_is_not_downloaded_again(

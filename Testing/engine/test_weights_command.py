@@ -188,8 +188,8 @@ def test_a_hash_that_only_others_recorded_is_not_called_the_publishers(
     assert "the publisher's file" not in installed.out
 
 
-def folder_that_fits() -> WeightsFolder:
-    return WeightsFolder(fit=lambda entry, file: None)
+def folder_that_fits(folder: Path | None = None) -> WeightsFolder:
+    return WeightsFolder(folder, fit=lambda entry, file: None)
 
 
 def test_the_weights_that_an_encoder_needs_too_are_installed_with_it(
@@ -348,7 +348,7 @@ def test_everything_but_the_download_works_without_pooch_and_torch(entry: Catalo
     unknown = dataclasses.replace(entry, source=dataclasses.replace(entry.source, hash=""))
     (unchecked,) = on_the_floor(unknown, commands[1])
     assert unchecked.code == 0, unchecked.err
-    assert "without torch and MONAI its tensors cannot be compared" in unchecked.out
+    assert "without torch, MONAI and the other weights that it needs its tensors cannot be compared" in unchecked.out
 
 
 def on_the_floor(entry: CatalogEntry, *commands: list[str]) -> list[Finished]:

@@ -47,6 +47,10 @@ class WeightsError(EncoderError):
     """Network weights that are missing, damaged, of the wrong shape or of another network."""
 
 
+class NeededWeightsError(WeightsError):
+    """The weights of another encoder that one needs too are not installed, or damaged; its own may be as they should."""
+
+
 class MissingPackageError(VolumeRetrievalError):
     """An optional package is needed for what was asked and is not installed."""
 

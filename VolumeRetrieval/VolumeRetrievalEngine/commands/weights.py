@@ -197,9 +197,7 @@ def run_remove(options: argparse.Namespace) -> int:
 
 
 def _folder(options: argparse.Namespace) -> WeightsFolder:
-    if options.folder is not None:
-        os.environ[FOLDER_VARIABLE] = str(options.folder)  # where making an encoder looks for what it needs, too
-    return WeightsFolder()
+    return WeightsFolder(options.folder)
 
 
 def _asked(wanted: CatalogEntry, weights: WeightsFolder, agreed: bool) -> bool:
@@ -265,7 +263,8 @@ _CHECKED = {
     "hash": "the publisher's file, by its hash",
     "others": "unverified: the publisher states no hash; it has the one that others recorded",
     "fit": "unverified: the publisher states no hash; its tensors are those of the network",
-    "nothing": "unverified: the publisher states no hash, and without torch and MONAI its tensors cannot be compared",
+    "nothing": "unverified: the publisher states no hash, and without torch, MONAI and the other weights that it needs its "
+    "tensors cannot be compared",
 }
 
 

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingPackageError, WeightsError
+from ..errors import MissingPackageError, NeededWeightsError, WeightsError
 from .catalog import CatalogEntry, entry
 from .input_spec import InputSpec
 from .monai_network import MonaiNetwork
 from .network import Network, require_torch
 
+if TYPE_CHECKING:
+    from .weights import WeightsFolder
 
-def catalog_encoder(name: str, weights: Path | None = None, **settings: Any) -> Network:
+
+def catalog_encoder(
+    name: str, weights: Path | None = None, *, weights_folder: Path | None = None, **settings: Any
+) -> Network:
     """The encoder of this entry.
 
     Args:
         name: of the entry, which is the encoder's in a Recipe too.
         weights: the publisher's file; None takes the installed one (weights.py).
+        weights_folder: where installed weights are, its own and those that it needs too; None for the default folder.
         settings: device, precision, batch_size and threads, as for :class:`Network`.
 
     Raises:
         EncoderError: no such entry.
         WeightsError: the weights are not installed, or are not of this network; the text says how to install them.
+        NeededWeightsError: so are those of another entry that this one needs too.
         MissingPackageError: a package that the entry needs is not installed.
     """
     from .weights import WeightsFolder
 
-    found = entry(name)
+    found, folder = entry(name), WeightsFolder(weights_folder)
     require_torch(f"the encoder {name}")
-    path = weights if weights is not None else _installed(found)
+    path = weights if weights is not None else _installed(found, folder)
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; expected {found.source.file_name}, the weights of {name}")
-    others = tuple(_beside(path, entry(needed), found) for needed in found.needs)
+    others = tuple(_beside(path, entry(needed), found, folder) for needed in found.needs)
     kind = Network if "timm" in found.packages else MonaiNetwork
     made = kind(
         _made(found, path, others),
@@ -44,7 +51,7 @@ def catalog_encoder(name: str, weights: Path | None = None, **settings: Any) -> 
         **settings,
     )
     if weights is None:
-        WeightsFolder().require_content(found, path, made.weights)
+        folder.require_content(found, path, made.weights)
     return made
 
 
@@ -63,10 +70,7 @@ def how_to_install(found: CatalogEntry) -> str:
     return f"weights install {found.name}{file} ({size}{found.license.name}){where}"
 
 
-def _installed(found: CatalogEntry) -> Path:
-    from .weights import WeightsFolder
-
-    folder = WeightsFolder()
+def _installed(found: CatalogEntry, folder: WeightsFolder) -> Path:
     path = folder.installed(found)
     if path is None:
         raise WeightsError(
@@ -76,22 +80,24 @@ def _installed(found: CatalogEntry) -> Path:
     return path
 
 
-def _beside(path: Path, needed: CatalogEntry, found: CatalogEntry) -> Path:
+def _beside(path: Path, needed: CatalogEntry, found: CatalogEntry, folder: WeightsFolder) -> Path:
     """The weights of another entry that this one needs too: beside `path` or installed; their hash counts."""
-    from .weights import WeightsFolder
     from .weights_records import has_hash
 
     candidate = path.parent / needed.source.file_name
     if not candidate.is_file():
-        installed = WeightsFolder().installed(needed)
+        try:
+            installed = folder.installed(needed)
+        except WeightsError as error:
+            raise NeededWeightsError(str(error)) from error
         if installed is None:
-            raise WeightsError(
+            raise NeededWeightsError(
                 f"{path}: {found.name} needs the weights of {needed.name} too, and they are not installed: "
                 f"{how_to_install(needed)}"
             )
         return installed
     if needed.source.hash and not has_hash(candidate, needed.source.hash):
-        raise WeightsError(f"{candidate}: is not the file of {needed.name}, its hash is not {needed.source.hash}")
+        raise NeededWeightsError(f"{candidate}: is not the file of {needed.name}, its hash is not {needed.source.hash}")
     return candidate
 
 

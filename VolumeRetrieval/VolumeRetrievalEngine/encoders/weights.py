@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import EncoderError, MissingPackageError, StoreError, StoreLockedError, WeightsError
+from ..errors import MissingPackageError, NeededWeightsError, StoreError, StoreLockedError, WeightsError
 from ..progress import ProgressCallback
 from ..store.writer_lock import LOCK_FILE, WriterLock, current_holder
 from .catalog_entry import CatalogEntry
@@ -38,7 +38,8 @@ FOLDER_VARIABLE = "VOLUME_RETRIEVAL_WEIGHTS"
 #: Asked before weights are installed; whether the user agrees to the entry's licence (and its size).
 Consent = Callable[[CatalogEntry], bool]
 
-#: Makes the encoder with a file of weights; WeightsError if its tensors do not fit.
+#: Makes the encoder with a file of weights; WeightsError if its tensors do not fit, NeededWeightsError or
+#: MissingPackageError if that cannot be found out.
 Fit = Callable[[CatalogEntry, Path], None]
 
 
@@ -80,24 +81,17 @@ def _user_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME", "").strip() or Path.home() / ".local" / "share")
 
 
-def make_on_cpu(entry: CatalogEntry, weights: Path) -> None:
-    """Make the entry's encoder with this file; WeightsError if it cannot be."""
-    from . import create_encoder
-
-    create_encoder(entry.name, weights=weights, device="cpu")
-
-
 class WeightsFolder:
     """The weights in one folder, which need not exist yet.
 
     Args:
         folder: None for :func:`default_weights_folder`.
-        fit: how to check tensors where the publisher states no hash.
+        fit: how to check tensors where the publisher states no hash; None makes the encoder, on the CPU.
     """
 
-    def __init__(self, folder: Path | str | None = None, fit: Fit = make_on_cpu):
+    def __init__(self, folder: Path | str | None = None, fit: Fit | None = None):
         self.folder = Path(folder) if folder is not None else default_weights_folder()
-        self._fit = fit
+        self._fit = fit or self._made_on_cpu
 
     def path(self, entry: CatalogEntry) -> Path:
         """Where the entry's weights are, or would be."""
@@ -254,10 +248,18 @@ class WeightsFolder:
         """Remember a download, whose hash is right; where none is stated, only if its tensors fit."""
         try:
             checked = "hash" if entry.source.hash else self._checked_by_fit(entry, path)
-        except EncoderError:
+        except NeededWeightsError as error:  # somebody removed them meanwhile; this file may be as it should
+            log.warning("%s: not checked (%s)", path, error)
+            checked = "nothing"
+        except WeightsError:
             path.unlink(missing_ok=True)
             raise
         InstalledRecord.of(path, entry.source.hash or hash_of(path), checked).write(path.parent)
+
+    def _made_on_cpu(self, entry: CatalogEntry, weights: Path) -> None:
+        from .catalog_network import catalog_encoder
+
+        catalog_encoder(entry.name, weights, weights_folder=self.folder, device="cpu")
 
     def _checked_by_fit(self, entry: CatalogEntry, file: Path) -> str:
         """ "fit" if the tensors are those of the network, "nothing" where that cannot be tried; else WeightsError."""
