@@ -15,7 +15,7 @@ import pytest
 from engine.weights_server import CONTENT, WeightsServer, serving
 from VolumeRetrievalEngine.encoders import download as download_module
 from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry
-from VolumeRetrievalEngine.encoders.download import download
+from VolumeRetrievalEngine.encoders.download import download, size_on_server
 from VolumeRetrievalEngine.encoders.part_file import PartFile
 from VolumeRetrievalEngine.errors import WeightsError
 from VolumeRetrievalEngine.progress import Cancelled, Step
@@ -63,6 +63,13 @@ def until(n_bytes: int):
             raise Cancelled
 
     return stop
+
+
+def test_a_server_is_asked_for_the_size_without_the_file(server: WeightsServer) -> None:
+    server.redirects["/old.pth"] = server.url("/net.pth")
+    addresses = (server.url("/old.pth"), server.url("/nothing.pth"), "http://127.0.0.1:1/net.pth")
+    assert [size_on_server(server.entry(url=url)) for url in addresses] == [len(CONTENT), 0, 0]
+    assert server.asked == []
 
 
 def test_the_whole_file_arrives_and_nothing_else_stays(server: WeightsServer, file: Path) -> None:

@@ -213,7 +213,9 @@ def test_a_damaged_file_is_listed_with_what_to_do(entry: CatalogEntry, tmp_path:
         assert "is damaged, or not the file of test-net" in listed.out and "weights install test-net" in listed.out
 
 
-def test_nothing_is_installed_without_somebody_to_ask(entry: CatalogEntry, server: WeightsServer) -> None:
+@pytest.mark.parametrize("size", [len(CONTENT), 0])
+def test_nothing_is_installed_and_nothing_sent_without_somebody_to_ask(server: WeightsServer, size: int) -> None:
+    entry = server.entry(size_bytes=size)
     refused = finish(started(entry, "weights", "install", "test-net", stdin=subprocess.DEVNULL))
     assert refused.code == 1
     assert "Test Licence" in refused.out  # what one would agree to
@@ -221,7 +223,7 @@ def test_nothing_is_installed_without_somebody_to_ask(entry: CatalogEntry, serve
     for_programs = finish(started(entry, "weights", "install", "test-net", "--json", stdin=subprocess.DEVNULL))
     assert for_programs.code == 1
     assert "--yes" in messages(for_programs)[-1]["error"]["text"]
-    assert server.asked == []
+    assert server.asked == server.asked_about == []
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("", 1), ("n", 1), ("what?", 1)])
@@ -241,6 +243,21 @@ def test_in_a_terminal_the_user_is_asked(
         run("weights", "remove", "test-net")
         assert run("weights", "install", "test-net").code == 0
         assert len(questions) == 1  # remembered
+
+
+def test_the_size_that_only_the_server_knows_is_asked_for_after_the_terms_were_shown(
+    server: WeightsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    entry = server.entry(size_bytes=0)
+    use(monkeypatch, entry)
+    shown = run("weights", "install", "test-net").out
+    assert "size: not stated" in shown and shown.endswith("size, as the server says: 1.0 MB\n")
+    assert server.asked_about == ["/net.pth"]
+    (tmp_path / "net.pth").write_bytes(CONTENT)
+    assert "as the server says" not in run("weights", "install", "test-net", "--file", tmp_path / "net.pth").out
+    assert server.asked_about == ["/net.pth"]
 
 
 def test_a_program_is_told_progress_and_outcome_line_by_line(entry: CatalogEntry, tmp_path: Path) -> None:
@@ -348,7 +365,7 @@ def test_everything_but_the_download_works_without_pooch_and_torch(entry: Catalo
     unknown = dataclasses.replace(entry, source=dataclasses.replace(entry.source, hash=""))
     (unchecked,) = on_the_floor(unknown, commands[1])
     assert unchecked.code == 0, unchecked.err
-    assert "without torch, MONAI and the other weights that it needs its tensors cannot be compared" in unchecked.out
+    assert "its tensors could not be compared: that takes torch, " in unchecked.out
 
 
 def on_the_floor(entry: CatalogEntry, *commands: list[str]) -> list[Finished]:

@@ -33,6 +33,7 @@ class WeightsServer:
         heeds_if_range: otherwise it goes on with whatever file it has now.
         says_length: otherwise the answer is chunked.
         asked: (path, Range) of every request for content.
+        asked_about: path of every request for headers alone.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class WeightsServer:
     says_length: bool = True
     content_type: str = "application/octet-stream"
     asked: list[tuple[str, str]] = field(default_factory=list)
+    asked_about: list[str] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
     going_on: threading.Event = field(default_factory=threading.Event)
     port: int = 0
@@ -127,6 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         path = urlsplit(self.path).path
+        self.site.asked_about.append(path)
         if path in self.site.redirects:
             return self._answer(302, {"Location": self.site.redirects[path], "Content-Length": "0"})
         content = self.site.files.get(path)

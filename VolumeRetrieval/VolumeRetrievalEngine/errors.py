@@ -48,7 +48,7 @@ class WeightsError(EncoderError):
 
 
 class NeededWeightsError(WeightsError):
-    """The weights of another encoder that one needs too are not installed, or damaged; its own may be as they should."""
+    """The weights of another encoder that one needs too are missing or damaged; its own may be as they should."""
 
 
 class MissingPackageError(VolumeRetrievalError):

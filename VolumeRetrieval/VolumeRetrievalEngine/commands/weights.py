@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from ..encoders.catalog import CATALOG, CatalogEntry, entry
+from ..encoders.download import size_on_server
 from ..encoders.weights import FOLDER_VARIABLE, WeightsFolder
 from ..errors import VolumeRetrievalError, WeightsError
 from ..progress import Cancelled, ProgressCallback, Step
@@ -141,7 +142,7 @@ def run_install(options: argparse.Namespace) -> int:
 def _install_for_person(options: argparse.Namespace) -> int:
     wanted, weights = entry(options.name), _folder(options)
     with ProgressLine(_progress_text) as line:
-        _install(wanted, weights, options, lambda one: _asked(one, weights, options.yes), line)
+        _install(wanted, weights, options, lambda one: _asked(one, weights, options), line)
     described = _described(wanted, weights)
     print(f"installed: {described['path']} ({_how_checked(described)})")
     for needed in described["needs"]:
@@ -200,13 +201,15 @@ def _folder(options: argparse.Namespace) -> WeightsFolder:
     return WeightsFolder(options.folder)
 
 
-def _asked(wanted: CatalogEntry, weights: WeightsFolder, agreed: bool) -> bool:
+def _asked(wanted: CatalogEntry, weights: WeightsFolder, options: argparse.Namespace) -> bool:
     """Show what would be installed, and ask; WeightsError where nobody can be asked."""
     print(_in_words(_described(wanted, weights)))
-    if agreed:
+    if options.yes:
         return True
     if not sys.stdin.isatty():
         return _cannot_ask(wanted)
+    if options.file is None and not wanted.source.size_bytes and (size := size_on_server(wanted)):
+        print(f"size, as the server says: {readable_size(size)}")
     return input("Install these weights, and agree to their licence? [y/N] ").strip().lower() in ("y", "yes")
 
 
@@ -263,8 +266,8 @@ _CHECKED = {
     "hash": "the publisher's file, by its hash",
     "others": "unverified: the publisher states no hash; it has the one that others recorded",
     "fit": "unverified: the publisher states no hash; its tensors are those of the network",
-    "nothing": "unverified: the publisher states no hash, and without torch, MONAI and the other weights that it needs its "
-    "tensors cannot be compared",
+    "nothing": "unverified: the publisher states no hash, and its tensors could not be compared: that takes torch, "
+    "MONAI and the weights of the encoders that it needs",
 }
 
 

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -84,21 +83,18 @@ def download(
         raise _another_file(entry) from error
 
 
-def with_size(entry: CatalogEntry, timeout_s: float) -> CatalogEntry:
-    """The entry with the length that the server says its file has, if the publisher states none; else as it is."""
+def size_on_server(entry: CatalogEntry, timeout_s: float = TIMEOUT_S) -> int:
+    """The bytes that the server says the entry's file has, for one whose publisher states no size; 0 if it does not."""
     import requests
 
-    if entry.source.size_bytes or not entry.source.url:
-        return entry
     try:
         with _session() as session:
             headers = {"Accept-Encoding": "identity"}
             answer = session.head(entry.source.url, headers=headers, timeout=timeout_s, allow_redirects=True)
     except (requests.exceptions.RequestException, WeightsError) as error:  # the download itself will say it better
         log.debug("%s: its size could not be asked for (%s)", entry.source.url, type(error).__name__)
-        return entry
-    size = _total_bytes(answer) if answer.status_code == 200 else 0
-    return replace(entry, source=replace(entry.source, size_bytes=size))
+        return 0
+    return _total_bytes(answer) if answer.status_code == 200 else 0
 
 
 class _Transfer:

@@ -26,7 +26,7 @@ from ..errors import MissingPackageError, NeededWeightsError, StoreError, StoreL
 from ..progress import ProgressCallback
 from ..store.writer_lock import LOCK_FILE, WriterLock, current_holder
 from .catalog_entry import CatalogEntry
-from .download import TIMEOUT_S, download, require_pooch, require_space, with_size
+from .download import TIMEOUT_S, download, require_pooch, require_space
 from .part_file import PartFile
 from .weights_records import Consents, InstalledRecord, has_hash, hash_of, is_hash
 
@@ -150,8 +150,7 @@ class WeightsFolder:
         """Download and check the entry's weights, unless they are there; an earlier download is gone on with.
 
         Args:
-            consent: asked if this licence was not agreed to before; where the publisher states no size, the entry it is
-                given has the one that the server says.
+            consent: asked if this licence was not agreed to before. Nothing is sent before it has answered.
             progress: bytes of stage "download"; may raise Cancelled, which keeps what has come.
             timeout_s: seconds to wait for the server each time.
 
@@ -165,7 +164,7 @@ class WeightsFolder:
         _require_address(entry)
         self._require_needed(entry)
         require_pooch()
-        self._agree(entry, lambda one: consent(with_size(one, timeout_s)))
+        self._agree(entry, consent)
         with self._locked(entry):
             status = self.status(entry)
             if status.state == "installed":  # by another process, meanwhile
