@@ -35,7 +35,7 @@ class PhantomStory:
 def tell(folder: Path, patients: int, spacingMm=None, fieldsOfView=None, top: int = 8, organ: str = "liver"):
     """Make an archive in this folder, index it, and search with an organ of a patient who is not in it."""
     write_archive(folder / "archive", patients, fields_of_view=fieldsOfView, spacing_mm=spacingMm)
-    retriever = Retriever.create(folder / "store", "descriptor")
+    retriever = Retriever.create(folder / "store")
     retriever.add([folder / "archive"])
     query = make_query(organ=organ, spacing_mm=spacingMm)
     volume = Volume.from_array(query.scan.voxels, query.scan.affine)

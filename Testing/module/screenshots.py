@@ -2,7 +2,7 @@
 
     python Testing/module/screenshots.py [FOLDER]        (Resources/Screenshots by default)
 
-Everything shown is made here: phantoms, indexed and searched by the engine with the descriptor encoder.
+Everything shown is made here: phantoms, indexed and searched by the engine with its default encoder.
 """
 
 from __future__ import annotations
