@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.weights_server import CONTENT, WeightsServer, an_entry, serving
-from VolumeRetrievalEngine.encoders import architectures, catalog, create_encoder
+from VolumeRetrievalEngine.encoders import architectures, available_encoders, catalog, create_encoder
 from VolumeRetrievalEngine.encoders import weights as weights_module
 from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
 from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, WeightsSource
@@ -224,6 +225,30 @@ def test_a_file_that_was_put_there_by_hand_is_checked(weights: WeightsFolder) ->
         weights.installed(unknown)
     weights.install_file(unknown, weights.path(unknown), consent=agree)  # onto itself
     assert weights.installed(unknown).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_file_that_was_put_there_by_hand_is_not_deleted(
+    server: WeightsServer, weights: WeightsFolder, meanwhile: bool
+) -> None:
+    entry = server.entry(hash="")
+    weights.install(entry, consent=agree)  # a record of a file that is gone says nothing of another one
+    weights.path(entry).rename(weights.folder / "test-net" / "renamed.pth")
+    record = weights.folder / "test-net" / "installed.json"
+    record.write_text(record.read_text().replace("net.pth", "gone.safetensors"))
+    (weights.folder / "consents.json").unlink()
+    server.asked.clear()
+
+    def put(one: CatalogEntry) -> bool:
+        weights.path(entry).write_bytes(b"of somebody")
+        return True
+
+    if not meanwhile:
+        put(entry)
+    with pytest.raises(WeightsError, match=r"put there by something else.*weights install test-net --file .*net\.pth"):
+        weights.install(entry, consent=put if meanwhile else never_asked)
+    assert weights.path(entry).read_bytes() == b"of somebody"
+    assert server.asked == []
 
 
 def test_weights_that_need_others_are_not_downloaded_before_these(
@@ -613,6 +638,42 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, given: Path) -
     with pytest.raises(WeightsError, match=r"cannot be written.*VOLUME_RETRIEVAL_WEIGHTS") as raised:
         weights.install_file(offline_entry(), given, consent=agree)
     assert str(tmp_path / "file") in str(raised.value)
+
+
+@pytest.mark.parametrize("is_file", ["is_file", "stat"])
+def test_a_folder_that_cannot_be_read_is_named(
+    server: WeightsServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_file: str,
+) -> None:
+    pytest.importorskip("torch")
+    closed = tmp_path / "closed"
+    monkeypatch.setenv("VOLUME_RETRIEVAL_WEIGHTS", str(closed))
+    asked = getattr(Path, is_file)
+
+    def refuse(path: Path, **options: bool) -> object:
+        if closed in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return asked(path, **options)
+
+    entry = server.entry()
+    weights = WeightsFolder()
+    weights.install(entry, consent=agree)
+    server.asked.clear()
+    monkeypatch.setattr(Path, is_file, refuse)
+    said = f"{closed / 'test-net'}: cannot be read (Permission denied)"
+    status = weights.status(entry)
+    assert status.state == "damaged" and status.problem.startswith(said)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        weights.install(entry, consent=never_asked)
+    with pytest.raises(WeightsError, match="dinov2-vits14: cannot be read"):
+        create_encoder("dinov2-vits14")
+    choices = {one.name: one for one in available_encoders()}
+    assert choices["dinov2-vits14"].to_install == ("dinov2-vits14",)
+    (warned,) = (one.getMessage() for one in caplog.records if one.levelname == "WARNING")
+    assert warned.startswith(str(closed)) and "cannot be read" in warned
 
 
 def test_a_copied_folder_works_elsewhere(server: WeightsServer, weights: WeightsFolder, tmp_path: Path) -> None:

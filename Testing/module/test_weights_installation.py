@@ -11,7 +11,7 @@ from children import Told, commandWithoutTorch, fakeCommand, waitUntil
 from engine.weights_server import CONTENT, WeightsServer, serving
 from publisher import NAME, publish
 from slicer_application.application import loadModule, makeWidget
-from VolumeRetrievalLib import ProcessIDs
+from VolumeRetrievalLib import EncoderTexts, ProcessIDs
 from VolumeRetrievalLib.EngineErrors import EngineError
 from VolumeRetrievalLib.LogicProtocol import Callbacks
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
@@ -73,6 +73,21 @@ def test_a_script_installs_and_removes_weights(logic, tmp_path):
     assert state(logic) == "installed" and logic.weightsFolder() == str(tmp_path / "weights")
     assert logic.removeWeights(NAME) >= len(CONTENT)
     assert state(logic) == "absent" and not path.exists()
+
+
+def test_a_weights_folder_that_cannot_be_read_is_named_and_the_others_are_listed(logic, tmp_path, monkeypatch):
+    isFile, closed = Path.is_file, tmp_path / "weights" / NAME
+
+    def refuse(path):
+        if path.parent == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return isFile(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    choices = {one.name: one for one in logic.encoders()}
+    assert choices[NAME].weights.problem.startswith(f"{closed}: cannot be read (Permission denied)")
+    assert str(closed) in EncoderTexts.stateDetails(choices[NAME])
+    assert choices["dino-vitb16"].weights.state == "absent"
 
 
 def test_without_consent_nothing_is_started_and_the_terms_are_told_once(logic, server):

@@ -13,13 +13,14 @@ Example:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec as installed
 from pathlib import Path
 from typing import Any
 
-from ..errors import EncoderError
+from ..errors import EncoderError, WeightsError
 from .base import Encoder
 from .catalog import CATALOG
 from .catalog_network import catalog_encoder
@@ -42,6 +43,8 @@ __all__ = [
     "prefetched",
     "recipe_for",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,14 @@ def _catalogued() -> Iterator[EncoderChoice]:
     from .weights import WeightsFolder
 
     folder = WeightsFolder()
-    there = {name for name, entry in CATALOG.items() if folder.path(entry).is_file()}
+    there, problems = set(), []
+    for name, entry in CATALOG.items():
+        try:
+            there |= {name} if folder.is_there(entry) else set()
+        except WeightsError as error:
+            problems.append(str(error))
+    if problems:
+        log.warning("%s", problems[0])  # mostly the others say the same of the folder around them
     for name, entry in CATALOG.items():
         absent = tuple(one for one in (*entry.needs, name) if one not in there)
         yield EncoderChoice(name, False, _missing(("torch", "monai", *entry.packages)), absent)

@@ -48,12 +48,13 @@ class WeightsStatus:
     """What there is of an entry's weights.
 
     Attributes:
-        state: "installed", "partial" (a download that was stopped), "damaged" or "absent".
+        state: "installed", "partial" (a download that was stopped), "damaged" (or cannot be read) or "absent".
         path: of the weights, or where they would be.
         size_bytes: on the disk now; 0 if absent.
         checked: how an installed file was checked: "hash" (the publisher's), "fit" (its tensors are those of the
             network) or "nothing"; "" if it is not installed.
         problem: what is wrong and what to do, if it is damaged; else "".
+        is_replaceable: whether an installation may put the right file in its place; not if it is somebody's own.
     """
 
     state: str
@@ -61,6 +62,7 @@ class WeightsStatus:
     size_bytes: int = 0
     checked: str = ""
     problem: str = ""
+    is_replaceable: bool = True
 
 
 def default_weights_folder() -> Path:
@@ -101,6 +103,17 @@ class WeightsFolder:
             return folder / record.file  # it was installed from a file, perhaps of another format
         return folder / entry.source.file_name
 
+    def is_there(self, entry: CatalogEntry) -> bool:
+        """Whether there is a file of weights, without checking it.
+
+        Raises:
+            WeightsError: the folder cannot be looked into.
+        """
+        try:
+            return self.path(entry).is_file()
+        except OSError as error:
+            raise WeightsError(_unreadable(self._folder_of(entry), error)) from error
+
     def installed(self, entry: CatalogEntry) -> Path | None:
         """The entry's weights, checked; None if they are not installed. Reads the file only if it has changed.
 
@@ -118,22 +131,30 @@ class WeightsFolder:
         Whoever has read the file anyway asks this: on a bad disk, or by somebody's hand, its content can change while
         its size and time stay as they were.
         """
-        record = InstalledRecord.read(path.parent)
-        expected = entry.source.hash or (record.hash if record else "")
+        expected = _expected_hash(entry, path)
         if expected.startswith("sha256") and not is_hash(f"sha256:{sha256}", expected):
             raise WeightsError(_damaged(entry, path, expected))
 
     def status(self, entry: CatalogEntry) -> WeightsStatus:
         """What there is. Reads the file only if it has changed since it was checked."""
-        path = self.path(entry)
-        if path.is_file():
-            size = path.stat().st_size
-            record, problem = self._checked(entry, path)
-            if problem:
-                return WeightsStatus("damaged", path, size, problem=problem)
-            return WeightsStatus("installed", path, size, record.checked if record else "hash")
+        try:
+            path = self.path(entry)
+            if path.is_file():
+                return self._status_of_file(entry, path)
+        except OSError as error:
+            folder = self._folder_of(entry)
+            path, problem = folder / entry.source.file_name, _unreadable(folder, error)
+            return WeightsStatus("damaged", path, problem=problem, is_replaceable=False)
         part = PartFile(path).size
         return WeightsStatus("partial" if part else "absent", path, part)
+
+    def _status_of_file(self, entry: CatalogEntry, path: Path) -> WeightsStatus:
+        size = path.stat().st_size
+        record, problem = self._checked(entry, path)
+        if problem:
+            is_ours = bool(_expected_hash(entry, path))
+            return WeightsStatus("damaged", path, size, problem=problem, is_replaceable=is_ours)
+        return WeightsStatus("installed", path, size, record.checked if record else "hash")
 
     def consented(self, entry: CatalogEntry) -> bool:
         """Whether the entry's licence was agreed to here."""
@@ -155,21 +176,20 @@ class WeightsFolder:
             timeout_s: seconds to wait for the server each time.
 
         Raises:
-            WeightsError: there is no address, no consent, no space, or the server gives no such file.
+            WeightsError: there is no address, no consent, no space, or the server gives no such file; or there is a
+                file that somebody has put there, and nothing to check it with.
             MissingPackageError: pooch is not installed.
         """
-        path = self.path(entry)
-        if self.status(entry).state == "installed":
+        if path := self._installed_or_replaceable(entry):
             return path
         _require_address(entry)
         self._require_needed(entry)
         require_pooch()
         self._agree(entry, consent)
         with self._locked(entry):
-            status = self.status(entry)
-            if status.state == "installed":  # by another process, meanwhile
-                return status.path
-            path.unlink(missing_ok=True)
+            if path := self._installed_or_replaceable(entry):  # by another process, meanwhile
+                return path
+            self.path(entry).unlink(missing_ok=True)
             path = self.path(entry)
             _remove_left_behind(path.parent)
             require_space(path, entry.source.size_bytes - PartFile(path).size)
@@ -225,10 +245,16 @@ class WeightsFolder:
                 raise WeightsError(f"{name!r} in the catalogue cannot be the name of a file")
         return self.folder / entry.name
 
+    def _installed_or_replaceable(self, entry: CatalogEntry) -> Path | None:
+        """The installed weights; None if they can be put there, WeightsError if they must not."""
+        status = self.status(entry)
+        if not status.is_replaceable:
+            raise WeightsError(status.problem)
+        return status.path if status.state == "installed" else None
+
     def _checked(self, entry: CatalogEntry, path: Path) -> tuple[InstalledRecord | None, str]:
         """The record of a file that is as it should be, or what is wrong with it."""
-        record = InstalledRecord.read(path.parent)
-        expected = entry.source.hash or (record.hash if record else "")
+        record, expected = InstalledRecord.read(path.parent), _expected_hash(entry, path)
         if not expected:
             return None, (
                 f"{path}: was put there by something else than `weights install`, and its publisher states no hash to "
@@ -319,6 +345,19 @@ def _require_address(entry: CatalogEntry) -> None:
     raise WeightsError(
         f"{entry.name}: {source.file_name} cannot be downloaded by programs: {where}, then: "
         f"weights install {entry.name} --file FILE"
+    )
+
+
+def _expected_hash(entry: CatalogEntry, path: Path) -> str:
+    """The publisher's, or what this file had when it was installed; "" for a file that something else has put there."""
+    record = InstalledRecord.read(path.parent)
+    return entry.source.hash or (record.hash if record and record.file == path.name else "")
+
+
+def _unreadable(folder: Path, error: OSError) -> str:
+    return (
+        f"{folder}: cannot be read ({error.strerror or error}); have it made readable, or choose another folder: "
+        f"--folder or {FOLDER_VARIABLE}"
     )
 
 
