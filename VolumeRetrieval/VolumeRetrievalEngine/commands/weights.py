@@ -13,7 +13,7 @@ The last line is a `result` or an `error`; an `error` of the type "Cancelled" if
 stops when its standard input is a pipe and is closed, and may be killed at any moment: what has come so far stays, and
 the next `install` of the name goes on from there.
 
-`weights list --json` prints {"folder": PATH, "free_bytes": BYTES, "encoders": [...]}, each with "name", "title",
+`weights list --json` prints {"folder": PATH, "encoders": [...]}, each with "name", "title",
 "path", "size_bytes" (of the whole file; 0: not known), "installed_bytes", "verified" (address and hash are the
 publisher's), "license" {"name", "url", "commercial": true, false or null (not clear)}, "consented", "url",
 "request_url", "dimension" (0: as the file says), "input_size", "missing" (packages), "needs" (encoders whose weights
@@ -25,16 +25,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import stat
 import sys
 import textwrap
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..encoders import missing_packages
 from ..encoders.catalog import CATALOG, CatalogEntry, entry
 from ..encoders.download import size_on_server
 from ..encoders.weights import FOLDER_VARIABLE, WeightsFolder
@@ -59,9 +58,6 @@ what has come stays, and the same command goes on from there. The file is used o
 publisher's. Proxies and certificates come from the environment: HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE. Without a
 network, fetch the file elsewhere and give it with --file: it is checked in the same way.
 """
-
-#: Packages that every encoder of the catalogue needs.
-_NETWORK_PACKAGES = ("torch", "monai")
 
 _MESSAGE_SECONDS = 0.2
 
@@ -122,7 +118,7 @@ def run_list(options: argparse.Namespace) -> int:
     weights = _folder(options)
     described = [_described(one, weights) for one in map(entry, options.names or CATALOG)]
     if options.json:
-        print_json({"folder": str(weights.folder), "free_bytes": _free_bytes(weights.folder), "encoders": described})
+        print_json({"folder": str(weights.folder), "encoders": described})
     elif options.names:
         print("\n\n".join(_in_words(one) for one in described))
     else:
@@ -243,7 +239,7 @@ def _described(wanted: CatalogEntry, weights: WeightsFolder) -> dict[str, Any]:
         "request_url": source.request_url,
         "dimension": wanted.dimension,
         "input_size": wanted.input_size,
-        "missing": [one for one in (*_NETWORK_PACKAGES, *wanted.packages) if not _is_installed(one)],
+        "missing": list(missing_packages(wanted)),
         "needs": [one for one in wanted.needs if weights.status(entry(one)).state != "installed"],
         "cautions": list(wanted.cautions),
         "citation": wanted.citation,
@@ -345,17 +341,3 @@ def _watched_input() -> int | None:
         return None
     descriptor = sys.stdin.fileno()
     return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
-
-
-def _free_bytes(folder: Path) -> int:
-    """Where the folder is or would be made; 0 on a drive that is not there."""
-    there = next((one for one in (folder, *folder.parents) if one.is_dir()), None)
-    return shutil.disk_usage(there).free if there is not None else 0
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..errors import EncoderError, WeightsError
 from .base import Encoder
-from .catalog import CATALOG
+from .catalog import CATALOG, CatalogEntry
 from .catalog_network import catalog_encoder
 from .descriptor import Descriptor
 from .encode import encode, prefetched, recipe_for
@@ -40,6 +40,7 @@ __all__ = [
     "encoder_facts",
     "encoder_in_words",
     "encoder_note",
+    "missing_packages",
     "prefetched",
     "recipe_for",
 ]
@@ -170,7 +171,12 @@ def _catalogued() -> Iterator[EncoderChoice]:
         log.warning("%s", problems[0])  # mostly the others say the same of the folder around them
     for name, entry in CATALOG.items():
         absent = tuple(one for one in (*entry.needs, name) if one not in there)
-        yield EncoderChoice(name, False, _missing(("torch", "monai", *entry.packages)), absent)
+        yield EncoderChoice(name, False, missing_packages(entry), absent)
+
+
+def missing_packages(entry: CatalogEntry) -> tuple[str, ...]:
+    """What an entry of the catalogue needs and is not installed, as pip calls it; imports nothing."""
+    return _missing(("torch", "monai", *entry.packages))
 
 
 def _missing(packages: tuple[str, ...]) -> tuple[str, ...]:
