@@ -68,7 +68,10 @@ class StoreFolder:
         return None if is_absent(path / STORE_FILE) else path
 
     def in_use(self) -> Path | None:
-        """The store to go on with where none is named: the last used one, or the only one; None if there is none."""
+        """The store to go on with where none is named: the last used one, or the only one.
+
+        None if there is none, and if there are several of which none is marked as the last used one.
+        """
         if (last := self.last_used()) is not None:
             return last
         paths = [path for _, path in self.recipes()]
