@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.search_options import SearchOptions
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
-from VolumeRetrievalEngine.volume import Volume
+from VolumeRetrievalEngine.volume import Attributes, Volume
 
 UNSEEN = 7
 
@@ -48,6 +49,17 @@ def retriever(indexed: Path) -> Retriever:
 def unseen_chest() -> Volume:
     one = a_scan(UNSEEN, "chest")
     return Volume.from_array(one.voxels, one.affine)
+
+
+def test_a_scan_without_a_modality_is_searched_with_in_the_windows_of_what_it_shows(retriever, unseen_chest):
+    told = replace(unseen_chest, attributes=Attributes(modality="CT"))
+    assert unseen_chest.attributes.modality == ""
+
+    inferred, known = (retriever.search(one, options=SearchOptions(top=9)) for one in (unseen_chest, told))
+
+    assert [(match.key, match.score) for match in inferred.matches] == [
+        (match.key, match.score) for match in known.matches
+    ]
 
 
 def names(result) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .errors import QueryError
 from .preprocessing import Stack, preprocess
 from .preprocessing.plane_geometry import PlaneGeometry
 from .progress import ProgressCallback
+from .reading.modality import with_modality
 from .recipe import Recipe
 from .region import Region, in_plane_box, select_rows
 from .store import VolumeRecord, VolumeStore
@@ -92,6 +93,8 @@ def query_from_volume(
         EmptyRegionError: if the region selects no slice.
         QueryError: if `crop` is asked for without a region that is bounded in plane.
     """
+    # A volume of the scene or of a script may not say what it is; one that was read from files has been asked already.
+    volume = replace(volume, attributes=with_modality(volume.attributes, volume.voxels))
     stack = preprocess(volume, recipe)
     rows = np.arange(len(stack.table)) if region is None else select_rows(region, stack.geometry, stack.table)
     if crop:
