@@ -640,18 +640,18 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, given: Path) -
     assert str(tmp_path / "file") in str(raised.value)
 
 
-@pytest.mark.parametrize("is_file", ["is_file", "stat"])
+@pytest.mark.parametrize("call", ["is_file", "stat"])
 def test_a_folder_that_cannot_be_read_is_named(
     server: WeightsServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    is_file: str,
+    call: str,
 ) -> None:
     pytest.importorskip("torch")
     closed = tmp_path / "closed"
     monkeypatch.setenv("VOLUME_RETRIEVAL_WEIGHTS", str(closed))
-    asked = getattr(Path, is_file)
+    asked = getattr(Path, call)
 
     def refuse(path: Path, **options: bool) -> object:
         if closed in path.parents:
@@ -662,7 +662,7 @@ def test_a_folder_that_cannot_be_read_is_named(
     weights = WeightsFolder()
     weights.install(entry, consent=agree)
     server.asked.clear()
-    monkeypatch.setattr(Path, is_file, refuse)
+    monkeypatch.setattr(Path, call, refuse)
     said = f"{closed / 'test-net'}: cannot be read (Permission denied)"
     status = weights.status(entry)
     assert status.state == "damaged" and status.problem.startswith(said)

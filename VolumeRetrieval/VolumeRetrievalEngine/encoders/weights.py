@@ -28,7 +28,7 @@ from ..store.writer_lock import LOCK_FILE, WriterLock, current_holder
 from .catalog_entry import CatalogEntry
 from .download import TIMEOUT_S, download, require_pooch, require_space
 from .part_file import PartFile
-from .weights_records import Consents, InstalledRecord, has_hash, hash_of, is_hash
+from .weights_records import Consents, InstalledRecord, expected_hash, has_hash, hash_of, is_hash
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class WeightsFolder:
         Whoever has read the file anyway asks this: on a bad disk, or by somebody's hand, its content can change while
         its size and time stay as they were.
         """
-        expected = _expected_hash(entry, path)
+        expected = expected_hash(entry, path)
         if expected.startswith("sha256") and not is_hash(f"sha256:{sha256}", expected):
             raise WeightsError(_damaged(entry, path, expected))
 
@@ -152,7 +152,7 @@ class WeightsFolder:
         size = path.stat().st_size
         record, problem = self._checked(entry, path)
         if problem:
-            is_ours = bool(_expected_hash(entry, path))
+            is_ours = bool(expected_hash(entry, path))
             return WeightsStatus("damaged", path, size, problem=problem, is_replaceable=is_ours)
         return WeightsStatus("installed", path, size, record.checked if record else "hash")
 
@@ -254,7 +254,7 @@ class WeightsFolder:
 
     def _checked(self, entry: CatalogEntry, path: Path) -> tuple[InstalledRecord | None, str]:
         """The record of a file that is as it should be, or what is wrong with it."""
-        record, expected = InstalledRecord.read(path.parent), _expected_hash(entry, path)
+        record, expected = InstalledRecord.read(path.parent), expected_hash(entry, path)
         if not expected:
             return None, (
                 f"{path}: was put there by something else than `weights install`, and its publisher states no hash to "
@@ -346,12 +346,6 @@ def _require_address(entry: CatalogEntry) -> None:
         f"{entry.name}: {source.file_name} cannot be downloaded by programs: {where}, then: "
         f"weights install {entry.name} --file FILE"
     )
-
-
-def _expected_hash(entry: CatalogEntry, path: Path) -> str:
-    """The publisher's, or what this file had when it was installed; "" for a file that something else has put there."""
-    record = InstalledRecord.read(path.parent)
-    return entry.source.hash or (record.hash if record and record.file == path.name else "")
 
 
 def _unreadable(folder: Path, error: OSError) -> str:

@@ -78,6 +78,12 @@ class InstalledRecord:
         return (state.st_size, state.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
 
 
+def expected_hash(entry: CatalogEntry, path: Path) -> str:
+    """The publisher's, or what this file had when it was installed; "" for a file that something else has put there."""
+    record = InstalledRecord.read(path.parent)
+    return entry.source.hash or (record.hash if record and record.file == path.name else "")
+
+
 def hash_of(path: Path, algorithm: str = "sha256") -> str:
     """ "sha256:..." or "md5:..." of a file's content."""
     with path.open("rb") as stream:
