@@ -36,6 +36,8 @@ from VolumeRetrievalLib.Settings import Settings  # noqa: E402
 
 _WIDTH = 500
 _MADE_ON = {"cpu, float32": 412}
+#: The index of the phantoms, as it is made.
+_INDEXED = {"encoder": "Radiology ResNet (comes with the extension)", "madeOn": {"cpu (MONAI), float32": 17}}
 
 
 class _NoPip:
@@ -100,7 +102,8 @@ def panels(folder: Path, story: PhantomStory) -> None:
     panel.ui.skippedButton.click()
     savePanel(panel, widget, folder / "indexing.png", ("results", "matchMap"))
 
-    status = replace(READY, volumes=17, expected=17, slices=1604, sizeBytes=9_700_000, notIndexed=0, skipped=())
+    counts = {"volumes": 17, "expected": 17, "slices": 1604, "sizeBytes": 9_700_000, "notIndexed": 0}
+    status = replace(READY, skipped=(), **counts, **_INDEXED)
     logic = PhantomLogic(story, status)
     panel, widget = makePanel(logic)
     chooseQuery(panel, story)
