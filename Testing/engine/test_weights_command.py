@@ -138,6 +138,7 @@ def test_the_listing_for_machines_has_every_fact(entry: CatalogEntry, tmp_path: 
         "needs": [],
         "cautions": list(entry.cautions),
         "citation": "Nobody et al.",
+        "parity": "",
     }
     if not one["missing"]:  # where torch and MONAI are installed
         assert one == expected
@@ -405,7 +406,9 @@ def test_the_real_catalogue_can_be_listed() -> None:
     assert {one["name"] for one in listing["encoders"]} == set(catalog.CATALOG)
     assert run("weights", "list").out.count("\n") >= len(catalog.CATALOG) + 2
     for name in catalog.CATALOG:
-        assert f"licence: {catalog.CATALOG[name].license.name}" in run("weights", "list", name).out
+        told = run("weights", "list", name).out
+        assert f"licence: {catalog.CATALOG[name].license.name}" in told
+        assert f"network tested against: {catalog.CATALOG[name].parity}" in told
 
 
 @pytest.mark.parametrize("words", [[], ["install"], ["list", "--file", "x"], ["remove"]])

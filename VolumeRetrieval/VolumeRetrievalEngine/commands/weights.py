@@ -17,8 +17,8 @@ the next `install` of the name goes on from there.
 "path", "size_bytes" (of the whole file; 0: not known), "installed_bytes", "verified" (address and hash are the
 publisher's), "license" {"name", "url", "commercial": true, false or null (not clear)}, "consented", "url",
 "request_url", "dimension" (0: as the file says), "input_size", "missing" (packages), "needs" (encoders whose weights
-are needed too and are not installed), "cautions" (sentences), "citation", and "state", "checked" and "problem" as in
-encoders.weights.WeightsStatus.
+are needed too and are not installed), "cautions" (sentences), "citation", "parity" (what tests compare the network
+with), and "state", "checked" and "problem" as in encoders.weights.WeightsStatus.
 """
 
 from __future__ import annotations
@@ -243,6 +243,7 @@ def _described(wanted: CatalogEntry, weights: WeightsFolder) -> dict[str, Any]:
         "needs": [one for one in wanted.needs if weights.status(entry(one)).state != "installed"],
         "cautions": list(wanted.cautions),
         "citation": wanted.citation,
+        "parity": wanted.parity,
     }
 
 
@@ -304,6 +305,7 @@ def _in_words(one: dict[str, Any]) -> str:
         *(f"  also needs the weights of {needed}" for needed in one["needs"]),
         *(f"  note: {caution}" for caution in one["cautions"]),
         *([f"  problem: {one['problem']}"] if one["problem"] else []),
+        *([f"  network tested against: {one['parity']}"] if one["parity"] else []),
         f"  please cite: {one['citation']}",
     ]
     return "\n".join(lines)
