@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -263,7 +264,16 @@ def a_learnable_set(name: str, kind: str, seed: int) -> SliceSet:
     return SliceSet(**{**made.__dict__, "values": values.astype(np.int16)})
 
 
-def test_training_learns_and_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As each run of the training has it: how many threads add up decides on the last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_training_learns_and_the_same_seed_gives_the_same_network(tmp_path: Path, one_thread: None) -> None:
     from Training.fitting import Settings, fit
 
     pytest.importorskip("monai", reason="the network is MONAI's")
