@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,21 @@ def shared() -> Path:
     if not (SHARED / "data" / "manifest.csv").is_file():
         pytest.skip(f"needs the shared volumes, which are not at {SHARED} (set VOLUMERETRIEVAL_SHARED)")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def the_cores_and_the_priority_that_were_there() -> Iterator[None]:
+    """`index` run in this process gives up cores and priority for good: the next test has them back."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    cores, priority = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
+    yield
+    if (os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)) != (cores, priority):
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):  # the thread has ended, or the account may not raise a priority
+                os.sched_setaffinity(int(thread.name), cores)
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), priority)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
