@@ -209,6 +209,22 @@ print("nicer", min(os.getpriority(os.PRIO_PROCESS, one) for one in threads) - be
     assert f"cores {cores}\nnicer 0" in full
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not list a process's threads")
+def test_numpy_has_no_more_threads_than_indexing_has_cores() -> None:
+    program = """
+import os, sys
+from pathlib import Path
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+from VolumeRetrievalEngine.__main__ import main
+try:
+    main()
+finally:
+    assert "numpy" in sys.modules
+    print("threads", len(list(Path("/proc/self/task").iterdir())))
+"""
+    assert "threads 1\n" in finish(start("index", "--help", program=program)).out
+
+
 def test_progress_tells_rate_and_remaining_time() -> None:
     text = progress_text(Step("index", 12, 107, "/data/ct.nii.gz", rate=4.06, remaining=83.0))
     assert text == "index 12/107, 4.1/s, 1 min 23 s left: /data/ct.nii.gz"
