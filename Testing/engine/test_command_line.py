@@ -214,7 +214,8 @@ def test_numpy_has_no_more_threads_than_indexing_has_cores() -> None:
     program = """
 import os, sys
 from pathlib import Path
-os.environ.pop("OPENBLAS_NUM_THREADS", None)
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.pop(name, None)
 from VolumeRetrievalEngine.__main__ import main
 try:
     main()
