@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "VolumeRetrieval"))
+
+from VolumeRetrievalEngine.encoders.device import available_cores  # noqa: E402
 
 from Training.attribution import write_attribution  # noqa: E402
 from Training.configuration import read_configuration  # noqa: E402
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="volumes and the teacher's weights")
     parser.add_argument("--cache", type=Path, default=ROOT / "build/training", help="where slices and runs are kept")
     parser.add_argument("--configuration", type=Path, default=ROOT / "Training/configuration.toml")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)), help="runs at once, a core each")
+    parser.add_argument("--jobs", type=int, default=available_cores(), help="runs at once, a core each")
     parser.add_argument("--runs", nargs="*", help=f"only these: fold-0, fold-1 ..., {SHIPPED}")
     options = parser.parse_args(arguments)
     configuration = read_configuration(options.configuration)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from VolumeRetrievalEngine.correspondence import correspondence
+from VolumeRetrievalEngine.encoders.unit_rows import unit_rows
 
 from .slices import SliceSet
 
@@ -42,7 +43,7 @@ def common_heights(sets: Sequence[SliceSet]) -> dict[str, np.ndarray]:
 
 def _aligned(members: Sequence[SliceSet]) -> dict[str, np.ndarray]:
     mean = np.mean(np.concatenate([one.teacher for one in members]), axis=0)
-    features = {one.name: _unit(one.teacher - mean) for one in members}
+    features = {one.name: unit_rows(one.teacher - mean, "the teacher") for one in members}
     first = max(members, key=lambda one: float(np.ptp(one.positions_mm)))
     template, template_mm = features[first.name], first.positions_mm.astype(np.float64)
     heights: dict[str, np.ndarray] = {}
@@ -80,8 +81,4 @@ def _mean_template(
         if np.count_nonzero(here) >= 2:
             kept.append(one * _BIN_MM)
             means.append(every[here].mean(axis=0))
-    return _unit(np.reshape(means, (len(means), every.shape[1]))), np.array(kept)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit_rows(np.reshape(means, (len(means), every.shape[1])), "the template"), np.array(kept)

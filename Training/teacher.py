@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from VolumeRetrievalEngine.encoders.unit_rows import unit_rows
 
 from .slices import SliceSet
 
@@ -29,7 +30,7 @@ class Teacher:
         kept = directions[:components].T.astype(np.float32)
         around_mean = [one.teacher - mean for one in sets]
         self.components = kept.shape[1]
-        self._rows = [_unit(rows).astype(np.float32) for rows in around_mean]
+        self._rows = [unit_rows(rows, "the teacher") for rows in around_mean]
         self._components = [(rows @ kept).astype(np.float32) for rows in around_mean]
 
     def of(self, places: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,7 +39,3 @@ class Teacher:
             np.stack([one[number][row] for number, row in places]) for one in (self._rows, self._components)
         )
         return torch.from_numpy(rows), torch.from_numpy(components)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

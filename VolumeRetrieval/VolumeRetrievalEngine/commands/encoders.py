@@ -18,21 +18,12 @@ from ..encoders.default import default_encoder
 from ..worker.messages import MessageWriter
 from .console import print_table
 from .exit_codes import DONE
+from .options import bare_command
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "encoders",
-        help="list the encoders, and say which one is the default here",
-        description="List the encoders, and say which one is the default here.",
-        epilog="examples:\n  python -m VolumeRetrievalEngine encoders\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
-    parser.add_argument(
-        "--verbose", action="store_true", default=argparse.SUPPRESS, help="log what is done, for reporting a problem"
-    )
-    parser.set_defaults(run=run)
+    help = "list the encoders, and say which one is the default here"
+    bare_command(commands, "encoders", help, "  python -m VolumeRetrievalEngine encoders\n", run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..encoders import encoder_facts, encoder_in_words
+from ..encoders.device import available_cores
 from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
 from ..indexing import IndexingReport
 from ..progress import ProgressCallback
@@ -20,7 +21,7 @@ from ..store.folder import StoreFolder
 from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration
 from .exit_codes import DONE, FAILED, INTERRUPTED
-from .interruption import available_cores, be_polite, stoppable, use_cores
+from .interruption import be_polite, stoppable, use_cores
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
 #: Files left out for one reason that are listed one by one; of more, the number and the first.

@@ -79,11 +79,6 @@ def be_polite() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, min(level, 19))
 
 
-def available_cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def use_cores(count: int, asked: bool) -> None:
     """Use this many processor cores and no more; where the system binds no process to cores, as many threads.
 

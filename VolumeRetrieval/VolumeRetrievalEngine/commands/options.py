@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..encoders.device import PRECISIONS
@@ -14,10 +15,10 @@ from ..reading.metadata import modality_name
 _MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "RF", "MG", "CR", "DX", "OCT", "OT")
 
 
-def new_command(
-    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run, store_default: str = ""
+def bare_command(
+    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
-    """A command with the arguments that every one of them has; --store may be left out where a default is named."""
+    """A command with what all have in common: help with examples, --json and --verbose."""
     parser = commands.add_parser(
         name,
         help=help,
@@ -25,6 +26,22 @@ def new_command(
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        default=argparse.SUPPRESS,  # or it would undo a --verbose before the command
+        help="log what is done, for reporting a problem",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def new_command(
+    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run, store_default: str = ""
+) -> argparse.ArgumentParser:
+    """A command with the arguments that every one on an index has; --store may be left out where a default is named."""
+    parser = bare_command(commands, name, help, examples, run)
     parser.add_argument(
         "--store",
         type=a_path,
@@ -39,14 +56,6 @@ def new_command(
         help="which encoder's index: its name, or the name of its folder in DIR (default: the one used last; in a new "
         "DIR radiology-resnet, or descriptor where neither onnxruntime nor PyTorch is installed)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
-    parser.add_argument(
-        "--verbose",
-        action="store_true",
-        default=argparse.SUPPRESS,  # or it would undo a --verbose before the command
-        help="log what is done, for reporting a problem",
-    )
-    parser.set_defaults(run=run)
     return parser
 
 

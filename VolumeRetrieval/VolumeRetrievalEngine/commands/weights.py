@@ -43,7 +43,7 @@ from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, print_table, readable_duration, readable_size
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .interruption import stoppable
-from .options import a_path
+from .options import a_path, bare_command
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine weights list
   python -m VolumeRetrievalEngine weights list dinov2-vits14
@@ -92,24 +92,13 @@ def _new_action(
     run: Callable[[argparse.Namespace], int],
     examples: str = _EXAMPLES,
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(
-        name,
-        help=help,
-        description=f"{help[0].upper()}{help[1:]}.",
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bare_command(actions, name, help, examples, run)
     parser.add_argument(
         "--folder",
         type=a_path,
         metavar="DIR",
         help=f"where weights are kept (default: {FOLDER_VARIABLE}, else {WeightsFolder().folder})".replace("%", "%%"),
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for machines instead of text")
-    parser.add_argument(
-        "--verbose", action="store_true", default=argparse.SUPPRESS, help="log what is done, for reporting a problem"
-    )
-    parser.set_defaults(run=run)
     return parser
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .unit_rows import unit_rows
+
 INPUT_SIZE = 96
 
 #: Directions of the gradient in [0, pi).
@@ -144,7 +146,4 @@ def _joined(blocks: list[tuple[np.ndarray, float]]) -> np.ndarray:
         length = np.linalg.norm(centred, axis=1, keepdims=True)
         flat = length <= 1e-6
         parts.append(np.where(flat, 0, centred * (np.sqrt(share) / np.where(flat, 1, length))))
-    joined = np.concatenate(parts, axis=1)
-    length = np.linalg.norm(joined, axis=1, keepdims=True)
-    joined = np.where(length > 0, joined / np.where(length > 0, length, 1), 1 / np.sqrt(joined.shape[1]))
-    return joined.astype(np.float32)
+    return unit_rows(np.concatenate(parts, axis=1), "the descriptor")

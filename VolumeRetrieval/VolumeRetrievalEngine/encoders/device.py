@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
 #: What can be asked for.
 PRECISIONS = ("auto", FLOAT32, BFLOAT16, FLOAT16)
+
+
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_device(asked: str | None = None) -> tuple[str, str]:

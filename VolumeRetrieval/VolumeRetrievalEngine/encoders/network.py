@@ -30,6 +30,7 @@ from .device import (
     wait_for,
 )
 from .input_spec import InputSpec
+from .unit_rows import unit_rows
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +127,7 @@ class Network:
         if self.precision != FLOAT32 and not np.isfinite(features).all():
             self._give_up_precision(f"not {self.precision}: values went past what it can hold")
             return self.embed(slices)
-        return self._unit_rows(features)
+        return unit_rows(features, f"{self.name} on {self.device}")
 
     def _within_memory(self, batch: np.ndarray) -> torch.Tensor | None:
         """The features of a batch; None where it did not fit, with the batch size halved for the next try."""
@@ -260,16 +261,6 @@ class Network:
         if not np.isfinite(made).all():
             raise WeightsError(f"{self.weights_path}: the network returns NaN or infinity; are its weights damaged?")
         return int(made.shape[1])
-
-    def _unit_rows(self, features: np.ndarray) -> np.ndarray:
-        length = np.linalg.norm(features, axis=1, keepdims=True)
-        if not np.isfinite(length).all():
-            raise EncoderError(
-                f"{self.name} on {self.device} returned NaN or infinity for {np.sum(~np.isfinite(length))} slices"
-            )
-        return np.where(length > 0, features / np.where(length > 0, length, 1), 1 / np.sqrt(self.dimension)).astype(
-            np.float32
-        )
 
 
 def _trial_slices(size: int) -> np.ndarray:

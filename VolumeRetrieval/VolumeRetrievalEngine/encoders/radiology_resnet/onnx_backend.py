@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import EncoderError, MissingPackageError, WeightsError
+from ..device import available_cores
 from ..input_spec import InputSpec
+from ..unit_rows import unit_rows
 from .description import NAME, Description, read_description
 
 if TYPE_CHECKING:
@@ -70,11 +72,7 @@ class OnnxRadiologyResNet:
         for start in range(0, len(slices), self.batch_size):
             batch = slices[start : start + self.batch_size]
             features[start : start + len(batch)] = self._features(batch)
-        length = np.linalg.norm(features, axis=1, keepdims=True)
-        if not np.isfinite(length).all():
-            raise EncoderError(f"{self.name} returned NaN or infinity for {np.sum(~np.isfinite(length))} slices")
-        flat = length <= 0
-        return np.where(flat, 1 / np.sqrt(self.dimension), features / np.where(flat, 1, length)).astype(np.float32)
+        return unit_rows(features, self.name)
 
     def _features(self, batch: np.ndarray) -> np.ndarray:
         """One pass through the network, [n, d]."""
@@ -131,7 +129,7 @@ def _usual_threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def _short(error: Exception) -> str:
