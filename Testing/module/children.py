@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import slicer
+from VolumeRetrievalLib import ProcessIDs
 from VolumeRetrievalLib.EngineProcess import EngineCommand
 
 #: Ends what would otherwise wait for ever; nothing is measured with it.
@@ -22,6 +24,35 @@ def waitUntil(condition: Callable[[], object], what: str = "") -> None:
         assert monotonic() < until, f"waited {_PATIENCE_SECONDS} s for {what or condition}"
         slicer.app.processEvents()
         sleep(0.005)
+
+
+#: The ways in which a module's widget goes.
+WAYS_TO_GO = ("cleanup", "unload", "reload", "quit")
+
+
+def letGo(widget: Any, how: str) -> None:
+    """Take the module's widget away as Slicer does; afterwards none of its children runs."""
+    pids = widget.logic.pids
+    if how == "quit":
+        slicer.app._qt.aboutToQuit.emit()
+    elif how == "unload":
+        slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
+    elif how == "reload":
+        widget.onReload()
+        new = slicer.modules.VolumeRetrievalWidget
+        assert new is not widget and new.logic.pids == ()
+        new.cleanup()
+    else:
+        widget.cleanup()
+    assert not any(ProcessIDs.isRunning(pid) for pid in pids), "a child is left"
+
+
+def cleanUp(logics: Iterable[Any]) -> None:
+    """Let these logics end; afterwards none of their children runs."""
+    for one in logics:
+        pids = one.pids
+        one.cleanUp()
+        assert not any(ProcessIDs.isRunning(pid) for pid in pids), "a child is left"
 
 
 def realCommand() -> EngineCommand:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import slicer
-from children import commandWithoutTorch, realCommand, waitUntil
+from children import WAYS_TO_GO, commandWithoutTorch, letGo, realCommand, waitUntil
 from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
 from slicer_application.application import loadModule, makeWidget
 from VolumeRetrievalEngine.phantoms import make_query
@@ -108,26 +108,15 @@ WORK = pytest.mark.parametrize("start", [startIndexing, startSearching])
 
 
 @WORK
-@pytest.mark.parametrize("how", ["cleanup", "unload", "reload", "quit"])
+@pytest.mark.parametrize("how", WAYS_TO_GO)
 def test_the_module_goes_away_while_it_works(sameModulesAfterwards, widget, tmp_path, start, how):
     index(widget)
     section = start(widget, tmp_path)
     pids = widget.logic.pids
     assert section._job.isRunning and any(ProcessIDs.isRunning(pid) for pid in pids)
 
-    if how == "quit":
-        slicer.app._qt.aboutToQuit.emit()
-    elif how == "unload":
-        slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
-    elif how == "reload":
-        widget.onReload()
-        new = slicer.modules.VolumeRetrievalWidget
-        assert new is not widget and new.logic.pids == ()
-        new.cleanup()
-    else:
-        widget.cleanup()
+    letGo(widget, how)
 
-    assert not any(ProcessIDs.isRunning(pid) for pid in pids)
     assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval-*")), "voxels are left"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from children import Told, fakeCommand, realCommand, waitUntil
+from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
 from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
@@ -59,10 +59,7 @@ def makeLogic():
         return made[-1]
 
     yield make
-    for one in made:
-        pids = one.pids
-        one.cleanUp()
-        assert not any(ProcessIDs.isRunning(pid) for pid in pids), "a child is left"
+    cleanUp(made)
     assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval-*")), "voxels are left"
 
 

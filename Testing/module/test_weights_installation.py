@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import slicer
-from children import Told, commandWithoutTorch, fakeCommand, waitUntil
+from children import WAYS_TO_GO, Told, cleanUp, commandWithoutTorch, fakeCommand, letGo, waitUntil
 from engine.weights_server import CONTENT, WeightsServer, serving
 from publisher import NAME, publish
 from slicer_application.application import loadModule, makeWidget
@@ -43,10 +43,7 @@ def makeLogic():
         return made[-1]
 
     yield make
-    for one in made:
-        pids = one.pids
-        one.cleanUp()
-        assert not any(ProcessIDs.isRunning(pid) for pid in pids), "a child is left"
+    cleanUp(made)
 
 
 @pytest.fixture
@@ -197,22 +194,11 @@ def widget(server, command):
     made.parent.close()
 
 
-@pytest.mark.parametrize("how", ["cleanup", "unload", "reload", "quit"])
+@pytest.mark.parametrize("how", WAYS_TO_GO)
 def test_the_module_goes_away_while_weights_come(sameModulesAfterwards, widget, how):
     pids = widget.logic.pids
     assert any(ProcessIDs.isRunning(pid) for pid in pids)
-    if how == "quit":
-        slicer.app._qt.aboutToQuit.emit()
-    elif how == "unload":
-        slicer.app.moduleManager()._qt.moduleAboutToBeUnloaded.emit("VolumeRetrieval")
-    elif how == "reload":
-        widget.onReload()
-        new = slicer.modules.VolumeRetrievalWidget
-        assert new is not widget and new.logic.pids == ()
-        new.cleanup()
-    else:
-        widget.cleanup()
-    assert not any(ProcessIDs.isRunning(pid) for pid in pids)
+    letGo(widget, how)
     assert any(parts()), "what has come is kept"
 
 
