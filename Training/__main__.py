@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "VolumeRetrieval"))
 
-from VolumeRetrievalEngine.encoders.device import available_cores  # noqa: E402
+from VolumeRetrievalEngine.encoders.networks.device import available_cores  # noqa: E402
 
 from Training.attribution import write_attribution  # noqa: E402
 from Training.configuration import read_configuration  # noqa: E402

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from VolumeRetrievalEngine.correspondence import correspondence
 from VolumeRetrievalEngine.encoders.unit_rows import unit_rows
+from VolumeRetrievalEngine.method.correspondence import correspondence
 
 from .slices import SliceSet
 

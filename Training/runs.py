@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from VolumeRetrievalEngine.encoders import create_encoder
+from VolumeRetrievalEngine.encoders.choice import create_encoder
 from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 
 from .configuration import Configuration

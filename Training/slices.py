@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from VolumeRetrievalEngine.encoders import Encoder, encode, recipe_for
+from VolumeRetrievalEngine.encoders.base import Encoder
+from VolumeRetrievalEngine.encoders.encode import encode, recipe_for
 from VolumeRetrievalEngine.phantoms import FIELDS_OF_VIEW, Patient, scan
 from VolumeRetrievalEngine.preprocessing import Stack, chain, preprocess
 from VolumeRetrievalEngine.reading import read_volume

@@ -52,7 +52,7 @@ class VolumeRetrieval(ScriptedLoadableModule):
 
 def registerSampleData() -> None:
     """Add data sets to Sample Data module."""
-    from VolumeRetrievalLib import SampleArchive
+    from VolumeRetrievalLib.Samples import SampleArchive
 
     SampleArchive.register(Path(__file__).parent / "Resources" / "Icons")
 
@@ -118,8 +118,8 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         """Called when the user opens the module the first time and the widget is initialized."""
-        from VolumeRetrievalLib.Panel import Panel
-        from VolumeRetrievalLib.SlicerPackages import makeInstaller
+        from VolumeRetrievalLib.Packages.SlicerPackages import makeInstaller
+        from VolumeRetrievalLib.Panel.Panel import Panel
 
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/VolumeRetrieval.ui"))
@@ -268,7 +268,7 @@ class VolumeRetrievalTest(ScriptedLoadableModuleTest):
     def test_WholeStory(self):
         """Phantoms are imported into a temporary DICOM database, indexed, searched, loaded, shown and tidied up."""
         from DICOMLib import DICOMUtils
-        from VolumeRetrievalLib.SelfTest import SelfTest
+        from VolumeRetrievalLib.Samples.SelfTest import SelfTest
 
         with _temporaryFolder() as folder, DICOMUtils.TemporaryDICOMDatabase(folder):
             widget = slicer.modules.volumeretrieval.widgetRepresentation().self()

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-from VolumeRetrievalEngine.filtering import candidates_by_pooled, candidates_by_slices
-from VolumeRetrievalEngine.index.slice_index import SliceIndex
-from VolumeRetrievalEngine.late_interaction import score_segments, score_volumes
-from VolumeRetrievalEngine.pooling import pool
-from VolumeRetrievalEngine.reranking import rerank
+from VolumeRetrievalEngine.method.filtering import candidates_by_pooled, candidates_by_slices
+from VolumeRetrievalEngine.method.late_interaction import score_segments, score_volumes
+from VolumeRetrievalEngine.method.pooling import pool
+from VolumeRetrievalEngine.method.reranking import rerank
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store.records import Changes
 
 from .peers import positions

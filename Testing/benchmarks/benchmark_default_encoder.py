@@ -24,10 +24,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from VolumeRetrievalEngine.encoders import Encoder, create_encoder, recipe_for
+from VolumeRetrievalEngine.encoders.base import Encoder
+from VolumeRetrievalEngine.encoders.choice import create_encoder
+from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.encoders.radiology_resnet.monai_backend import monai_radiology_resnet
 from VolumeRetrievalEngine.encoders.radiology_resnet.onnx_backend import onnx_radiology_resnet
-from VolumeRetrievalEngine.indexing import index_volumes
+from VolumeRetrievalEngine.indexing.run import index_volumes
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.phantoms import write_archive
 from VolumeRetrievalEngine.reading import Discovery, Roots, discover

@@ -29,10 +29,11 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from benchmarks.benchmarked_encoders import benchmarked_encoders, made  # noqa: E402
 from benchmarks.card_peak import operations_per_slice, peak  # noqa: E402
-from VolumeRetrievalEngine.encoders import Encoder, recipe_for  # noqa: E402
-from VolumeRetrievalEngine.encoders.device import wait_for  # noqa: E402
-from VolumeRetrievalEngine.encoders.network import Network  # noqa: E402
-from VolumeRetrievalEngine.indexing import index_volumes  # noqa: E402
+from VolumeRetrievalEngine.encoders.base import Encoder  # noqa: E402
+from VolumeRetrievalEngine.encoders.encode import recipe_for  # noqa: E402
+from VolumeRetrievalEngine.encoders.networks.device import wait_for  # noqa: E402
+from VolumeRetrievalEngine.encoders.networks.network import Network  # noqa: E402
+from VolumeRetrievalEngine.indexing.run import index_volumes  # noqa: E402
 from VolumeRetrievalEngine.patients import PatientTokens  # noqa: E402
 from VolumeRetrievalEngine.phantoms import write_archive  # noqa: E402
 from VolumeRetrievalEngine.preprocessing import preprocess  # noqa: E402

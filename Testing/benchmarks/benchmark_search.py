@@ -36,7 +36,7 @@ sys.path[:0] = [str(_REPOSITORY / "VolumeRetrieval"), str(_REPOSITORY / "Testing
 from benchmarks import search_tables as tables  # noqa: E402
 from benchmarks.peers import PEERS  # noqa: E402
 from benchmarks.stacks import StackSet, extended, load_embeddings, synthetic  # noqa: E402
-from VolumeRetrievalEngine.index.faiss_index import KINDS, faiss_is_installed, load_faiss  # noqa: E402
+from VolumeRetrievalEngine.slice_index.faiss_index import KINDS, faiss_is_installed, load_faiss  # noqa: E402
 
 _SHARED = Path(os.environ.get("VOLUMERETRIEVAL_SHARED", _REPOSITORY.parent / "shared"))
 #: Figure of merit 2: the default search takes at most this share of plain numpy.

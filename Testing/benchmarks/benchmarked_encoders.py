@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from VolumeRetrievalEngine.encoders import Encoder, create_encoder
+from VolumeRetrievalEngine.encoders.base import Encoder
 from VolumeRetrievalEngine.encoders.catalog import CATALOG, CatalogEntry
-from VolumeRetrievalEngine.encoders.weights import WeightsFolder
+from VolumeRetrievalEngine.encoders.choice import create_encoder
+from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
 from VolumeRetrievalEngine.errors import VolumeRetrievalError
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ def _torchscript(file: Path, folder: Path, device: str | None) -> Encoder:
 def _random(entry: CatalogEntry, folder: Path, device: str | None) -> Encoder:
     """The entry's architecture: it computes as much as with the publisher's weights."""
     import torch
-    from VolumeRetrievalEngine.encoders.catalog_network import input_of
-    from VolumeRetrievalEngine.encoders.monai_network import MonaiNetwork
-    from VolumeRetrievalEngine.encoders.network import Network
+    from VolumeRetrievalEngine.encoders.networks.monai_network import MonaiNetwork
+    from VolumeRetrievalEngine.encoders.networks.network import Network
+    from VolumeRetrievalEngine.encoders.pretrained import input_of
 
     torch.manual_seed(0)
     no_weights = folder / "random"

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from VolumeRetrievalEngine.encoders.device import wait_for
-from VolumeRetrievalEngine.encoders.network import Network
+from VolumeRetrievalEngine.encoders.networks.device import wait_for
+from VolumeRetrievalEngine.encoders.networks.network import Network
 
 #: Side of the matrices: large enough for every card to be full.
 _SIDE, _REPEATS = 8192, 10

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from VolumeRetrievalEngine.index.faiss_index import faiss_is_installed
-from VolumeRetrievalEngine.index.slice_index import SliceIndex
-from VolumeRetrievalEngine.late_interaction import similarity_matrix
-from VolumeRetrievalEngine.localization import matched_ranges
+from VolumeRetrievalEngine.method.late_interaction import similarity_matrix
+from VolumeRetrievalEngine.method.localization import matched_ranges
+from VolumeRetrievalEngine.slice_index.faiss_index import faiss_is_installed
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.volume import SliceTable
 
 from .archive import Archive, recall_at_10
@@ -323,7 +323,7 @@ def _ratios(timings: Timings, name: str) -> tuple[float, float]:
 
 
 def _pooled_query(query: np.ndarray) -> np.ndarray:
-    from VolumeRetrievalEngine.pooling import pool
+    from VolumeRetrievalEngine.method.pooling import pool
 
     return pool(query, positions(len(query)))[0]
 

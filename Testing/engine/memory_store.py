@@ -6,7 +6,7 @@ import uuid
 
 import numpy as np
 from VolumeRetrievalEngine.errors import UnknownVolumeError
-from VolumeRetrievalEngine.pooling import pool
+from VolumeRetrievalEngine.method.pooling import pool
 from VolumeRetrievalEngine.store.records import Changes
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pydicom
-from VolumeRetrievalEngine.slicer_database import DATABASE_FILE
+from VolumeRetrievalEngine.slicer_database.database_file import DATABASE_FILE
 
 # The columns that are read, as in commontk/CTK, Libs/DICOM/Core/Resources/dicom-schema.sql (0.8.1).
 _SCHEMA = """

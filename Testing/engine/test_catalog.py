@@ -9,10 +9,11 @@ from dataclasses import fields, replace
 from urllib.parse import urlsplit
 
 import pytest
-from VolumeRetrievalEngine.encoders import available_encoders, create_encoder, encoder_note, recipe_for
 from VolumeRetrievalEngine.encoders.architectures import NETWORKS
 from VolumeRetrievalEngine.encoders.catalog import CATALOG, CatalogEntry, License, WeightsSource, entry
-from VolumeRetrievalEngine.encoders.catalog_network import how_to_install, input_of
+from VolumeRetrievalEngine.encoders.choice import available_encoders, create_encoder, encoder_note
+from VolumeRetrievalEngine.encoders.encode import recipe_for
+from VolumeRetrievalEngine.encoders.pretrained import how_to_install, input_of
 from VolumeRetrievalEngine.errors import EncoderError, MissingPackageError, WeightsError
 from VolumeRetrievalEngine.recipe import Recipe
 
@@ -139,7 +140,7 @@ def test_choices_say_which_weights_are_to_be_installed(no_weights):
     assert choices["dreamsim"].to_install == ("dino-vitb16", "dreamsim")
     assert choices["descriptor"].to_install == ()
     assert not choices["dinov2-vits14"].needs_weights  # they are installed, not given with each command
-    from VolumeRetrievalEngine.encoders.weights import WeightsFolder
+    from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
 
     dino = WeightsFolder().path(entry("dino-vitb16"))
     dino.parent.mkdir(parents=True)
@@ -164,7 +165,7 @@ def test_installed_weights_are_found_by_name_and_an_index_does_not_note_where_th
     torch = pytest.importorskip("torch")
     pytest.importorskip("monai")
     from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
-    from VolumeRetrievalEngine.encoders.weights import WeightsFolder
+    from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
 
     file = tmp_path / "FractalDB-1000_resnet50_epoch90.pth"
     torch.save({**resnet50().state_dict(), "fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}, file)

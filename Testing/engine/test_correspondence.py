@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine.correspondence import correspondence
+from VolumeRetrievalEngine.method.correspondence import correspondence
 
 
 def a_body(rng, positions_mm, noise, dimension=64) -> np.ndarray:

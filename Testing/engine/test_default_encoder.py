@@ -12,7 +12,7 @@ from VolumeRetrievalEngine.encoders.default import DefaultEncoder, default_encod
 from VolumeRetrievalEngine.encoders.radiology_resnet import backend, description
 from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.search_options import SearchOptions
+from VolumeRetrievalEngine.searching.options import SearchOptions
 
 pytest.importorskip("onnxruntime")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import pytest
-from VolumeRetrievalEngine.encoders.device import choose_device, choose_precision, is_out_of_memory
+from VolumeRetrievalEngine.encoders.networks.device import choose_device, choose_precision, is_out_of_memory
 from VolumeRetrievalEngine.errors import EncoderError
 
 torch = pytest.importorskip("torch")

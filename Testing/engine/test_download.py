@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 from engine.weights_server import CONTENT, WeightsServer, serving
-from VolumeRetrievalEngine.encoders import download as download_module
-from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry
-from VolumeRetrievalEngine.encoders.download import download, size_on_server
-from VolumeRetrievalEngine.encoders.part_file import PartFile
+from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry
+from VolumeRetrievalEngine.encoders.weights import download as download_module
+from VolumeRetrievalEngine.encoders.weights.download import download, size_on_server
+from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 from VolumeRetrievalEngine.errors import WeightsError
 from VolumeRetrievalEngine.progress import Cancelled, Step
 

@@ -10,15 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import ndimage
-from VolumeRetrievalEngine.encoders import (
-    Encoder,
-    available_encoders,
-    create_encoder,
-    encode,
-    encoder_note,
-    prefetched,
-    recipe_for,
-)
+from VolumeRetrievalEngine.encoders.base import Encoder
+from VolumeRetrievalEngine.encoders.choice import available_encoders, create_encoder, encoder_note
+from VolumeRetrievalEngine.encoders.encode import encode, prefetched, recipe_for
 from VolumeRetrievalEngine.errors import EncoderError
 from VolumeRetrievalEngine.preprocessing import preprocess
 from VolumeRetrievalEngine.progress import Cancelled, Step
@@ -136,7 +130,8 @@ import sys
 for absent in ("torch", "monai", "faiss", "safetensors", "PIL", "highdicom"):
     sys.modules[absent] = None
 import numpy as np
-from VolumeRetrievalEngine.encoders import available_encoders, create_encoder, encode, recipe_for
+from VolumeRetrievalEngine.encoders.choice import available_encoders, create_encoder
+from VolumeRetrievalEngine.encoders.encode import encode, recipe_for
 from VolumeRetrievalEngine.errors import MissingPackageError
 from VolumeRetrievalEngine.preprocessing import preprocess
 from VolumeRetrievalEngine.volume import Volume

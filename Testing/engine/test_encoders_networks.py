@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine.encoders import create_encoder, encode, encoder_note, recipe_for
-from VolumeRetrievalEngine.encoders.input_spec import InputSpec
-from VolumeRetrievalEngine.encoders.network import Network, choose_device
+from VolumeRetrievalEngine.encoders.choice import create_encoder, encoder_note
+from VolumeRetrievalEngine.encoders.encode import encode, recipe_for
+from VolumeRetrievalEngine.encoders.networks.input_spec import InputSpec
+from VolumeRetrievalEngine.encoders.networks.network import Network, choose_device
 from VolumeRetrievalEngine.errors import EncoderError, WeightsError
 from VolumeRetrievalEngine.preprocessing import preprocess
 from VolumeRetrievalEngine.volume import Attributes, Volume
@@ -400,7 +401,7 @@ def test_other_networks_of_monai_end_in_their_pooled_features(tmp_path, network,
     pytest.importorskip("monai")
     if network.startswith("vit"):
         pytest.importorskip("einops", reason="MONAI's ViT needs einops")
-    from VolumeRetrievalEngine.encoders.monai_network import _ARCHITECTURES
+    from VolumeRetrievalEngine.encoders.networks.monai_network import _ARCHITECTURES
 
     weights = a_state_dict(tmp_path, _ARCHITECTURES[network].make(64).state_dict())
     encoder = create_encoder(f"monai:{network}", weights=weights, device="cpu")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.test_encoders import smooth_slices
-from VolumeRetrievalEngine.encoders import create_encoder, encoder_note
+from VolumeRetrievalEngine.encoders.choice import create_encoder, encoder_note
 from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 from VolumeRetrievalEngine.encoders.radiology_resnet.onnx_backend import onnx_radiology_resnet
 from VolumeRetrievalEngine.errors import WeightsError

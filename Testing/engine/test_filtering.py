@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack, variant
 from VolumeRetrievalEngine.errors import QueryError
-from VolumeRetrievalEngine.filtering import (
+from VolumeRetrievalEngine.method.filtering import (
     candidates_by_pooled,
     candidates_by_slices,
     filter_for,
     rank_by,
     search_distinct,
 )
-from VolumeRetrievalEngine.index import slice_index
-from VolumeRetrievalEngine.index.slice_index import SliceIndex
-from VolumeRetrievalEngine.late_interaction import similarity_matrix
+from VolumeRetrievalEngine.method.late_interaction import similarity_matrix
+from VolumeRetrievalEngine.slice_index import slice_index
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 
 ALL_KINDS = ["numpy", "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh"]
 

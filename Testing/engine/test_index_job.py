@@ -16,12 +16,12 @@ from engine.slicer_databases import import_files, remove_series
 from VolumeRetrievalEngine.commands import main
 from VolumeRetrievalEngine.errors import MetadataError, UnreadableFileError
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.series_list import DATABASE_ROOT, ListedSeries, SeriesList
-from VolumeRetrievalEngine.series_register import SeriesRegister
-from VolumeRetrievalEngine.slicer_database import DATABASE_FILE, read_series
+from VolumeRetrievalEngine.slicer_database.database_file import DATABASE_FILE, read_series
+from VolumeRetrievalEngine.slicer_database.series_list import DATABASE_ROOT, ListedSeries, SeriesList
+from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.folder import StoreFolder
-from VolumeRetrievalEngine.volume_names import roots_of
+from VolumeRetrievalEngine.store.volume_names import roots_of
 from VolumeRetrievalEngine.worker.messages import decode
 
 ENGINE = Path(__file__).resolve().parents[2] / "VolumeRetrieval"

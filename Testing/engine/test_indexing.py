@@ -12,14 +12,14 @@ import pytest
 from engine.archives import write_image
 from engine.commands import blob_volume, write_blobs
 from engine.dicom_files import stored_values, write_series
-from VolumeRetrievalEngine import indexing
-from VolumeRetrievalEngine.encoders import recipe_for
 from VolumeRetrievalEngine.encoders.descriptor import Descriptor
-from VolumeRetrievalEngine.indexing import IndexingReport, find_gone, index_volumes
+from VolumeRetrievalEngine.encoders.encode import recipe_for
+from VolumeRetrievalEngine.indexing import run as indexing
+from VolumeRetrievalEngine.indexing.run import IndexingReport, find_gone, index_volumes
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.progress import Cancelled, Step
 from VolumeRetrievalEngine.reading import MetadataTable, Root, Roots, ScanCache, discover
-from VolumeRetrievalEngine.reading.image_file import ImageFileSource
+from VolumeRetrievalEngine.reading.image_files.image_file import ImageFileSource
 from VolumeRetrievalEngine.store import VolumeStore
 
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])

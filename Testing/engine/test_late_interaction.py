@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import stack
-from VolumeRetrievalEngine import late_interaction
 from VolumeRetrievalEngine.errors import QueryError
-from VolumeRetrievalEngine.late_interaction import (
+from VolumeRetrievalEngine.method import late_interaction
+from VolumeRetrievalEngine.method.late_interaction import (
     maxima_of_segments,
     score,
     score_segments,

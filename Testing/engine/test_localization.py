@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine.localization import (
+from VolumeRetrievalEngine.method.localization import (
     best_pair,
     hit_localization_ratio,
     localization_ratio,

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from archives import a_scan, write_scan
-from VolumeRetrievalEngine.encoders import encoder_facts, encoder_in_words, network
-from VolumeRetrievalEngine.encoders.batch_size import LARGEST, SMALLEST, fastest_batch_size
-from VolumeRetrievalEngine.encoders.input_spec import InputSpec
-from VolumeRetrievalEngine.encoders.network import Network
+from VolumeRetrievalEngine.encoders.choice import encoder_facts, encoder_in_words
+from VolumeRetrievalEngine.encoders.networks import network
+from VolumeRetrievalEngine.encoders.networks.batch_size import LARGEST, SMALLEST, fastest_batch_size
+from VolumeRetrievalEngine.encoders.networks.input_spec import InputSpec
+from VolumeRetrievalEngine.encoders.networks.network import Network
 from VolumeRetrievalEngine.encoders.request import EncoderRequest
 from VolumeRetrievalEngine.errors import EncoderError
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.search_options import SearchOptions
+from VolumeRetrievalEngine.searching.options import SearchOptions
 
 torch = pytest.importorskip("torch")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.reference_networks import images, randomised, reference_packages
-from VolumeRetrievalEngine.encoders import create_encoder
 from VolumeRetrievalEngine.encoders.architectures import (
     BIOMEDCLIP,
     DINO_VITB8,
@@ -28,7 +27,8 @@ from VolumeRetrievalEngine.encoders.architectures.efficientnet import efficientn
 from VolumeRetrievalEngine.encoders.architectures.resnet import convert_resnet, resnet50
 from VolumeRetrievalEngine.encoders.architectures.vit import VitShape, convert_vit, vit
 from VolumeRetrievalEngine.encoders.catalog import CATALOG, entry
-from VolumeRetrievalEngine.encoders.tensors import SourceTensors, fit
+from VolumeRetrievalEngine.encoders.choice import create_encoder
+from VolumeRetrievalEngine.encoders.networks.tensors import SourceTensors, fit
 from VolumeRetrievalEngine.errors import WeightsError
 
 torch = pytest.importorskip("torch")

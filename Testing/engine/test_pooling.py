@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import stack
-from VolumeRetrievalEngine.pooling import pool
+from VolumeRetrievalEngine.method.pooling import pool
 
 
 def test_slices_every_3_mm_are_pooled_by_eight() -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine.encoders import create_encoder, encode, recipe_for
+from VolumeRetrievalEngine.encoders.choice import create_encoder
+from VolumeRetrievalEngine.encoders.encode import encode, recipe_for
 from VolumeRetrievalEngine.preprocessing import chain, preprocess
 from VolumeRetrievalEngine.preprocessing.resampling import ResizeToSquare
 from VolumeRetrievalEngine.recipe import Recipe

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.test_encoders import smooth_slices
-from VolumeRetrievalEngine.encoders import Encoder, create_encoder, encoder_note, recipe_for
+from VolumeRetrievalEngine.encoders.base import Encoder
+from VolumeRetrievalEngine.encoders.choice import create_encoder, encoder_note
+from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.encoders.radiology_resnet import backend, description
 from VolumeRetrievalEngine.encoders.radiology_resnet.monai_backend import monai_radiology_resnet
 from VolumeRetrievalEngine.encoders.radiology_resnet.onnx_backend import onnx_radiology_resnet
@@ -90,8 +92,8 @@ def test_an_embedding_does_not_depend_on_the_slices_beside_it(name, request):
 
 
 def test_folding_batch_normalisation_changes_nothing(by_monai):
+    from VolumeRetrievalEngine.encoders.networks.tensors import fit, read_tensors
     from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
-    from VolumeRetrievalEngine.encoders.tensors import fit, read_tensors
 
     described = description.read_description()
     module = radiology_resnet(described.layers, described.widths, described.dimension).eval()

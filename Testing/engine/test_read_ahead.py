@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine import read_ahead
 from VolumeRetrievalEngine.errors import NotAVolumeError, UnreadableFileError
-from VolumeRetrievalEngine.read_ahead import PreparedVolume, ReadAhead
+from VolumeRetrievalEngine.indexing import read_ahead
+from VolumeRetrievalEngine.indexing.read_ahead import PreparedVolume, ReadAhead
 from VolumeRetrievalEngine.reading import Skipped, VolumeSource
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.volume import Attributes, Identity, SourceFiles, Volume

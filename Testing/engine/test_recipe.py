@@ -6,7 +6,8 @@ import json
 from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
-from VolumeRetrievalEngine.encoders import create_encoder, recipe_for
+from VolumeRetrievalEngine.encoders.choice import create_encoder
+from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.errors import RecipeError
 from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION, Recipe
 

@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 from scipy.spatial.transform import Rotation
 from VolumeRetrievalEngine.errors import EmptyRegionError, QueryError, UnreadableFileError
 from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry, orient
-from VolumeRetrievalEngine.region import (
+from VolumeRetrievalEngine.query.region import (
     BoxRAS,
     MaskRegion,
     SingleSlice,

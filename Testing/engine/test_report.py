@@ -13,13 +13,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from VolumeRetrievalEngine.correspondence import correspondence
 from VolumeRetrievalEngine.errors import UnknownVolumeError, UnreadableFileError, VolumeRetrievalError
-from VolumeRetrievalEngine.localization import best_pair, matched_ranges
-from VolumeRetrievalEngine.match import Match, SearchResult
+from VolumeRetrievalEngine.method.correspondence import correspondence
+from VolumeRetrievalEngine.method.localization import best_pair, matched_ranges
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.report import report_html, write_report
 from VolumeRetrievalEngine.report.pictures import colour_range, matrix_png, pictures_of_volumes, slice_picture
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles, Volume
 
 WHEN = datetime(2026, 3, 1, 9, 30)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.memory_store import MemoryStore, archive, stack, variant
-from VolumeRetrievalEngine.filtering import Candidates, candidates_by_pooled
-from VolumeRetrievalEngine.index.slice_index import SliceIndex
-from VolumeRetrievalEngine.late_interaction import similarity_matrix
-from VolumeRetrievalEngine.reranking import rerank
+from VolumeRetrievalEngine.method.filtering import Candidates, candidates_by_pooled
+from VolumeRetrievalEngine.method.late_interaction import similarity_matrix
+from VolumeRetrievalEngine.method.reranking import rerank
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 
 
 class Exact:

@@ -18,12 +18,12 @@ from VolumeRetrievalEngine.errors import (
     StoreLockedError,
     UnknownVolumeError,
 )
-from VolumeRetrievalEngine.index.slice_index import SliceIndex
-from VolumeRetrievalEngine.late_interaction import score, similarity_matrix
+from VolumeRetrievalEngine.method.late_interaction import score, similarity_matrix
+from VolumeRetrievalEngine.query.region import BoxRAS, MaskRegion, SingleSlice, SliceRange
 from VolumeRetrievalEngine.reading import MetadataTable
-from VolumeRetrievalEngine.region import BoxRAS, MaskRegion, SingleSlice, SliceRange
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.search_options import SearchOptions
+from VolumeRetrievalEngine.searching.options import SearchOptions
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 from VolumeRetrievalEngine.volume import Attributes, Volume

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from store_samples import RECIPE, new_volume, volume_id
-from VolumeRetrievalEngine.index.slice_index import SliceIndex
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store import VolumeStore
 
 

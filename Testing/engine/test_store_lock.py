@@ -16,7 +16,7 @@ from store_samples import RECIPE, WRITER, new_volume, python_process, volume_id
 from VolumeRetrievalEngine.errors import StoreError, StoreLockedError, StoreReadOnlyError
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store import volume_store as store_module
-from VolumeRetrievalEngine.store.writer_lock import LOCK_FILE, WriterLock, current_holder
+from VolumeRetrievalEngine.writer_lock import LOCK_FILE, WriterLock, current_holder
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.weights_server import CONTENT, WeightsServer, an_entry, serving
-from VolumeRetrievalEngine.encoders import architectures, available_encoders, catalog, create_encoder
-from VolumeRetrievalEngine.encoders import weights as weights_module
+from VolumeRetrievalEngine.encoders import architectures, catalog
 from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
-from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, WeightsSource
-from VolumeRetrievalEngine.encoders.part_file import PartFile
-from VolumeRetrievalEngine.encoders.tensors import read_tensors
-from VolumeRetrievalEngine.encoders.weights import WeightsFolder, default_weights_folder
+from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry, WeightsSource
+from VolumeRetrievalEngine.encoders.choice import available_encoders, create_encoder
+from VolumeRetrievalEngine.encoders.networks.tensors import read_tensors
+from VolumeRetrievalEngine.encoders.weights import folder as weights_module
+from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder, default_weights_folder
+from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 from VolumeRetrievalEngine.errors import MissingPackageError, WeightsError
 from VolumeRetrievalEngine.progress import Cancelled, Step
 

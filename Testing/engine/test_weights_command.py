@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from engine.commands import Finished, finish, run, start
 from engine.weights_server import CONTENT, WeightsServer, serving
-from VolumeRetrievalEngine import encoders
 from VolumeRetrievalEngine.commands import weights as command
 from VolumeRetrievalEngine.encoders import catalog
-from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry
-from VolumeRetrievalEngine.encoders.part_file import PartFile
-from VolumeRetrievalEngine.encoders.weights import WeightsFolder
+from VolumeRetrievalEngine.encoders import choice as encoders
+from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry
+from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
+from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 
 pytest.importorskip("pooch")
 

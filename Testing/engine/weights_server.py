@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, License, WeightsSource
+from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry, License, WeightsSource
 
 #: Large enough for many chunks, small enough to be at once.
 CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)

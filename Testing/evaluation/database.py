@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from VolumeRetrievalEngine.encoders.request import EncoderRequest
-from VolumeRetrievalEngine.match import SearchResult
 from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry
+from VolumeRetrievalEngine.query.region import MaskRegion, select_rows
 from VolumeRetrievalEngine.reading import MetadataTable
-from VolumeRetrievalEngine.region import MaskRegion, select_rows
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.search_options import SearchOptions
+from VolumeRetrievalEngine.searching.match import SearchResult
+from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.store.records import VolumeRecord
 from VolumeRetrievalEngine.volume import SliceTable
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from VolumeRetrievalEngine.localization import (
+from VolumeRetrievalEngine.method.localization import (
     RATIO_LENGTH,
     hit_localization_ratio,
     localization_ratio,
     matched_ranges,
 )
-from VolumeRetrievalEngine.match import Match, SearchResult
-from VolumeRetrievalEngine.region import MaskRegion
+from VolumeRetrievalEngine.query.region import MaskRegion
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 
 from .database import Database

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from VolumeRetrievalEngine import encoders
+from VolumeRetrievalEngine.encoders import choice as encoders
 from VolumeRetrievalEngine.encoders.catalog import CATALOG
-from VolumeRetrievalEngine.encoders.weights import WeightsFolder
+from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
 
 from .database import Database, build_database
 from .dataset import Case

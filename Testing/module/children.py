@@ -10,8 +10,8 @@ from time import monotonic, sleep
 from typing import Any
 
 import slicer
-from VolumeRetrievalLib import ProcessIDs
-from VolumeRetrievalLib.EngineProcess import EngineCommand
+from VolumeRetrievalLib.Processes import ProcessIDs
+from VolumeRetrievalLib.Processes.EngineProcess import EngineCommand
 
 #: Ends what would otherwise wait for ever; nothing is measured with it.
 _PATIENCE_SECONDS = 120

@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
-from VolumeRetrievalLib.LogicProtocol import (
+from VolumeRetrievalLib.Values import (
     DatabaseStatus,
     EncoderChoice,
     MatchDescription,
@@ -300,7 +300,7 @@ def aThumbnail(seed):
 
 class FakeInstaller:
     def __init__(self, state=None, error=None):
-        from VolumeRetrievalLib.PackageInstaller import PackageState
+        from VolumeRetrievalLib.Packages.PackageInstaller import PackageState
 
         self.current = state or PackageState({}, (), True, ())
         self.error = error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import slicer
 from fake_logic import FakeInstaller
-from VolumeRetrievalLib.Panel import Panel
+from VolumeRetrievalLib.Panel.Panel import Panel
 from VolumeRetrievalLib.Settings import Settings
 
 UI_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "Resources" / "UI" / "VolumeRetrieval.ui"

@@ -8,12 +8,12 @@ from pathlib import Path
 import slicer
 from fake_logic import FakeLogic
 from VolumeRetrievalEngine.phantoms import PhantomQuery, make_query, write_archive
+from VolumeRetrievalEngine.query.region import MaskRegion
 from VolumeRetrievalEngine.reading import read_volume
-from VolumeRetrievalEngine.region import MaskRegion
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.search_options import SearchOptions
+from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.volume import Volume
-from VolumeRetrievalLib.LogicProtocol import MatchDescription
+from VolumeRetrievalLib.Values import MatchDescription
 
 
 @dataclass

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from engine.weights_server import CONTENT, WeightsServer
 from VolumeRetrievalEngine.encoders import catalog
-from VolumeRetrievalLib.EngineProcess import EngineCommand
+from VolumeRetrievalLib.Processes.EngineProcess import EngineCommand
 
 #: An entry of the real catalogue, whose weights are had from the server instead.
 NAME = "resnet50-imagenet"

@@ -27,12 +27,12 @@ from fake_logic import CLOSED, EMPTY, READY, FakeInstaller  # noqa: E402
 from panel_factory import makePanel  # noqa: E402
 from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
 from PyQt5 import QtGui, QtWidgets  # noqa: E402
-from VolumeRetrievalLib import EncoderTexts  # noqa: E402
-from VolumeRetrievalLib.Encoders import Encoders  # noqa: E402
-from VolumeRetrievalLib.LogicProtocol import DefaultEncoder, Progress, bestPair  # noqa: E402
-from VolumeRetrievalLib.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
-from VolumeRetrievalLib.PackageInstaller import PackageInstaller, PackageState  # noqa: E402
+from VolumeRetrievalLib.Encoders import EncoderTexts  # noqa: E402
+from VolumeRetrievalLib.Encoders.Encoders import Encoders  # noqa: E402
+from VolumeRetrievalLib.Packages.PackageInstaller import PackageInstaller, PackageState  # noqa: E402
 from VolumeRetrievalLib.Settings import Settings  # noqa: E402
+from VolumeRetrievalLib.Values import DefaultEncoder, Progress, bestPair  # noqa: E402
+from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
 
 _WIDTH = 500
 _MADE_ON = {"cpu, float32": 412}

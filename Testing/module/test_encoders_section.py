@@ -9,10 +9,10 @@ import slicer
 from fake_logic import CATALOGUE, READY, FakeJob, FakeLogic
 from panel_factory import makePanel
 from PyQt5 import QtWidgets
-from VolumeRetrievalLib import EncoderTexts
-from VolumeRetrievalLib.EncodersSection import askConsent
-from VolumeRetrievalLib.LogicProtocol import DefaultEncoder, EncoderChoice, Progress, StoreChoice
+from VolumeRetrievalLib.Encoders import EncoderTexts
+from VolumeRetrievalLib.Panel.EncodersSection import askConsent
 from VolumeRetrievalLib.Settings import Settings
+from VolumeRetrievalLib.Values import DefaultEncoder, EncoderChoice, Progress, StoreChoice
 
 
 @pytest.fixture

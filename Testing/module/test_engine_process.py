@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 from children import Told, fakeCommand, launcherCommand, waitUntil
-from VolumeRetrievalLib import ProcessIDs
-from VolumeRetrievalLib.EngineErrors import EngineError
-from VolumeRetrievalLib.EngineProcess import EngineCommand, EngineProcess
-from VolumeRetrievalLib.IndexingJob import IndexingJob
-from VolumeRetrievalLib.SearchWorkerClient import Answer, SearchWorkerClient
+from VolumeRetrievalLib.Processes import ProcessIDs
+from VolumeRetrievalLib.Processes.EngineErrors import EngineError
+from VolumeRetrievalLib.Processes.EngineProcess import EngineCommand, EngineProcess
+from VolumeRetrievalLib.Processes.IndexingJob import IndexingJob
+from VolumeRetrievalLib.Processes.SearchWorkerClient import Answer, SearchWorkerClient
 
 ANSWER_ALL = """
 hello()

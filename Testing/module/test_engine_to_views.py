@@ -9,9 +9,9 @@ from phantom_story import nodeOf
 from VolumeRetrievalEngine.phantoms import write_archive
 from VolumeRetrievalEngine.reading import read_volume
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.search_options import SearchOptions
-from VolumeRetrievalLib.CompareLayout import Column
-from VolumeRetrievalLib.MatchDisplay import MatchDisplay, ShownMatch
+from VolumeRetrievalEngine.searching.options import SearchOptions
+from VolumeRetrievalLib.Views.CompareLayout import Column
+from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ def test_the_module_file_imports_nothing_that_may_be_missing():
     ]
 
 
-@pytest.mark.parametrize("path", sorted((MODULE / "VolumeRetrievalLib").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((MODULE / "VolumeRetrievalLib").rglob("*.py")), ids=lambda path: path.name)
 def test_user_visible_texts_are_no_formatted_strings(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_":
@@ -123,5 +123,5 @@ def test_only_the_cmake_file_and_the_index_entry_name_the_owner():
 
 
 def test_no_file_of_the_library_is_too_long():
-    for path in (MODULE / "VolumeRetrievalLib").glob("*.py"):
+    for path in (MODULE / "VolumeRetrievalLib").rglob("*.py"):
         assert len(Path(path).read_text().splitlines()) <= 400, path.name

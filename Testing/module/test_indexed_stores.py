@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from VolumeRetrievalEngine.store.folder import StoreFolder
-from VolumeRetrievalLib import IndexedStores
-from VolumeRetrievalLib.IndexContents import IndexContents
+from VolumeRetrievalLib.Database import IndexedStores
+from VolumeRetrievalLib.Database.IndexContents import IndexContents
 from VolumeRetrievalLib.Settings import Settings
 
 

@@ -9,11 +9,11 @@ import pytest
 import slicer
 import vtk
 from fake_logic import aMatch, aResult
-from VolumeRetrievalLib import CompareLayout, RangeMarks
-from VolumeRetrievalLib.CompareLayout import Column
-from VolumeRetrievalLib.MatchDisplay import MatchDisplay, ShownMatch
-from VolumeRetrievalLib.MatchMapPicture import rangeColor
-from VolumeRetrievalLib.StackGeometry import StackGeometry
+from VolumeRetrievalLib.Panel.MatchMapPicture import rangeColor
+from VolumeRetrievalLib.Views import CompareLayout, RangeMarks
+from VolumeRetrievalLib.Views.CompareLayout import Column
+from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch
+from VolumeRetrievalLib.Views.StackGeometry import StackGeometry
 
 SPACING = (4.0, 4.0, 3.0)
 

@@ -139,13 +139,13 @@ def test_installing_asks_through_slicer_and_never_in_testing_mode(nothingInstall
 
 def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameModulesAfterwards, module):
     old = makeWidget(module.VolumeRetrievalWidget)
-    oldPanel, oldLogic = sys.modules["VolumeRetrievalLib.Panel"], old.logic
+    oldPanel, oldLogic = sys.modules["VolumeRetrievalLib.Panel.Panel"], old.logic
     old.onReload()
     new = slicer.modules.VolumeRetrievalWidget
     assert new is not old and slicer.modules.volumeretrieval.widgetRepresentation().self() is new
     assert old.Observations == [] and new.logic is not oldLogic
-    assert sys.modules["VolumeRetrievalLib.Panel"] is not oldPanel
-    assert type(new.panel) is sys.modules["VolumeRetrievalLib.Panel"].Panel
+    assert sys.modules["VolumeRetrievalLib.Panel.Panel"] is not oldPanel
+    assert type(new.panel) is sys.modules["VolumeRetrievalLib.Panel.Panel"].Panel
     volume = aVolume("after reloading")
     new.findSimilar(volume)
     assert new.ui.queryVolumeSelector.currentNode() is volume

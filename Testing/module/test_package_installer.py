@@ -9,8 +9,8 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 import pytest
-from VolumeRetrievalLib.PackageInstaller import InstallationDeclined, InstallationFailed, PackageInstaller
-from VolumeRetrievalLib.SlicerPackages import PyTorchExtension, SlicerPip
+from VolumeRetrievalLib.Packages.PackageInstaller import InstallationDeclined, InstallationFailed, PackageInstaller
+from VolumeRetrievalLib.Packages.SlicerPackages import PyTorchExtension, SlicerPip
 
 REQUIREMENTS = Path(__file__).parents[2] / "VolumeRetrieval" / "Resources" / "requirements.txt"
 SMALL = ("onnxruntime", "faiss-cpu", "pooch")

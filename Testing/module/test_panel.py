@@ -13,9 +13,9 @@ from fake_logic import CLOSED, EMPTY, FakeInstaller, FakeLogic, aResult, aThumbn
 from panel_factory import makePanel
 from PyQt5 import QtCore, QtTest, QtWidgets
 from slicer_application import i18n
-from VolumeRetrievalLib.LogicProtocol import CURRENT_SLICE, ROI, SEGMENT, SLICES, EncoderChoice, IndexReport, Progress
-from VolumeRetrievalLib.PackageInstaller import InstallationDeclined, InstallationFailed, PackageState
+from VolumeRetrievalLib.Packages.PackageInstaller import InstallationDeclined, InstallationFailed, PackageState
 from VolumeRetrievalLib.Settings import Settings
+from VolumeRetrievalLib.Values import CURRENT_SLICE, ROI, SEGMENT, SLICES, EncoderChoice, IndexReport, Progress
 
 NOTHING_INSTALLED = PackageState(
     {},

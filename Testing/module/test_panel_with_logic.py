@@ -12,7 +12,7 @@ from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDa
 from slicer_application.application import loadModule, makeWidget
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
-from VolumeRetrievalLib import ProcessIDs
+from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Settings import Settings
 
 MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"

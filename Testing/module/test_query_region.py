@@ -8,13 +8,13 @@ import slicer
 import vtk
 from phantom_database import nodeOf
 from VolumeRetrievalEngine.preprocessing import preprocess
+from VolumeRetrievalEngine.query.region import select_rows
 from VolumeRetrievalEngine.recipe import Recipe
-from VolumeRetrievalEngine.region import select_rows
 from VolumeRetrievalEngine.volume import Volume
 from VolumeRetrievalEngine.worker.requests import region_from
-from VolumeRetrievalLib import QueryRegion, QueryVolume
-from VolumeRetrievalLib.LogicProtocol import Region
-from VolumeRetrievalLib.WorldTransform import ijkToWorld
+from VolumeRetrievalLib.Scene.WorldTransform import ijkToWorld
+from VolumeRetrievalLib.Search import QueryRegion, QueryVolume
+from VolumeRetrievalLib.Values import Region
 
 
 def aVolumeNode(flipped=False):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import slicer
 from slicer_application.application import loadModule
-from VolumeRetrievalLib.SampleArchive import importArchive, loadQuery
+from VolumeRetrievalLib.Samples.SampleArchive import importArchive, loadQuery
 from VolumeRetrievalLib.Settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_sections_come_in_the_order_that_slicer_users_know():
 
 def test_every_label_that_the_panel_reference_names_is_in_the_panel():
     panel = (ROOT / "VolumeRetrieval" / "Resources" / "UI" / "VolumeRetrieval.ui").read_text(encoding="utf-8")
-    library = "".join(one.read_text() for one in (ROOT / "VolumeRetrieval" / "VolumeRetrievalLib").glob("*.py"))
+    library = "".join(one.read_text() for one in (ROOT / "VolumeRetrieval" / "VolumeRetrievalLib").rglob("*.py"))
     for label in (
         "Update index",
         "Search",

@@ -7,8 +7,8 @@ import pytest
 import slicer
 from fake_logic import FakeLogic
 from panel_factory import makePanel
-from VolumeRetrievalLib.LogicProtocol import CURRENT_SLICE, SLICES, Region
-from VolumeRetrievalLib.RegionPreview import RegionPreview
+from VolumeRetrievalLib.Values import CURRENT_SLICE, SLICES, Region
+from VolumeRetrievalLib.Views.RegionPreview import RegionPreview
 
 
 def aVolume(shape=(30, 16, 16), spacing=(4.0, 4.0, 3.0), origin=100.0):

@@ -15,12 +15,12 @@ from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
 from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
-from VolumeRetrievalLib import ProcessIDs
-from VolumeRetrievalLib.Encoders import canRun
-from VolumeRetrievalLib.EngineErrors import EngineError, WorkCancelled
-from VolumeRetrievalLib.LogicProtocol import Callbacks, Region, SearchOptions
+from VolumeRetrievalLib.Encoders.Encoders import canRun
+from VolumeRetrievalLib.Processes import ProcessIDs
+from VolumeRetrievalLib.Processes.EngineErrors import EngineError, WorkCancelled
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 from VolumeRetrievalLib.Settings import Settings
+from VolumeRetrievalLib.Values import Callbacks, Region, SearchOptions
 
 LATER = 50  # milliseconds without news until the database is read again
 
@@ -513,7 +513,7 @@ class TestLife:
         assert status.encoder.startswith("Descriptor") and sum(status.madeOn.values()) == 1
         assert status.better == ("radiology-resnet" if canRun("radiology-resnet") else "")
         assert fresh.search(archive[0].series_uid)["encoder"].startswith("descriptor")
-        monkeypatch.setattr("VolumeRetrievalLib.DatabaseIndex.canRun", lambda name: False)
+        monkeypatch.setattr("VolumeRetrievalLib.Database.DatabaseIndex.canRun", lambda name: False)
         assert fresh.status(wait=True).better == ""
 
     def test_another_encoder_than_the_settings_can_be_indexed_with(self, makeLogic, tmp_path):

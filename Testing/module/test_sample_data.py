@@ -10,8 +10,8 @@ import slicer
 from slicer_application.application import loadModule
 from slicer_application.sample_data import clickSample
 from VolumeRetrievalEngine.progress import Cancelled
-from VolumeRetrievalLib import SampleArchive
-from VolumeRetrievalLib.SampleArchive import importArchive, loadQuery
+from VolumeRetrievalLib.Samples import SampleArchive
+from VolumeRetrievalLib.Samples.SampleArchive import importArchive, loadQuery
 
 MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
 COARSE = (12.0, 14.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import slicer
 from slicer_application.application import loadModule, makeWidget
-from VolumeRetrievalLib.SelfTest import NotHere, SelfTest
+from VolumeRetrievalLib.Samples.SelfTest import NotHere, SelfTest
 from VolumeRetrievalLib.Settings import Settings
 
 MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"

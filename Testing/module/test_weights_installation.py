@@ -11,11 +11,12 @@ from children import WAYS_TO_GO, Told, cleanUp, commandWithoutTorch, fakeCommand
 from engine.weights_server import CONTENT, WeightsServer, serving
 from publisher import NAME, publish
 from slicer_application.application import loadModule, makeWidget
-from VolumeRetrievalLib import EncoderTexts, ProcessIDs
-from VolumeRetrievalLib.EngineErrors import EngineError
-from VolumeRetrievalLib.LogicProtocol import Callbacks
+from VolumeRetrievalLib.Encoders import EncoderTexts
+from VolumeRetrievalLib.Processes import ProcessIDs
+from VolumeRetrievalLib.Processes.EngineErrors import EngineError
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 from VolumeRetrievalLib.Settings import Settings
+from VolumeRetrievalLib.Values import Callbacks
 
 MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
 HALF = len(CONTENT) // 2

@@ -16,31 +16,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .encoders import Encoder, encoder_in_words, encoder_note, recipe_for
+from .encoders.base import Encoder
+from .encoders.choice import encoder_in_words, encoder_note
+from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
 from .errors import StoreError, UnknownVolumeError
-from .index.slice_index import SliceIndex
-from .indexing import IndexingReport, find_gone, index_volumes
-from .match import Match, SearchResult
+from .indexing.run import IndexingReport, find_gone, index_volumes
+from .method.pooling import pool
 from .patients import PatientTokens
-from .pooling import pool
 from .progress import Cancelled, ProgressCallback
-from .query import Query, query_from_store, query_from_volume
-from .query_files import indexed_or_read, read_again
+from .query.files import indexed_or_read, read_again
+from .query.query import Query, query_from_store, query_from_volume
+from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
 from .recipe import Recipe
-from .region import Region
 from .report import write_report
 from .report.pictures import pictures_of_volumes
-from .search_options import SearchOptions
-from .search_session import SearchSession, keep_kind, kept_kind
-from .searching import Stopwatch, search_store
-from .status import Status
+from .searching.match import Match, SearchResult
+from .searching.options import SearchOptions
+from .searching.search import Stopwatch, search_store
+from .searching.session import SearchSession, keep_kind, kept_kind
+from .slice_index.slice_index import SliceIndex
 from .store import VolumeRecord, VolumeStore
 from .store.attribute_filter import AttributeFilter
 from .store.folder import StoreFolder
+from .store.status import Status
+from .store.volume_names import add_roots, ids_of, path_of, roots_of
 from .volume import SliceTable, Volume
-from .volume_names import add_roots, ids_of, path_of, roots_of
 
 logger = logging.getLogger(__name__)
 

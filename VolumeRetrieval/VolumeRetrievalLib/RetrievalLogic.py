@@ -10,14 +10,21 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from . import IndexedStores, ResultTable
-from .ChildProcess import ProcessProtocol, QtProcess
-from .DatabaseIndex import DatabaseIndex
-from .Encoders import Encoders
-from .EngineProcess import EngineCommand
-from .Indexing import Indexing, reportOf
-from .LoadedVolumes import LoadedVolumes
-from .LogicProtocol import (
+from .Database import IndexedStores
+from .Database.DatabaseIndex import DatabaseIndex
+from .Database.Indexing import Indexing, reportOf
+from .Encoders.Encoders import Encoders
+from .Processes.ChildProcess import ProcessProtocol, QtProcess
+from .Processes.EngineProcess import EngineCommand
+from .Processes.PrivateFolders import PrivateFolders
+from .Processes.SearchWorkerClient import Answer, SearchWorkerClient
+from .Processes.Waiting import waitFor
+from .Scene import ResultTable
+from .Scene.LoadedVolumes import LoadedVolumes
+from .Scene.MatchLoader import MatchLoader, VolumeReader
+from .Search.Searching import Searching
+from .Settings import Settings
+from .Values import (
     Callbacks,
     DatabaseStatus,
     DefaultEncoder,
@@ -32,13 +39,7 @@ from .LogicProtocol import (
     SeriesChoice,
     StoreChoice,
 )
-from .MatchDisplay import MatchDisplay, ShownMatch
-from .MatchLoader import MatchLoader, VolumeReader
-from .PrivateFolders import PrivateFolders
-from .Searching import Searching
-from .SearchWorkerClient import Answer, SearchWorkerClient
-from .Settings import Settings
-from .Waiting import waitFor
+from .Views.MatchDisplay import MatchDisplay, ShownMatch
 
 
 class _NoJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from .LogicProtocol import DatabaseStatus, MatchDict, Progress
+from .Values import DatabaseStatus, MatchDict, Progress
 
 
 def size(byteCount: int) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..encoders import EncoderChoice, available_encoders
+from ..encoders.choice import EncoderChoice, available_encoders
 from ..encoders.default import default_encoder
 from ..worker.messages import MessageWriter
 from .console import print_table

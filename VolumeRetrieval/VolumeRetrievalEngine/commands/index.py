@@ -6,17 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..encoders import encoder_facts, encoder_in_words
-from ..encoders.device import available_cores
+from ..encoders.choice import encoder_facts, encoder_in_words
+from ..encoders.networks.device import available_cores
 from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
-from ..indexing import IndexingReport
+from ..indexing.run import IndexingReport
 from ..progress import ProgressCallback
 from ..reading import MetadataTable, Skipped
 from ..recipe import PLANES
 from ..retriever import Retriever
-from ..series_indexing import index_series
-from ..series_list import SeriesList
-from ..slicer_database import read_series
+from ..slicer_database.database_file import read_series
+from ..slicer_database.index_series import index_series
+from ..slicer_database.series_list import SeriesList
 from ..store.folder import StoreFolder
 from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration

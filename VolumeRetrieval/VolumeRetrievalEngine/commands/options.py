@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..encoders.device import PRECISIONS
+from ..encoders.networks.device import PRECISIONS
 from ..encoders.request import EncoderRequest
 from ..reading.metadata import modality_name
 

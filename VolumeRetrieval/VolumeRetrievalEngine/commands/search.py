@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from ..match import Match, SearchResult
+from ..query.region import parse_region
 from ..reading import MetadataTable
-from ..region import parse_region
 from ..retriever import Retriever
-from ..search_options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
+from ..searching.match import Match, SearchResult
+from ..searching.options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
 from ..store.attribute_filter import AttributeFilter
 from .console import print_json, print_table
 from .exit_codes import DONE

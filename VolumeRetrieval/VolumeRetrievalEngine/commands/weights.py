@@ -33,10 +33,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..encoders import missing_packages
 from ..encoders.catalog import CATALOG, CatalogEntry, entry
-from ..encoders.download import size_on_server
-from ..encoders.weights import FOLDER_VARIABLE, WeightsFolder
+from ..encoders.choice import missing_packages
+from ..encoders.weights.download import size_on_server
+from ..encoders.weights.folder import FOLDER_VARIABLE, WeightsFolder
 from ..errors import VolumeRetrievalError, WeightsError
 from ..progress import Cancelled, ProgressCallback, Step
 from ..worker.messages import MessageWriter

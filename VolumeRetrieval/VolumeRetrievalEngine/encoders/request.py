@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..errors import RecipeError, WeightsError
 from ..recipe import PREPROCESSING_VERSION, Recipe
-from . import create_encoder
 from .base import Encoder
+from .choice import create_encoder
 from .default import default_encoder
 
 

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
+from ..roots import Root, Roots
 from .discovery import discover
 from .metadata import MetadataTable
 from .modality import infer_modality
 from .one_volume import find_volume, read_volume
-from .roots import Root, Roots
 from .scan_cache import ScanCache
 from .source import Discovery, Skipped, VolumeSource
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from ..patients import PatientTokens
 from ..progress import ProgressCallback, Step
+from ..roots import Root, Roots, absolute_path
 from ..volume import Attributes, Identity, file_volume_id
-from .dicom_header import STUDY_ISSUER, failed, looks_like_dicom, read_dicom_facts, skipped
-from .dicom_volume import FoundSlice, volumes_of_series
+from .dicom.header import STUDY_ISSUER, failed, looks_like_dicom, read_dicom_facts, skipped
+from .dicom.volumes import FoundSlice, volumes_of_series
 from .facts import FileFacts, FileStamp, ImageFacts, Shared
 from .file_walk import FileWalk
-from .image_file import ImageFileSource, image_ending, read_image_facts
+from .image_files.image_file import ImageFileSource, image_ending, read_image_facts
 from .metadata import MetadataRow, MetadataTable, described, modality_name, read_sidecar
 from .quiet import quiet
-from .roots import Root, Roots, absolute_path
 from .scan_cache import ScanCache
 from .source import Discovery, Skipped, VolumeSource
 

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..progress import ProgressCallback, Step
+from ..roots import Roots, absolute_path
 from .facts import FileStamp
-from .roots import Roots, absolute_path
 from .source import Skipped
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from ..errors import MetadataError
+from ..roots import absolute_path
 from ..volume import Attributes
-from .roots import absolute_path
 
 COLUMNS = ("path", "modality", "body_part", "patient", "study")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ..errors import NotAVolumeError, UnreadableFileError, VolumeRetrievalError
 from ..patients import PatientTokens
+from ..roots import Roots, absolute_path
 from ..volume import Volume
 from .discovery import discover
-from .image_file import image_ending
+from .image_files.image_file import image_ending
 from .metadata import MetadataTable
-from .roots import Roots, absolute_path
 from .source import Discovery, VolumeSource
 
 #: Volumes that an error lists to choose from; a whole archive was hardly meant.

@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from ..match import Match, MatchedRange
+from ..searching.match import Match, MatchedRange
 from ..volume import SliceTable
 from .pictures import matrix_png
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import VolumeRetrievalError
-from ..match import Match
 from ..preprocessing import preprocess
 from ..recipe import Recipe
+from ..searching.match import Match
 from ..volume import Volume
 
 #: Gives a picture (JPEG or PNG) of one slice: of a match, or of the query for None. The slice is named by the row of

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 
 from ..errors import VolumeRetrievalError
-from ..match import Match, MatchedRange, SearchResult
+from ..searching.match import Match, MatchedRange, SearchResult
 from .figure import matrix_figure, range_name, range_strip
 from .page import page
 from .pictures import VIRIDIS, PictureSource, colour_range

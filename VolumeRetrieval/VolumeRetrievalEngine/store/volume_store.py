@@ -29,15 +29,15 @@ import numpy as np
 
 from .. import __version__
 from ..errors import DamagedStoreError, EncoderError, RecipeError, StoreError, StoreReadOnlyError, UnknownVolumeError
-from ..pooling import SPAN_MM
+from ..method.pooling import SPAN_MM
 from ..recipe import Recipe
 from ..volume import Attributes, Identity, SourceFiles
+from ..writer_lock import WriterLock
 from .attribute_filter import AttributeFilter
 from .codec import checksum, pack_rows, pack_slices, pack_texts
 from .reader import ATTRIBUTE_COLUMNS, StoreReader
 from .records import Changes, NewVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, check_version, connect, create_tables, is_absent, translated_errors
-from .writer_lock import WriterLock
 
 __all__ = ["AttributeFilter", "Changes", "NewVolume", "StoreStatistics", "VolumeRecord", "VolumeStore"]
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..errors import QueryError
 from ..progress import ProgressCallback
+from ..query.region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
 from ..reading import read_volume
-from ..region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
 from ..retriever import Retriever
-from ..search_options import SearchOptions
+from ..searching.options import SearchOptions
 from ..store.attribute_filter import AttributeFilter
 from ..volume import Attributes, Volume
 

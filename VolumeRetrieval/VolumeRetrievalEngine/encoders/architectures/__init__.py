@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ...errors import WeightsError
-from ..catalog_entry import CatalogEntry
-from ..device import is_out_of_memory, last_line
-from ..tensors import SourceTensors, fit, read_tensors
+from ..catalog.entry import CatalogEntry
+from ..networks.device import is_out_of_memory, last_line
+from ..networks.tensors import SourceTensors, fit, read_tensors
 from .vit import VitShape
 
 if TYPE_CHECKING:

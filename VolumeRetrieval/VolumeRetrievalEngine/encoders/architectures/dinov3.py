@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import EncoderError, MissingPackageError
-from ..tensors import SourceTensors
+from ..networks.tensors import SourceTensors
 
 if TYPE_CHECKING:
     import torch

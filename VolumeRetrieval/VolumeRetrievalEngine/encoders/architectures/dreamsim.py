@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import WeightsError
-from ..tensors import SourceTensors, read_tensors, tensors_in
+from ..networks.tensors import SourceTensors, read_tensors, tensors_in
 from .vit import VitShape, convert_vit, vit
 
 if TYPE_CHECKING:

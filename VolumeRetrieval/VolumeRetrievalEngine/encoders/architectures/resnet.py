@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..tensors import SourceTensors
+from ..networks.tensors import SourceTensors
 
 if TYPE_CHECKING:
     import torch

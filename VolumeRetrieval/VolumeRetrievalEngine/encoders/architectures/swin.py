@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..tensors import SourceTensors
+from ..networks.tensors import SourceTensors
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import WeightsError
-from ..input_spec import InputSpec
+from ..networks.input_spec import InputSpec
 
 NAME = "radiology-resnet"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..device import choose_device, require_torch
-from ..monai_network import MonaiNetwork
-from ..tensors import fit, read_tensors
+from ..networks.device import choose_device, require_torch
+from ..networks.monai_network import MonaiNetwork
+from ..networks.tensors import fit, read_tensors
 from .architecture import radiology_resnet
 from .description import NAME, read_description
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import EncoderError, MissingPackageError, WeightsError
-from ..device import available_cores
-from ..input_spec import InputSpec
+from ..networks.device import available_cores
+from ..networks.input_spec import InputSpec
 from ..unit_rows import unit_rows
 from .description import NAME, Description, read_description
 

@@ -1,0 +1,1 @@
+"""Networks as encoders: loading tensors, input sizes, devices, batches."""

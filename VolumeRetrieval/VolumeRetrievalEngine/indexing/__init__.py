@@ -1,0 +1,1 @@
+"""One indexing run, from found files to a filled store."""

@@ -1,0 +1,290 @@
+"""From discovered volumes to a filled store: what is new is read, embedded and stored, one volume at a time.
+
+Every volume is stored in one transaction as soon as it is embedded: whatever ends the run, finished volumes stay, and
+the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..encoders.base import Encoder
+from ..errors import EncoderError, UnreadableFileError
+from ..method.pooling import pool
+from ..preprocessing import chain
+from ..progress import Cancelled, ProgressCallback, ProgressClock
+from ..reading import Discovery, Roots, Skipped, VolumeSource
+from ..store import NewVolume, VolumeRecord, VolumeStore
+from ..volume import Attributes, Identity, SourceFiles
+from .no_volumes import NoVolumes
+from .read_ahead import BATCH_SIZE, PreparedVolume, ReadAhead
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class IndexingReport:
+    """What an indexing run did. Paths, never names; `failed` are volumes that should have been readable."""
+
+    added: list[str] = field(default_factory=list)  # volume ids
+    replaced: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)  # same voxels, but now more or something else is known of them
+    superseded: list[str] = field(default_factory=list)  # removed: their series is now divided in another way
+    unchanged: int = 0
+    gone: list[str] = field(default_factory=list)  # ids in the store whose files are no longer there
+    pruned: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    failed: list[Skipped] = field(default_factory=list)
+    slices: int = 0
+    seconds: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def read_anything(self) -> bool:
+        """False when something was there to index and nothing could be read."""
+        known = self.moved or self.updated or self.unchanged
+        return bool(self.added or self.replaced or known or not self.failed)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "added": len(self.added),
+            "replaced": len(self.replaced),
+            "moved": len(self.moved),
+            "updated": len(self.updated),
+            "superseded": len(self.superseded),
+            "unchanged": self.unchanged,
+            "gone": len(self.gone),
+            "pruned": self.pruned,
+            "slices": self.slices,
+            "seconds": round(self.seconds, 3),
+            "cancelled": self.cancelled,
+            "skipped": [{"path": str(one.path), "reason": one.reason} for one in self.skipped],
+            "failed": [{"path": str(one.path), "reason": one.reason} for one in self.failed],
+        }
+
+
+def index_volumes(
+    discovery: Discovery,
+    store: VolumeStore,
+    encoder: Encoder,
+    roots: Roots,
+    *,
+    progress: ProgressCallback | None = None,
+) -> IndexingReport:
+    """Bring the store up to date with what was discovered.
+
+    Args:
+        discovery: what reading.discover found.
+        store: opened writable; its recipe decides the preprocessing.
+        encoder: the recipe's encoder.
+        roots: where the store's named roots lie now (to tell a moved volume from a copy).
+        progress: called before and after every volume; may raise Cancelled to stop.
+
+    Raises:
+        StoreError: when the store cannot take more (disk full, lock lost). Everything finished before is kept.
+    """
+    report = IndexingReport(
+        skipped=[one for one in discovery.skipped if not one.failed],
+        failed=[one for one in discovery.skipped if one.failed],
+    )
+    started = time.monotonic()
+    no_volumes = NoVolumes.of_store(store)
+    todo = _what_to_do(discovery.sources, store, roots, no_volumes, report)
+    clock = ProgressClock("index", len(todo), float(sum(max(1, one.size_bytes) for one in todo)), progress)
+    compose = getattr(encoder, "compose", chain)
+    batch_size = max(BATCH_SIZE, getattr(encoder, "batch_size", BATCH_SIZE))
+    try:
+        with ReadAhead(todo, store.recipe, compose, batch_size) as volumes:
+            for item, source in zip(volumes, todo, strict=True):
+                clock.tell(str(source.path))
+                if isinstance(item, PreparedVolume):
+                    _embed_and_store(item, store, encoder, report)
+                elif item.failed:
+                    report.failed.append(item)
+                else:
+                    report.skipped.append(item)
+                    no_volumes.add(source.identity, item.reason)
+                clock.advance(max(1, source.size_bytes), str(source.path))
+        _remove_superseded(discovery.sources, store, report)
+    except Cancelled:
+        report.cancelled = True
+    no_volumes.save(store)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def find_gone(store: VolumeStore, roots: Roots, within: Sequence[Path]) -> list[str]:
+    """The ids of stored volumes below these folders whose files are all gone from disk.
+
+    A folder that is not there, or holds nothing at all, tells nothing: it may be a disk that is not mounted.
+    """
+    folders = {Path(folder).absolute() for folder in within if _holds_something(Path(folder))}
+    gone = []
+    for record in store.listing():
+        first = roots.absolute(SourceFiles(record.root, record.files.paths[:1]))
+        below = any(folder in folders for path in first for folder in (path, *path.parents))
+        if below and _are_gone(record, roots):
+            gone.append(record.volume_id)
+    return gone
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return not path.is_dir() or any(path.iterdir())
+    except OSError:
+        return False
+
+
+def _are_gone(record: VolumeRecord, roots: Roots) -> bool:
+    """Whether not one of a volume's files is there; what cannot be looked at is taken to be there."""
+    for path in record.files.paths:  # one by one: of nearly every volume the first one is there
+        try:
+            if roots.absolute(SourceFiles(record.root, (path,)))[0].exists():
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _what_to_do(
+    sources: Sequence[VolumeSource], store: VolumeStore, roots: Roots, no_volumes: NoVolumes, report: IndexingReport
+) -> list[VolumeSource]:
+    """The sources that have to be read; unchanged and moved ones are dealt with here."""
+    todo = []
+    for source in sources:
+        known = store.find(source.identity.volume_id)
+        if known is None or known.fingerprint != source.identity.fingerprint:
+            if reason := no_volumes.reason(source.identity):
+                report.skipped.append(Skipped(source.path, reason, failed=False))
+            elif known is None and (old := _moved_from(source, store, roots)) is not None:
+                _keep(old, source, store)
+                report.moved.append(source.identity.volume_id)
+            else:
+                todo.append(source)
+        elif _modality_changed(source, known):
+            todo.append(source)  # the modality decides on the intensities
+        elif known.files != source.files:
+            _keep(known, source, store)
+            report.moved.append(source.identity.volume_id)
+        elif _now_known(source, known) != (known.identity, known.attributes):
+            _keep(known, source, store)
+            report.updated.append(source.identity.volume_id)
+        else:
+            report.unchanged += 1
+    return todo
+
+
+def _keep(known: VolumeRecord, source: VolumeSource, store: VolumeStore) -> None:
+    """Keep the embeddings of a stored volume, with what is now known about where and what it is."""
+    identity, attributes = _now_known(source, known)
+    store.moved(known.volume_id, identity, source.files, attributes)
+
+
+def _now_known(source: VolumeSource, known: VolumeRecord) -> tuple[Identity, Attributes]:
+    """What a source says about itself, and what was known before where it says nothing.
+
+    A nightly run without the metadata table of the first one must not forget what was in the table.
+    """
+    identity = replace(
+        source.identity,
+        patient_token=source.identity.patient_token or known.patient_token,
+        study_token=source.identity.study_token or known.study_token,
+    )
+    return identity, known.attributes.updated(**vars(source.attributes))
+
+
+def _modality_changed(source: VolumeSource, known: VolumeRecord) -> bool:
+    return source.attributes.modality not in ("", known.attributes.modality)
+
+
+def _moved_from(source: VolumeSource, store: VolumeStore, roots: Roots) -> VolumeRecord | None:
+    """The record of this very content at a place where it no longer is."""
+    candidates = store.find_fingerprint(source.identity.fingerprint)
+    return next((record for record in candidates if _are_gone(record, roots)), None)
+
+
+def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, report: IndexingReport) -> None:
+    """Remove what a series was before it was divided as it is now.
+
+    When a scan that was divided by its echo times is repeated within its series, they no longer tell its volumes apart:
+    it is divided in another way, and the old volumes would stay beside the new ones that have their slices.
+    """
+    new = {*report.added, *report.replaced}
+    series = {one.identity.series_uid for one in sources if one.identity.volume_id in new and one.identity.series_uid}
+    if not series:
+        return
+    present = {one.identity.volume_id for one in sources}
+    files = {(one.files.root, path) for one in sources if one.identity.series_uid in series for path in one.files.paths}
+    for record in [record for uid in sorted(series) for record in store.find_series(uid)]:
+        if record.volume_id not in present and all((record.files.root, path) in files for path in record.files.paths):
+            report.superseded.append(record.volume_id)
+    store.remove(report.superseded)
+
+
+def _embed_and_store(prepared: PreparedVolume, store: VolumeStore, encoder: Encoder, report: IndexingReport) -> None:
+    path, volume_id = prepared.source.path, prepared.source.identity.volume_id
+    try:
+        entry = _embedded(prepared, encoder)
+    except UnreadableFileError as error:
+        report.failed.append(Skipped(path, error.reason, failed=True))
+        return
+    except Exception as error:  # one volume that cannot be embedded must not end the archive's run
+        logger.debug("could not embed %s", path, exc_info=True)
+        report.failed.append(Skipped(path, f"could not be embedded: {error or type(error).__name__}", failed=True))
+        return
+    known = store.find(volume_id)
+    try:
+        store.add(entry)
+    except EncoderError as error:
+        report.failed.append(Skipped(path, f"could not be embedded: {error}", failed=True))
+        return
+    logger.debug("stored %s, %d slices", path, len(entry.slices))
+    (report.added if known is None else report.replaced).append(volume_id)
+    report.slices += len(entry.slices)
+
+
+def _embedded(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
+    """The volume as it is stored; EncoderError unless the encoder gave one finite row for each slice."""
+    source, table = prepared.source, prepared.table
+    embeddings = np.concatenate([_checked(encoder.embed(images), len(images), encoder) for images in prepared.batches])
+    pooled, first = pool(embeddings, table.position)
+    return NewVolume(
+        identity=source.identity,
+        files=source.files,
+        attributes=prepared.attributes,
+        geometry=prepared.geometry.to_dict(),
+        plane=prepared.geometry.plane,
+        n_slices=prepared.n_slices,
+        slices=table,
+        embeddings=embeddings,
+        pooled=pooled,
+        pooled_first=first,
+        thumbnails=prepared.thumbnails,
+        device=_where(encoder),
+        precision=encoder.precision,
+        notes=prepared.notes,
+    )
+
+
+def _where(encoder: Encoder) -> str:
+    """What the encoder runs on, and by which library if there is a choice: "cpu (onnxruntime)"."""
+    backend = getattr(encoder, "backend", "")
+    return f"{encoder.device} ({backend})" if backend else encoder.device
+
+
+def _checked(rows: np.ndarray, n_slices: int, encoder: Encoder) -> np.ndarray:
+    """What an encoder returned for a batch, if it is what an encoder has to return."""
+    expected = (n_slices, encoder.dimension)
+    if np.shape(rows) != expected:
+        raise EncoderError(f"the encoder {encoder.name} returned an array {np.shape(rows)}, expected {expected}")
+    if not np.isfinite(rows).all():
+        raise EncoderError(f"the encoder {encoder.name} returned values that are NaN or infinite")
+    return rows

@@ -1,0 +1,1 @@
+"""The steps of the papers on plain arrays, a file for each step."""

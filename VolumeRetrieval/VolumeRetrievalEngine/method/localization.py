@@ -1,0 +1,175 @@
+"""Where in the retrieved volume the query lies: from a similarity matrix to matched slice ranges (METHOD.md).
+
+Paper A (arXiv 2405.09334, section 2.5.4) takes the slices of the retrieved volume that contribute highly to the score,
+that is the positions of the maximum of each row of S. How they become ranges is our choice: every row votes for its
+best column, votes close to each other in mm form a run, and runs of little weight are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..searching.match import MatchedRange
+from ..volume import SliceTable
+
+#: Votes nearer to each other than this, or than this many slice spacings, belong to one run (METHOD.md).
+RUN_GAP_MM = 10.0
+RUN_GAP_SPACINGS = 2.5
+
+#: Runs with less than this share of all votes' weight are dropped. Our choice: the papers do not say.
+MINIMUM_SHARE = 0.1
+
+#: The number of contributing slices that the localization-ratio looks at (paper A).
+RATIO_LENGTH = 15
+
+#: A maximum that stands above its row's mean by less than this is rounding of float32, not a vote.
+_NO_CONTRAST = 1e-6
+
+
+def matched_ranges(
+    similarity: np.ndarray, query: SliceTable, candidate: SliceTable, *, minimum_share: float = MINIMUM_SHARE
+) -> tuple[MatchedRange, ...]:
+    """The slice ranges of the candidate that the query's slices vote for, the heaviest first.
+
+    Row i votes for column j*(i) = argmax_j S_ij, with the weight by which S_i,j*(i) stands above the mean of its row.
+    Votes within max(10 mm, 2.5 slice spacings) of the next form a run; a run with less than `minimum_share` of the
+    whole weight is dropped, except the heaviest. Where no row prefers any column (all similarities equal, or a
+    candidate of one slice) nothing is left to vote on, and the one range is the whole candidate.
+
+    Args:
+        similarity: S, float [n_q, n_c], finite.
+        query, candidate: the slices of the rows and columns of S, in the order of their positions.
+
+    Returns:
+        At least one range; the weights are shares of all votes, so that they sum to at most 1.
+
+    Raises:
+        ValueError: S is empty, not finite, or does not have the shape of the two tables.
+    """
+    scores = checked_similarity(similarity, len(query), len(candidate))
+    columns = scores.argmax(axis=1)
+    best = scores[np.arange(len(scores)), columns].astype(np.float64)
+    weights = best - scores.mean(axis=1, dtype=np.float64)
+    rows = np.flatnonzero(weights > _NO_CONTRAST)
+    if not len(rows):
+        everything = np.arange(len(query))
+        return (_matched_range(0, len(candidate) - 1, 1.0, float(best.mean()), everything, query, candidate),)
+
+    rows = rows[np.argsort(columns[rows], kind="stable")]
+    voted = columns[rows]
+    gap = max(RUN_GAP_MM, RUN_GAP_SPACINGS * candidate.spacing)
+    # Positions come from sums of float64: two votes exactly one gap apart belong together.
+    apart = np.abs(np.diff(candidate.position[voted])) > gap + 1e-6
+    starts = np.concatenate(([0], np.flatnonzero(apart) + 1))
+    ends = np.append(starts[1:], len(rows))
+    shares = np.add.reduceat(weights[rows], starts) / weights[rows].sum()
+    order = np.argsort(-shares, kind="stable")
+    return tuple(
+        _matched_range(
+            int(voted[starts[run]]),
+            int(voted[ends[run] - 1]),
+            float(shares[run]),
+            float(best[rows[starts[run] : ends[run]]].mean()),
+            np.sort(rows[starts[run] : ends[run]]),
+            query,
+            candidate,
+        )
+        for place, run in enumerate(order)
+        if place == 0 or shares[run] >= minimum_share
+    )
+
+
+def best_pair(similarity: np.ndarray, found: MatchedRange) -> tuple[int, int]:
+    """Row and column of the strongest vote for a matched range: the two slices to show beside each other.
+
+    Within the range, because a picture from elsewhere in the volume would contradict it (our choice).
+    """
+    rows = np.array(found.query_rows)
+    columns = similarity[rows].argmax(axis=1)
+    strongest = int(similarity[rows, columns].argmax())
+    return int(rows[strongest]), int(columns[strongest])
+
+
+def localization_ratio(
+    similarity: np.ndarray, rows_with_region: Sequence[int] | np.ndarray, length: int = RATIO_LENGTH
+) -> float:
+    """The fraction of the `length` most contributing slices that really contain the query's region.
+
+    A slice of the candidate contributes to RS what the query's slices that have their maximum there add to it. Paper A
+    names the measure without its equation; this reading is ours. Where fewer slices contribute, the fraction is of
+    those.
+
+    Args:
+        similarity: S, float [n_q, n_c], finite.
+        rows_with_region: the columns of S (rows of the candidate) that contain the region.
+    """
+    scores = checked_similarity(similarity, *np.shape(similarity))
+    columns = scores.argmax(axis=1)
+    return _ratio(columns, scores[np.arange(len(scores)), columns], rows_with_region, length)
+
+
+def hit_localization_ratio(
+    hit_rows: Sequence[int] | np.ndarray,
+    hit_similarity: Sequence[float] | np.ndarray,
+    rows_with_region: Sequence[int] | np.ndarray,
+    length: int = RATIO_LENGTH,
+) -> float:
+    """The same for count-based aggregation, where the contributing slices are the hit ones (METHOD.md).
+
+    Args:
+        hit_rows: int [h], the row within the retrieved volume of each of its hits; a row hit twice appears twice.
+        hit_similarity: float [h]; decides between rows that were hit equally often.
+    """
+    rows = np.asarray(hit_rows, dtype=np.int64)
+    if not len(rows):
+        raise ValueError("a volume that was retrieved by its hits has at least one")
+    # Cosine similarities lie within [-1, 1]: their mean, scaled below 1, only breaks ties between counts.
+    counts = np.bincount(rows)[rows]
+    tie_break = np.asarray(hit_similarity, dtype=np.float64) / (4.0 * counts)
+    return _ratio(rows, 1.0 + tie_break, rows_with_region, length)
+
+
+def checked_similarity(similarity: np.ndarray, n_query: int, n_candidate: int) -> np.ndarray:
+    """S as an array, after making sure that it can be localized in; ValueError says what is wrong with it."""
+    scores = np.asarray(similarity)
+    if scores.shape != (n_query, n_candidate) or scores.size == 0:
+        raise ValueError(f"similarity matrix of shape {scores.shape}: expected {n_query} x {n_candidate}, not empty")
+    # A sum is finite only if all its terms are, and is several times cheaper than looking at each.
+    if not np.isfinite(scores.sum(dtype=np.float64)):
+        raise ValueError("similarity matrix with values that are not finite: embeddings must be finite unit rows")
+    return scores
+
+
+def _matched_range(
+    first: int,
+    last: int,
+    weight: float,
+    similarity: float,
+    query_rows: np.ndarray,
+    query: SliceTable,
+    candidate: SliceTable,
+) -> MatchedRange:
+    return MatchedRange(
+        first_slice=int(candidate.index[first]),
+        last_slice=int(candidate.index[last]),
+        first_row=first,
+        last_row=last,
+        first_sop_uid=candidate.sop_uid[first],
+        last_sop_uid=candidate.sop_uid[last],
+        start_mm=float(candidate.position[first]),
+        end_mm=float(candidate.position[last]),
+        weight=weight,
+        similarity=similarity,
+        query_rows=tuple(query_rows.tolist()),
+        query_slices=tuple(np.asarray(query.index)[query_rows].tolist()),
+    )
+
+
+def _ratio(columns: np.ndarray, parts: np.ndarray, rows_with_region: Sequence[int] | np.ndarray, length: int) -> float:
+    """Of the `length` columns with the greatest sum of parts, the fraction within `rows_with_region`."""
+    contributing, place = np.unique(columns, return_inverse=True)
+    contribution = np.bincount(place, weights=parts)
+    chosen = contributing[np.argsort(-contribution, kind="stable")[:length]]
+    return float(np.isin(chosen, np.asarray(rows_with_region, dtype=np.int64)).mean())

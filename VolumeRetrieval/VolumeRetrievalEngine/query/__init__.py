@@ -1,0 +1,1 @@
+"""What is searched with, and which part of it."""

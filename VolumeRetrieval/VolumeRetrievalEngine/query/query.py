@@ -1,0 +1,120 @@
+"""A query: the embeddings that are searched with, and where their slices lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..encoders.base import Encoder
+from ..encoders.encode import encode
+from ..errors import QueryError
+from ..preprocessing import Stack, preprocess
+from ..preprocessing.plane_geometry import PlaneGeometry
+from ..progress import ProgressCallback
+from ..reading.modality import with_modality
+from ..recipe import Recipe
+from ..store import VolumeRecord, VolumeStore
+from ..volume import Identity, SliceTable, Volume
+from .region import Region, in_plane_box, select_rows
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to search with.
+
+    Attributes:
+        embeddings: float32 [n_q, d], unit rows, in slice order.
+        table: their slices; `table.index` numbers them within the full stack.
+        plane, n_slices: of the full stack.
+        path: what to call the query.
+        identity: of the volume, so that itself, its study or its patient can be left out; empty where unknown.
+        stored: whether the embeddings came from the store, so that nothing was read.
+        thumbnail: a JPEG of one of its slices, by row; b"" where there is none.
+    """
+
+    embeddings: np.ndarray
+    table: SliceTable
+    plane: str
+    n_slices: int
+    path: str
+    identity: Identity
+    stored: bool
+    thumbnail: Callable[[int], bytes]
+
+    def __post_init__(self) -> None:
+        if len(self.table) == 0:
+            raise QueryError(f"{self.path}: the query has no slices")
+
+
+def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region: Region | None = None) -> Query:
+    """A volume that is indexed already: its embeddings are used as they are, and no voxel is read.
+
+    Raises:
+        EmptyRegionError: if the region selects no slice.
+    """
+    table = store.slices(record.key)
+    embeddings = store.embeddings(record.key)
+    geometry = PlaneGeometry.from_dict(record.geometry)
+    rows = np.arange(len(table)) if region is None else select_rows(region, geometry, table)
+    return Query(
+        embeddings=embeddings[rows],
+        table=table.take(rows),
+        plane=record.plane,
+        n_slices=record.n_slices,
+        path=path,
+        identity=record.identity,
+        stored=True,
+        thumbnail=lambda row: store.thumbnail(record.key, int(rows[row])),
+    )
+
+
+def query_from_volume(
+    volume: Volume,
+    recipe: Recipe,
+    encoder: Encoder,
+    path: str,
+    region: Region | None = None,
+    crop: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Query:
+    """A volume that is not indexed, or a region of it with the surroundings cut away.
+
+    Args:
+        volume, recipe, encoder: what to embed, and how; the recipe has to be the store's.
+        path: what to call the query.
+        region: the part to search with; the whole volume if None.
+        crop: cut the slices down to the region in plane too. Without it, a slice gets the very embedding that it has
+            in its whole volume, so that only which slices take part differs.
+        progress: called after each batch of slices; may raise Cancelled.
+
+    Raises:
+        EmptyRegionError: if the region selects no slice.
+        QueryError: if `crop` is asked for without a region that is bounded in plane.
+    """
+    # A volume of the scene or of a script may not say what it is; one that was read from files has been asked already.
+    volume = replace(volume, attributes=with_modality(volume.attributes, volume.voxels))
+    stack = preprocess(volume, recipe)
+    rows = np.arange(len(stack.table)) if region is None else select_rows(region, stack.geometry, stack.table)
+    if crop:
+        stack = _cropped(volume, recipe, stack, region)
+    return Query(
+        embeddings=encode(stack, encoder, progress=progress, rows=rows),
+        table=stack.table.take(rows),
+        plane=stack.plane,
+        n_slices=stack.n_slices,
+        path=path,
+        identity=volume.identity,
+        stored=False,
+        thumbnail=lambda row: stack.thumbnail(int(rows[row])),
+    )
+
+
+def _cropped(volume: Volume, recipe: Recipe, stack: Stack, region: Region | None) -> Stack:
+    box = None if region is None else in_plane_box(region, stack.geometry)
+    if box is None:
+        raise QueryError(
+            "crop: expected a region that is bounded in plane (a box or a mask), to cut the slices down to"
+        )
+    return preprocess(volume, recipe, in_plane_box=box)

@@ -1,0 +1,1 @@
+"""DICOM files to volumes: headers, splitting a series, geometry, pixels."""

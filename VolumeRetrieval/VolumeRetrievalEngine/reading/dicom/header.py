@@ -1,0 +1,267 @@
+"""From the header of a DICOM file to its facts, or to the reason why it gives no slice of a volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from ...patients import PatientTokens
+from ...volume import Attributes
+from ..facts import FileFacts, SeriesFacts, SliceFacts
+from .diffusion import PRIVATE_TAGS, diffusion_text
+from .functional_groups import FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
+from .identifiers import without_identifiers
+from .values import numbers, text, texts, whole
+
+#: Study tokens are made with this issuer, from StudyInstanceUID or what a metadata table calls the study.
+STUDY_ISSUER = "study"
+
+_TAGS: list[str | int] = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "PatientID",
+    "IssuerOfPatientID",
+    "OtherPatientIDs",
+    "PatientName",
+    "PatientBirthDate",
+    "Modality",
+    "BodyPartExamined",
+    "StudyDate",
+    "Manufacturer",
+    "ContrastBolusAgent",
+    "SeriesDescription",
+    "ImageType",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "NumberOfFrames",
+    "InstanceNumber",
+    "AcquisitionNumber",
+    "EchoTime",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "DiffusionBValue",
+    "DiffusionGradientOrientation",
+    *PRIVATE_TAGS,
+]
+
+_NO_IMAGE_CLASSES = {
+    "1.2.840.10008.1.3.10": "a DICOM media directory (DICOMDIR)",
+    "1.2.840.10008.5.1.4.1.1.66": "raw data",
+    "1.2.840.10008.5.1.4.1.1.66.1": "a spatial registration",
+    "1.2.840.10008.5.1.4.1.1.66.2": "fiducials",
+    "1.2.840.10008.5.1.4.1.1.66.3": "a deformable registration",
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.66.5": "a surface segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.6": "a tractography result",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (SEG)",
+}
+#: Families of SOP classes (PS3.4 B.5) by the beginning of their UID.
+_NO_IMAGE_FAMILIES = {
+    "1.2.840.10008.5.1.4.1.1.481.": "a radiotherapy object (RT)",
+    "1.2.840.10008.5.1.4.1.1.88.": "a structured report (SR)",
+    "1.2.840.10008.5.1.4.1.1.11.": "a presentation state (PR)",
+    "1.2.840.10008.5.1.4.1.1.104.": "an encapsulated document",
+    "1.2.840.10008.5.1.4.1.1.9.": "a waveform",
+    "1.2.840.10008.5.1.4.38.": "a hanging protocol",
+}
+_NO_IMAGE_MODALITIES = {
+    "SR": "a structured report (SR)",
+    "SEG": "a segmentation (SEG)",
+    "RTSTRUCT": "a radiotherapy object (RT)",
+    "RTDOSE": "a radiotherapy object (RT)",
+    "RTPLAN": "a radiotherapy object (RT)",
+    "RTRECORD": "a radiotherapy object (RT)",
+    "RTIMAGE": "a radiotherapy object (RT)",
+    "PR": "a presentation state (PR)",
+    "KO": "a key object selection (KO)",
+    "DOC": "an encapsulated document",
+    "REG": "a spatial registration",
+}
+#: CT, MR, PET, their enhanced and legacy converted kinds: these must say where their slices lie.
+_TOMOGRAPHIC = tuple(
+    f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("2", "2.1", "2.2", "4", "4.1", "4.4", "128", "128.1", "130")
+)
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (132 or more) is DICOM; also without preamble (PS3.10 7.1).
+
+    Without it the data set begins at once, with an element of group 0002 or 0008, in little-endian order.
+    """
+    if head[128:132] == b"DICM":
+        return True
+    group, element = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:4], "little")
+    if group not in (0x0002, 0x0008) or element > 0x0070 or len(head) < 132:
+        return False
+    explicit = head[4:6] in (b"UL", b"OB", b"UI", b"CS", b"SH", b"DA", b"TM", b"DT", b"LO", b"LT")
+    length = int.from_bytes(head[4:8], "little")
+    return explicit or (length <= 1024 and length % 2 == 0)
+
+
+def read_dicom_facts(path: Path, size: int, tokens: PatientTokens) -> FileFacts:
+    """The facts of a file that looks like DICOM, `size` bytes long. Never raises for what the file holds."""
+    try:
+        data_set, pixels_at = _header(path, _TAGS)
+        facts = _judge(path, data_set, size, pixels_at, tokens)
+    except InvalidDicomError:
+        return failed("not readable as DICOM: damaged, or another kind of file")
+    except OSError as error:
+        return failed(f"not readable: {error.strerror or type(error).__name__}")
+    except Exception as error:  # pydicom raises many kinds for damaged files; their text may quote values
+        return failed(f"damaged DICOM header ({type(error).__name__}); export the file again")
+    return facts
+
+
+def failed(reason: str) -> FileFacts:
+    return FileFacts(skip=reason, failed=True)
+
+
+def skipped(reason: str) -> FileFacts:
+    return FileFacts(skip=reason)
+
+
+def _header(path: Path, tags: list[str | int]) -> tuple[Dataset, int]:
+    """The elements with these tags, and where in the file the pixel data begins (its end, if there is none)."""
+    with path.open("rb") as file:
+        data_set = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags, force=True)
+        return data_set, file.tell()
+
+
+def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: PatientTokens) -> FileFacts:
+    if reason := _no_image(data_set):
+        return skipped(reason)
+    sop_class = text(data_set, "SOPClassUID")
+    rows, columns = whole(data_set, "Rows"), whole(data_set, "Columns")
+    if not (rows and columns) or (pixels_at >= size and not _is_deflated(data_set)):
+        if sop_class and sop_class not in _TOMOGRAPHIC:
+            return skipped(f"no image ({UID(sop_class).name})")
+        return failed("truncated: it ends before the pixel data; copy or export it again")
+    if whole(data_set, "SamplesPerPixel", 1) > 1 or text(data_set, "PhotometricInterpretation") == "PALETTE COLOR":
+        return skipped("a colour image (secondary capture), no volume of intensities")
+    if any("LOCALIZER" in value.upper() for value in texts(data_set, "ImageType")):
+        return skipped("a localizer")
+    if missing := _missing_bytes(data_set, size, pixels_at):
+        return failed(f"truncated: {missing} bytes of pixel data are missing; copy or export it again")
+    series_uid = text(data_set, "SeriesInstanceUID")
+    if not series_uid or not text(data_set, "SOPInstanceUID"):
+        return failed("SeriesInstanceUID or SOPInstanceUID is missing: the series of this slice is not known")
+    slices = _slices(path, data_set, (rows, columns))
+    if slices is None:
+        reason = (
+            "missing geometry: ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed to know "
+            "where a slice lies"
+        )
+        return failed(reason) if sop_class in _TOMOGRAPHIC else skipped("an image without position in space")
+    return FileFacts(series=_series(data_set, series_uid, tokens), slices=slices)
+
+
+def _no_image(data_set: Dataset) -> str:
+    """Why this object holds no image of interest, by its SOP class or modality; "" if it may hold one."""
+    sop_class = text(data_set, "SOPClassUID") or text(getattr(data_set, "file_meta", Dataset()), _MEDIA_CLASS)
+    for beginning, reason in _NO_IMAGE_FAMILIES.items():
+        if sop_class.startswith(beginning):
+            return reason
+    return _NO_IMAGE_CLASSES.get(sop_class, "") or _NO_IMAGE_MODALITIES.get(text(data_set, "Modality").upper(), "")
+
+
+_MEDIA_CLASS = "MediaStorageSOPClassUID"
+
+
+def _missing_bytes(data_set: Dataset, size: int, pixels_at: int) -> int:
+    """How many bytes of uncompressed pixel data the file lacks; 0 if none, or if it is compressed."""
+    if _is_deflated(data_set) or _is_compressed(data_set):
+        return 0
+    bits = whole(data_set, "Rows") * whole(data_set, "Columns") * whole(data_set, "BitsAllocated", 16)
+    expected = bits * max(whole(data_set, "NumberOfFrames", 1), 1) // 8
+    implicit = bool(data_set.original_encoding[0])
+    return max(0, expected - (size - pixels_at - (8 if implicit else 12)))
+
+
+def _is_compressed(data_set: Dataset) -> bool:
+    syntax = getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", None)
+    if syntax is None:
+        return False
+    # pydicom cannot say it of a maker's own transfer syntax; then the length is left to the reader.
+    return not syntax.is_transfer_syntax or syntax.is_private or syntax.is_compressed
+
+
+def _is_deflated(data_set: Dataset) -> bool:
+    """Whether places in the data set are no places in the file."""
+    return getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian
+
+
+def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> SeriesFacts:
+    modality = text(data_set, "Modality").upper()
+    date = text(data_set, "StudyDate")
+    return SeriesFacts(
+        series_uid=series_uid,
+        patient_token=tokens.token(text(data_set, "IssuerOfPatientID"), text(data_set, "PatientID")),
+        study_token=tokens.token(STUDY_ISSUER, text(data_set, "StudyInstanceUID")),
+        attributes=Attributes(
+            modality=modality,
+            modality_from="dicom" if modality else "",
+            body_part=text(data_set, "BodyPartExamined").upper(),
+            study_date=date if len(date) == 8 and date.isdigit() else "",
+            manufacturer=text(data_set, "Manufacturer"),
+            contrast_agent=without_identifiers(text(data_set, "ContrastBolusAgent"), data_set),
+            series_description=without_identifiers(text(data_set, "SeriesDescription"), data_set),
+        ),
+    )
+
+
+def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | None:
+    """The slices of this instance; None if it does not say where they lie."""
+    common = {
+        "sop_uid": text(data_set, "SOPInstanceUID"),
+        "instance": whole(data_set, "InstanceNumber"),
+        "matrix": matrix,
+        "photometric": text(data_set, "PhotometricInterpretation"),
+    }
+    if text(data_set, "NumberOfFrames") and numbers(data_set, "ImagePositionPatient", 3) is None:
+        groups, _ = _header(path, [*_TAGS, SHARED_GROUPS, FRAME_GROUPS])
+        found = [frame_values(frame, groups) for frame in frame_groups(groups)]
+        if not found or any(not _located(values) for values in found):
+            return None
+        return tuple(SliceFacts(frame=number, **common, **values) for number, values in enumerate(found))
+    values = {
+        "image_type": tuple(value.upper() for value in texts(data_set, "ImageType")),
+        "spacing": numbers(data_set, "PixelSpacing", 2),
+        "orientation": numbers(data_set, "ImageOrientationPatient", 6),
+        "position": numbers(data_set, "ImagePositionPatient", 3),
+        "repeats": (
+            _number_text(data_set, "EchoTime"),
+            diffusion_text(data_set),
+            text(data_set, "TemporalPositionIdentifier"),
+            _number_text(data_set, "TriggerTime"),
+            text(data_set, "AcquisitionNumber"),
+        ),
+    }
+    return (SliceFacts(frame=-1, **common, **values),) if _located(values) else None
+
+
+def _located(values: dict) -> bool:
+    """Whether a slice has a position, two perpendicular unit directions and a positive pixel spacing."""
+    spacing, orientation = values["spacing"], values["orientation"]
+    if spacing is None or orientation is None or values["position"] is None:
+        return False
+    row, column = orientation[:3], orientation[3:]
+    lengths = [sum(one * one for one in direction) for direction in (row, column)]
+    across = sum(one * other for one, other in zip(row, column, strict=True))
+    return min(spacing) > 0 and all(abs(length - 1) < 0.02 for length in lengths) and abs(across) < 0.02
+
+
+def _number_text(data_set: Dataset, keyword: str) -> str:
+    found = numbers(data_set, keyword, 1)
+    return "" if found is None else f"{found[0]:.6g}"

@@ -1,0 +1,163 @@
+"""A volume that is (part of) a DICOM series: its identity from the headers, its voxels when asked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...errors import UnreadableFileError
+from ...roots import Roots
+from ...volume import Identity, Volume, dicom_volume_id
+from ..facts import FileStamp, SeriesFacts, SliceFacts
+from ..itk_paths import is_text
+from ..modality import with_modality
+from ..quiet import quiet
+from ..source import Skipped, VolumeSource
+from ..voxels import checked_voxels
+from .series_splitting import FEWEST_SLICES, SeriesPart, split_series
+from .slice_geometry import affine_of, geometry_notes, order_along_normal, slice_table
+from .slice_pixels import read_slices
+
+
+@dataclass(frozen=True)
+class FoundSlice:
+    """A slice, the file it is in and the series facts of that file."""
+
+    stamp: FileStamp
+    facts: SliceFacts
+    series: SeriesFacts
+
+
+@dataclass(frozen=True, repr=False)
+class DicomSource(VolumeSource):
+    """A volume of a DICOM series. `slices` and `slice_paths` are in stack order."""
+
+    slices: tuple[SliceFacts, ...] = ()
+    slice_paths: tuple[str, ...] = ()
+
+    def read(self) -> Volume:
+        voxels = _read_voxels(self.slices, self.slice_paths)
+        expected = (len(self.slices), *self.slices[0].matrix)
+        if voxels.shape != expected:
+            raise UnreadableFileError(
+                self.path, f"read {voxels.shape} voxels where the headers announce {expected}; scan the folder again"
+            )
+        voxels, notes = checked_voxels(voxels, self.path)
+        table = slice_table(self.slices)
+        return Volume(
+            voxels=voxels,
+            affine=affine_of(self.slices, table),
+            slices=table,
+            identity=self.identity,
+            files=self.files,
+            attributes=with_modality(self.attributes, voxels),
+            notes=(*self.notes, *notes),
+        )
+
+
+def volumes_of_series(found: Sequence[FoundSlice], roots: Roots) -> tuple[list[DicomSource], list[Skipped]]:
+    """The volumes in the slices of one series, and the files of parts with too few slices."""
+    unique, duplicates = _without_copies(found)
+    sources, skipped = [], []
+    for part in split_series([one.facts for one in unique]):
+        members = [unique[number] for number in part.members]
+        if len(members) < FEWEST_SLICES:
+            skipped += [Skipped(Path(path), _too_few(members), failed=False) for path in _paths(members)]
+        else:
+            sources.append(_source(members, part, duplicates, roots))
+    return sources, skipped
+
+
+def _without_copies(found: Sequence[FoundSlice]) -> tuple[list[FoundSlice], int]:
+    """One of each instance and frame (of copies the first by path), and how many files were left out for it.
+
+    Slices at different positions are no copies: some de-identifiers give all slices of a series one SOPInstanceUID.
+    """
+    kept: dict[tuple, FoundSlice] = {}
+    copies = set()
+    for one in sorted(found, key=lambda one: (one.stamp.path, one.facts.frame)):
+        facts = one.facts
+        key = (facts.sop_uid, facts.frame, facts.instance, facts.position)
+        if kept.setdefault(key, one) is not one:
+            copies.add(one.stamp.path)
+    return list(kept.values()), len(copies)
+
+
+def _too_few(members: Sequence[FoundSlice]) -> str:
+    return f"fewer than {FEWEST_SLICES} slices ({len(members)} with this geometry in the series)"
+
+
+def _source(members: list[FoundSlice], part: SeriesPart, duplicates: int, roots: Roots) -> DicomSource:
+    first = members[0]  # in InstanceNumber order: the attributes of a volume are those of its first instance
+    ordered = [members[number] for number in order_along_normal([one.facts for one in members])]
+    slices = tuple(one.facts for one in ordered)
+    notes = [*part.notes, *geometry_notes(slice_table(slices))]
+    if duplicates:
+        notes.append(f"{duplicates} file{'s' if duplicates > 1 else ''} left out as copies of instances in the series")
+    paths = _paths(ordered)
+    identity = Identity(
+        volume_id=dicom_volume_id(first.series.series_uid, part.key),
+        fingerprint=_fingerprint(ordered),
+        series_uid=first.series.series_uid,
+        patient_token=first.series.patient_token,
+        study_token=first.series.study_token,
+    )
+    return DicomSource(
+        identity=identity,
+        files=roots.source_files(paths),
+        attributes=first.series.attributes,
+        notes=tuple(notes),
+        size_bytes=sum({one.stamp.path: one.stamp.size for one in ordered}.values()),
+        path=_shown_path(paths),
+        n_slices=len(slices),
+        slices=slices,
+        slice_paths=tuple(one.stamp.path for one in ordered),
+    )
+
+
+def _paths(members: Sequence[FoundSlice]) -> list[str]:
+    return list(dict.fromkeys(one.stamp.path for one in members))
+
+
+def _shown_path(paths: Sequence[str]) -> Path:
+    if len(paths) == 1:
+        return Path(paths[0])
+    folders = {str(Path(path).parent) for path in paths}
+    return Path(os.path.commonpath(folders)) if len(folders) > 1 else Path(folders.pop())
+
+
+def _fingerprint(ordered: Sequence[FoundSlice]) -> str:
+    """Of the SOP UIDs in stack order with sizes and times (whole seconds: not every file system keeps more)."""
+    digest = hashlib.sha256()
+    for one in ordered:
+        stamp = one.stamp
+        line = f"{one.facts.sop_uid} {one.facts.frame} {stamp.size} {stamp.modified_ns // 1_000_000_000}\n"
+        digest.update(line.encode())
+    return digest.hexdigest()[:32]
+
+
+def _read_voxels(slices: Sequence[SliceFacts], paths: Sequence[str]) -> np.ndarray:
+    """float32 [k, j, i], rescaled slice by slice: by SimpleITK where it can, else by pydicom."""
+    # GDCM inverts MONOCHROME1 values; what they mean in HU or Bq/ml does not depend on how they are shown.
+    one_file_each = all(one.frame < 0 and one.photometric != "MONOCHROME1" for one in slices)
+    with quiet():
+        if one_file_each and all(is_text(path) for path in paths):
+            try:
+                return _read_with_simpleitk(paths)
+            except RuntimeError:
+                pass  # reading file by file either succeeds or tells which file is at fault
+        return read_slices([(Path(path), one.frame) for path, one in zip(paths, slices, strict=True)])
+
+
+def _read_with_simpleitk(paths: Sequence[str]) -> np.ndarray:
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(list(paths))
+    # Without this the type comes from the first file, and the others' rescaled values (PET) are cut to fit it.
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    return sitk.GetArrayFromImage(reader.Execute())

@@ -1,0 +1,1 @@
+"""One search, from a query to its matches."""

@@ -1,0 +1,53 @@
+"""How to search: every choice with the default that a user never has to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import QueryError
+from ..store.attribute_filter import AttributeFilter
+
+#: How the volumes are ranked. "two-stage" is filtering and late interaction (METHOD.md, stages 1 to 3), "exhaustive"
+#: late interaction with every volume; the others are paper A's baselines over a fixed number of rows.
+RANKINGS = ("two-stage", "exhaustive", "count", "sum", "maximum")
+
+#: How stage 1 finds candidates; "auto" is by the number of query slices.
+FILTERS = ("auto", "slices", "pooled")
+
+#: Whose volumes can be left out of the results, in relation to the query.
+EXCLUSIONS = ("volume", "series", "study", "patient")
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Options of a search.
+
+    Attributes:
+        top: how many volumes to return.
+        ranking: one of RANKINGS.
+        filter: one of FILTERS, for two-stage ranking.
+        distinct: k, the distinct volumes that each query slice searches until it has reached (filter "slices").
+        rerank: how many of the best candidates of filter "pooled" are re-ranked at most (reranking.py).
+        rows: K, the rows that each query slice retrieves for the baselines.
+        attributes: which volumes may be returned at all; applied inside the search.
+        exclude: which of EXCLUSIONS of the query are left out. The query's own volume is, by default.
+    """
+
+    top: int = 10
+    ranking: str = "two-stage"
+    filter: str = "auto"
+    distinct: int = 20
+    rerank: int = 100
+    rows: int = 10
+    attributes: AttributeFilter = field(default_factory=AttributeFilter)
+    exclude: frozenset[str] = frozenset({"volume"})
+
+    def __post_init__(self) -> None:
+        for name, known in (("ranking", RANKINGS), ("filter", FILTERS)):
+            if getattr(self, name) not in known:
+                raise QueryError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
+        for name in ("top", "distinct", "rerank", "rows"):
+            if getattr(self, name) < 1:
+                raise QueryError(f"{name} {getattr(self, name)!r}: expected 1 or more")
+        if unknown := set(self.exclude) - set(EXCLUSIONS):
+            raise QueryError(f"exclude {sorted(unknown)}: expected some of {', '.join(EXCLUSIONS)}")

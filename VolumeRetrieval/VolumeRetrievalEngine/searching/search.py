@@ -1,0 +1,108 @@
+"""One search from end to end: filter by attributes, rank, localize."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ..query.query import Query
+from ..store.attribute_filter import AttributeFilter
+from ..store.records import VolumeRecord
+from .match import Match, SearchResult
+from .matching import localized_match
+from .options import SearchOptions
+from .ranking import Ranking, levels_needed, rank_volumes
+from .session import SearchSession
+
+
+class Stopwatch:
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What went before, since the last lap, was this."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 6)
+        self._last = now
+
+
+def search_store(
+    session: SearchSession,
+    query: Query,
+    options: SearchOptions,
+    path_of: Callable[[VolumeRecord], str],
+    clock: Stopwatch | None = None,
+    encoder: str = "",
+) -> SearchResult:
+    """Search everything that is in the store now, including what another process has just added.
+
+    Args:
+        path_of: where a volume's files are, to show.
+        clock: goes on counting, if the query's own time was measured.
+        encoder: what made the query's embeddings, to show.
+    """
+    clock = clock or Stopwatch()
+    keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
+    levels = levels_needed(options, len(query.embeddings))
+    session.refresh(levels)
+    with session.store.snapshot():
+        session.refresh(levels)
+        allowed = session.store.keys(keep)
+        clock.lap("filter")
+        ranking = rank_volumes(session, query, allowed, options)
+        clock.lap("rank")
+        matches = _matches(session, query, ranking, options.top, path_of)
+        clock.lap("localize")
+        is_empty = len(allowed) == 0 and len(session.store.keys()) == 0
+    return SearchResult(
+        matches=matches,
+        query_id=query.identity.volume_id,
+        query_path=query.path,
+        query_plane=query.plane,
+        query_table=query.table,
+        query_thumbnail=query.thumbnail,
+        n_volumes=len(allowed),
+        n_candidates=len(ranking.keys),
+        ranking=options.ranking,
+        filter=ranking.filter,
+        seconds=clock.seconds,
+        notes=_notes(query, allowed, keep, is_empty),
+        encoder=encoder,
+    )
+
+
+def _matches(
+    session: SearchSession, query: Query, ranking: Ranking, top: int, path_of: Callable[[VolumeRecord], str]
+) -> tuple[Match, ...]:
+    store, keys = session.store, ranking.keys[:top]
+    embeddings, offsets = store.many_embeddings(keys)
+    return tuple(
+        localized_match(
+            rank=place + 1,
+            record=record,
+            path=path_of(record),
+            query=query,
+            embeddings=embeddings[offsets[place] : offsets[place + 1]],
+            table=store.slices(record.key),
+            score=float(ranking.scores[place]),
+            first_stage=float(ranking.first_stage[place]),
+        )
+        for place, record in enumerate(store.records(keys))
+    )
+
+
+def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool) -> tuple[str, ...]:
+    """What the user should know about how the result came about."""
+    notes = []
+    if is_empty:
+        notes.append("no volume is indexed: index a folder first")
+    elif len(allowed) == 0:
+        notes.append(f"no volume passes the filter ({keep})" if keep.conditions else "there is no other volume to find")
+    if query.stored:
+        notes.append("the query is indexed already: its stored embeddings were used")
+    return tuple(notes)

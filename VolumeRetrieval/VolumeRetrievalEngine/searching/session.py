@@ -1,0 +1,69 @@
+"""The warm state of searching: an open store and its indexes, kept up with what other processes write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..slice_index.row_map import Level
+from ..slice_index.slice_index import SliceIndex
+from ..store import VolumeStore
+from ..store.reader import StoreReader
+
+_KIND = "index_kind"
+
+
+def kept_kind(store: StoreReader, asked: str) -> str:
+    """The kind of index to use: what is asked for; for "auto" what the user once rebuilt the index as, if anything."""
+    return asked if asked != "auto" else store.meta(_KIND) or "auto"
+
+
+def keep_kind(store: VolumeStore, kind: str) -> None:
+    """Remember the kind that the user wants from now on; "auto" is by size again."""
+    store.set_meta(_KIND, kind)
+
+
+class SearchSession:
+    """A store opened for reading with its two indexes.
+
+    An index is opened when it is first needed, and brought up to date by :meth:`refresh`, so that a search sees every
+    volume that an indexing run in another process has finished. Call it before a snapshot of the store and again within
+    it: the first may take long (an index is made), and a writer waits while the second one does what little is left.
+
+    Attributes:
+        store: opened read-only.
+    """
+
+    def __init__(self, folder: Path, index_kind: str = "auto"):
+        self.store = VolumeStore.open(folder)
+        self._folder = folder
+        self._kind = kept_kind(self.store, index_kind)
+        self._indexes: dict[Level, SliceIndex] = {}
+
+    @property
+    def slices(self) -> SliceIndex:
+        """The index over single slices."""
+        return self._index("slices")
+
+    @property
+    def pooled(self) -> SliceIndex:
+        """The index over groups of adjacent slices."""
+        return self._index("pooled")
+
+    def refresh(self, levels: Sequence[Level] = ("slices", "pooled")) -> None:
+        """Open the indexes of these levels and bring them, and any other that is open, up to date with the store."""
+        for level in {*levels, *self._indexes}:
+            self._index(level).sync(self.store)
+
+    def opened(self, level: Level) -> SliceIndex | None:
+        """The index of a level, if it is open."""
+        return self._indexes.get(level)
+
+    def close(self) -> None:
+        self._indexes.clear()
+        self.store.close()
+
+    def _index(self, level: Level) -> SliceIndex:
+        if level not in self._indexes:
+            self._indexes[level] = SliceIndex.open(self._folder, self.store, level=level, kind=self._kind)
+        return self._indexes[level]

@@ -1,0 +1,68 @@
+"""Indexing the series of a DICOM database: those that are new or changed are read, those that are gone are removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..indexing.run import IndexingReport
+from ..progress import ProgressCallback
+from ..retriever import Retriever
+from ..roots import absolute_path
+from ..store import VolumeStore
+from ..store.folder import StoreFolder
+from ..store.volume_names import add_roots, roots_of
+from .series_list import ListedSeries, SeriesList
+from .series_register import SeriesRegister
+
+
+def index_series(
+    retriever: Retriever, folder: StoreFolder, listed: SeriesList, progress: ProgressCallback | None = None
+) -> IndexingReport:
+    """Bring the store up to date with the series of a list.
+
+    A series that was dealt with and has not changed is not looked at; one that failed is tried again. Of a run that is
+    stopped nothing is remembered but its volumes: the next run finds these unchanged.
+
+    Args:
+        retriever: made for indexing, in this folder.
+        progress: see progress.py; may raise Cancelled.
+
+    Returns:
+        What was done; `pruned` counts the volumes of removed series, too.
+    """
+    path = folder.path_for(retriever.recipe)
+    with VolumeStore.open(path, retriever.recipe, writable=True) as store:
+        for root in listed.roots():
+            add_roots(store, [root.path], root.name)
+        register = SeriesRegister.of_store(store)
+    todo = [one for one in listed.series if not register.is_settled(one.uid, one.stamp)]
+    report = retriever.add([file for one in todo for file in one.files], progress=progress)
+    if report.cancelled:
+        return report
+    gone = set(listed.removed)
+    if listed.complete:
+        gone |= set(register.seen) - {one.uid for one in listed.series}
+    with VolumeStore.open(path, retriever.recipe) as store:
+        outdated = _ids_of_series(store, sorted(gone)) + _without_their_files(store, todo)
+    if outdated:
+        report.pruned += len(retriever.remove(outdated))
+    with VolumeStore.open(path, retriever.recipe, writable=True) as store:
+        register.note(todo, report, store)
+        register.forget(gone)
+        register.save(store)
+    return report
+
+
+def _ids_of_series(store: VolumeStore, uids: Sequence[str]) -> list[str]:
+    return [record.volume_id for uid in uids for record in store.find_series(uid)]
+
+
+def _without_their_files(store: VolumeStore, series: Sequence[ListedSeries]) -> list[str]:
+    """Volumes of these series with files that the series no longer has: it was divided otherwise, or has shrunk."""
+    roots = roots_of(store)
+    found = []
+    for one in series:
+        records = store.find_series(one.uid)
+        files = {absolute_path(file) for file in one.files} if records else set()
+        found += [record.volume_id for record in records if not files.issuperset(roots.absolute(record.files))]
+    return found

@@ -1,0 +1,146 @@
+"""The DICOM database and its index side by side: what is indexed, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+from VolumeRetrievalEngine.slicer_database.series_list import INDEX_FOLDER
+
+from ..Encoders import EncoderTexts
+from ..Encoders.Encoders import FLOOR, SHIPPED, canRun
+from ..Settings import Settings
+from ..Values import DatabaseStatus, SkippedSeries
+from . import IndexedStores
+from .DatabaseSeries import DatabaseSeries
+from .DatabaseWatcher import DatabaseWatcher
+from .IndexContents import IndexContents, IndexSummary
+
+
+class DatabaseIndex:
+    """The index of whichever database is open. Numbers are read once, and again after `refresh`."""
+
+    def __init__(
+        self,
+        database: Any,
+        onChanged: Callable[[], None],
+        loadSettings: Callable[[], Settings] = Settings.load,
+        quietMilliseconds: int = 2500,
+    ):
+        """`onChanged` is called when another database is open, or its series have changed."""
+        self.series = DatabaseSeries(database)
+        self._loadSettings = loadSettings
+        self._onChanged = onChanged
+        self._status: DatabaseStatus | None = None
+        self._summary: IndexSummary | None = None
+        self._store = _storeSettings(loadSettings())
+        self.watcher = DatabaseWatcher(self.series, self._onDatabaseChanged, quietMilliseconds)
+
+    @property
+    def directory(self) -> str:
+        return self.series.directory
+
+    @property
+    def folder(self) -> Path:
+        """Where the index lives; RuntimeError while no database is open."""
+        if not self.directory:
+            raise RuntimeError(self._problem())
+        return Path(self.directory) / INDEX_FOLDER
+
+    @property
+    def contents(self) -> IndexContents:
+        return IndexContents(self.folder, self.storeName)
+
+    @property
+    def storeName(self) -> str:
+        """What the engine calls the store that the settings mean; "" for the one used last."""
+        return IndexedStores.chosen(self.folder, self._loadSettings())
+
+    def status(self) -> DatabaseStatus:
+        store = _storeSettings(self._loadSettings())
+        if store != self._store:  # each has an index of its own
+            self._store = store
+            self.refresh()
+        if self._status is None:
+            self._status = self._read()
+        return self._status
+
+    def refresh(self) -> None:
+        """The index, or the settings, may have changed."""
+        self._status = self._summary = None
+
+    def notIndexed(self) -> list[str]:
+        """Series that are new, or have changed since they were indexed."""
+        return [uid for uid, stamp in (self.watcher.present or {}).items() if not self._isSettled(uid, stamp)]
+
+    def removed(self) -> list[str]:
+        """Series that are in the index, but no longer in the database."""
+        if self.watcher.present is None or not self.directory:
+            return []
+        return [uid for uid in self._readSummary().seen if uid not in self.watcher.present]
+
+    def _isSettled(self, uid: str, stamp: str) -> bool:
+        summary = self._readSummary()
+        known = summary.seen.get(uid)
+        if known is not None:
+            return known.stamp == stamp
+        # A run that was stopped has stored volumes, and nothing else: all of the series' files are in them, or not.
+        return summary.files.get(uid) == int(stamp.rpartition(" ")[2])
+
+    def _readSummary(self) -> IndexSummary:
+        if self._summary is None:
+            self._summary = self.contents.summary()
+        return self._summary
+
+    def _read(self) -> DatabaseStatus:
+        if not self.directory:
+            return DatabaseStatus(problem=self._problem())
+        summary = self._readSummary()
+        missing = len(self.notIndexed())
+        return DatabaseStatus(
+            directory=self.directory,
+            problem=summary.problem,
+            volumes=summary.volumes,
+            expected=summary.volumes + missing,
+            slices=summary.slices,
+            sizeBytes=summary.sizeBytes,
+            notIndexed=missing,
+            encoder=self._encoderTitle(summary),
+            madeOn=summary.madeOn,
+            better=self._better(summary),
+            skipped=tuple(self._skipped(summary)),
+        )
+
+    def _encoderTitle(self, summary: IndexSummary) -> str:
+        chosen = self._loadSettings().encoder
+        return EncoderTexts.title(summary.encoder or chosen or (SHIPPED if canRun(SHIPPED) else FLOOR))
+
+    def _better(self, summary: IndexSummary) -> str:
+        """An index of before that Automatic goes on with, although a better encoder can run now."""
+        isOld = summary.encoder == FLOOR and not self._loadSettings().encoder
+        return SHIPPED if isOld and canRun(SHIPPED) else ""
+
+    def _skipped(self, summary: IndexSummary) -> list[SkippedSeries]:
+        present = self.watcher.present or {}
+        return [
+            SkippedSeries(self._inWords(uid), one.reason, one.failed)
+            for uid, one in summary.seen.items()
+            if one.reason and uid in present
+        ]
+
+    def _inWords(self, uid: str) -> str:
+        found = self.series.describe(uid)
+        return ", ".join(part for part in (found.patient, found.study, found.series) if part)
+
+    def _problem(self) -> str:
+        return _("No DICOM database is open: open one in the DICOM module.")
+
+    def _onDatabaseChanged(self) -> None:
+        self.refresh()
+        self._onChanged()
+
+
+def _storeSettings(settings: Settings) -> tuple[str, str, float]:
+    return settings.encoder, settings.weights, settings.sliceStepMm

@@ -1,0 +1,125 @@
+"""What is in the index, read from its small tables without a child process: numbers, files, one thumbnail.
+
+The store's file may be read in this process although Qt has SQLite open, too: Qt has another file open, and it is two
+libraries on the same file that must not meet (sqlite.org/howtocorrupt.html, 2.2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from VolumeRetrievalEngine.errors import StoreError, VolumeRetrievalError
+
+from ..Values import MatchDict
+
+
+@dataclass(frozen=True)
+class IndexSummary:
+    """The index in numbers.
+
+    `encoder` is what the index was made with, "" if there is none, and `madeOn` how many volumes by what ran it; `seen`
+    is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are in the
+    index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
+    """
+
+    volumes: int = 0
+    slices: int = 0
+    sizeBytes: int = 0
+    encoder: str = ""
+    madeOn: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class IndexedVolume:
+    """Where an indexed volume is: its files in slice order, and the instances of those slices that are embedded."""
+
+    volumeID: str
+    seriesUID: str
+    files: tuple[Path, ...]
+    instanceUIDs: frozenset[str]
+
+
+class IndexContents:
+    """Opens the store anew for each question: it may have been replaced, moved or removed in between."""
+
+    def __init__(self, folder: Path, encoder: str = ""):
+        """`folder` holds the stores of all encoders; `encoder` names one of them or its encoder, "" the last used."""
+        self.folder = folder
+        self.encoder = encoder
+
+    def summary(self) -> IndexSummary:
+        """All zero if nothing is indexed yet."""
+        from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
+        from VolumeRetrievalEngine.store.folder import StoreFolder
+
+        folder = StoreFolder(self.folder)
+        isSound = False
+        try:
+            isSound = not folder.problems()
+            if isSound and not folder.recipes():
+                return IndexSummary()
+            with self._store() as store:
+                counts = store.statistics()
+                files: dict[str, int] = {}
+                for record in store.listing():
+                    if record.series_uid:
+                        files[record.series_uid] = files.get(record.series_uid, 0) + record.n_files
+                size = sum(file.stat().st_size for file in store.folder.iterdir() if file.is_file())
+                seen = SeriesRegister.of_store(store).seen
+                return IndexSummary(
+                    counts.volumes, counts.slices, size, store.recipe.encoder, counts.made_on, seen, files
+                )
+        except StoreError as error:
+            # With no damaged store, nothing was indexed with the chosen encoder yet.
+            return IndexSummary(problem="" if isSound else str(error))
+
+    def volume(self, volumeID: str) -> IndexedVolume:
+        """LookupError if it is not in the index (any more)."""
+        with self._store() as store:
+            record = store.find(volumeID)
+            if record is None:
+                raise LookupError(volumeID)
+            return self._indexedVolume(store, record)
+
+    def volumesOfSeries(self, seriesUID: str) -> list[IndexedVolume]:
+        """The volumes of a series, the one with the most slices first."""
+        try:
+            with self._store() as store:
+                records = sorted(store.find_series(seriesUID), key=lambda record: -record.n_slices)
+                return [self._indexedVolume(store, record) for record in records]
+        except VolumeRetrievalError:
+            return []
+
+    def thumbnail(self, match: MatchDict) -> bytes:
+        """The JPEG of the best matching slice; b"" if there is none."""
+        try:
+            with self._store() as store:
+                record = store.find(match["id"])
+                if record is None or match["best_slice"] not in match.get("slice_index", ()):
+                    return b""
+                return store.thumbnail(record.key, match["slice_index"].index(match["best_slice"]))
+        except VolumeRetrievalError:
+            return b""
+
+    @contextmanager
+    def _store(self) -> Iterator[Any]:
+        from VolumeRetrievalEngine.store import VolumeStore
+        from VolumeRetrievalEngine.store.folder import StoreFolder
+
+        with VolumeStore.open(StoreFolder(self.folder).choose(self.encoder)) as store:
+            yield store
+
+    @staticmethod
+    def _indexedVolume(store: Any, record: Any) -> IndexedVolume:
+        from VolumeRetrievalEngine.store.volume_names import roots_of
+
+        files = tuple(roots_of(store).absolute(record.files))
+        instances = frozenset(uid for uid in store.slices(record.key).sop_uid if uid)
+        return IndexedVolume(record.volume_id, record.series_uid, files, instances)

@@ -1,0 +1,124 @@
+"""Starts indexing jobs, one at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from slicer.i18n import tr as _
+from VolumeRetrievalEngine.slicer_database.series_list import SeriesList
+
+from ..Processes.ChildProcess import ProcessProtocol, QtProcess
+from ..Processes.EngineProcess import EngineCommand
+from ..Processes.IndexingJob import IndexingJob
+from ..Processes.PrivateFolders import PrivateFolders
+from ..Processes.SearchParameters import indexArguments
+from ..Processes.SearchWorkerClient import Answer
+from ..Settings import Settings
+from ..Values import IndexReport
+from .DatabaseIndex import DatabaseIndex
+
+
+class Indexing:
+    """What can be asked of the one writer. `onEnded` is called after every job, before its answer."""
+
+    def __init__(
+        self,
+        index: DatabaseIndex,
+        folders: PrivateFolders,
+        onEnded: Callable[[], None],
+        loadSettings: Callable[[], Settings] = Settings.load,
+        makeCommand: Callable[[], EngineCommand] = EngineCommand.ofSlicer,
+        makeProcess: Callable[[], ProcessProtocol] = QtProcess,
+    ):
+        self._index = index
+        self._folders = folders
+        self._onEnded = onEnded
+        self._loadSettings = loadSettings
+        self._makeCommand = makeCommand
+        self._makeProcess = makeProcess
+        self.job: IndexingJob | None = None
+
+    def database(self, answer: Answer, encoder: str = "") -> IndexingJob:
+        """Index what is new or changed in the database, and remove what is gone from it; with this encoder, or that of
+        the settings."""
+        return self._start(["--slicer-database", self._index.directory], answer, encoder=encoder)
+
+    def series(self, uids: Sequence[str], answer: Answer, remove: bool = False) -> IndexingJob:
+        """Index these series, or remove them from the index."""
+        if remove:
+            listed = SeriesList(self._index.folder.parent, (), removed=tuple(uids))
+        else:
+            present = tuple(self._index.series.listed(uid) for uid in uids)
+            if unknown := [one.uid for one in present if one.stamp == " 0"]:
+                text = _("The DICOM database has no series {uids}.")
+                raise ValueError(text.format(uids=", ".join(unknown)))
+            listed = SeriesList(self._index.folder.parent, present)
+        folder = self._folders.make()
+        file = folder / "series.json"
+        file.write_text(json.dumps(listed.to_dict()), encoding="utf-8")
+        try:
+            return self._start(["--files", str(file)], answer, lambda: self._folders.remove(folder))
+        except BaseException:
+            self._folders.remove(folder)
+            raise
+
+    def folder(self, path: str, answer: Answer) -> IndexingJob:
+        """Index the volumes in a folder, of DICOM or other files, and remove those that are gone from it."""
+        return self._start([path, "--prune"], answer)
+
+    def stop(self) -> None:
+        """End the job that is running and wait until it is gone."""
+        if self.job is not None:
+            self.job.stop()
+
+    def _start(
+        self,
+        what: Sequence[str],
+        answer: Answer,
+        cleanUp: Callable[[], None] = lambda: None,
+        encoder: str = "",
+    ) -> IndexingJob:
+        if self.job is not None:
+            raise RuntimeError(_("Indexing is running already: wait until it has ended, or cancel it."))
+        settings = self._loadSettings()
+        if encoder:
+            settings = replace(settings, encoder=encoder)
+        arguments = [*indexArguments(self._index.folder, settings), *what]
+
+        def ended(tell: Callable[..., None]) -> Callable[..., None]:
+            def end(*values: Any) -> None:
+                self.job = None
+                cleanUp()
+                self._onEnded()
+                tell(*values)
+
+            return end
+
+        self.job = job = IndexingJob(
+            self._makeCommand(),
+            Answer(ended(answer.finished), ended(answer.failed), ended(answer.cancelled), answer.progress),
+            self._makeProcess(),
+        )
+        job.start(arguments)
+        return job
+
+
+def reportOf(result: dict[str, Any], wholeDatabase: bool = False) -> IndexReport:
+    """What `index --json` prints, in the panel's numbers. Series that were settled before are not even counted by the
+    engine; of a whole database they are what is unchanged."""
+    added = result["added"] + result["replaced"] + result["moved"]
+    return IndexReport(
+        added=added,
+        unchanged=max(0, result["store"]["volumes"] - added) if wholeDatabase else result["unchanged"],
+        removed=result["pruned"] + result["superseded"],
+        failed=len(result["failed"]),
+        **_encoder(result.get("encoder") or {}),
+    )
+
+
+def _encoder(facts: dict[str, Any]) -> dict[str, str]:
+    names = {"encoder": "name", "backend": "backend", "reason": "reason"}
+    return {ours: str(facts.get(theirs) or "") for ours, theirs in names.items()}

@@ -1,0 +1,1 @@
+"""The DICOM database next to its index."""

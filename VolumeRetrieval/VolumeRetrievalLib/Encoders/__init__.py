@@ -1,0 +1,1 @@
+"""The encoders that can be chosen, and their texts."""

@@ -1,0 +1,1 @@
+"""Python packages: which are missing, and their installation after consent."""

@@ -1,0 +1,1 @@
+"""The widgets of the panel, and what they ask of a logic."""

@@ -1,0 +1,1 @@
+"""Starts the engine as a child process, speaks with it, and leaves none behind."""

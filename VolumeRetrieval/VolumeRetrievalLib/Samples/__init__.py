@@ -1,0 +1,1 @@
+"""Phantom patients for the Sample Data module, and the self test."""

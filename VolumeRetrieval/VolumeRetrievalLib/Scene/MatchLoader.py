@@ -1,0 +1,102 @@
+"""Loading a match: exactly the volume that was indexed, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..Database.IndexContents import IndexContents, IndexedVolume
+from .LoadedVolumes import LoadedVolumes
+
+
+class VolumeReader(Protocol):
+    """What is asked of Slicer's readers."""
+
+    def load(self, files: Sequence[str]) -> Any:
+        """The volume node of exactly these DICOM files; None if Slicer finds no volume of just these in them."""
+
+    def loadFile(self, file: str) -> Any:
+        """The volume node of an image file; RuntimeError with Slicer's own text."""
+
+
+class SlicerReader:
+    """DICOMScalarVolumePlugin, through DICOMUtils (Slicer 5.12, DICOMLib/DICOMUtils.py: getLoadablesFromFileLists wants
+    a list of lists, loadLoadables loads what is selected and returns the IDs of all nodes that were added).
+
+    A series can hold several volumes: the plugin offers each of them, and all files together; the one of these very
+    files is taken. loadByInstanceUID would take the one of all files.
+    """
+
+    def load(self, files: Sequence[str]) -> Any:
+        from DICOMLib import DICOMUtils
+
+        byPlugin, _enabled = DICOMUtils.getLoadablesFromFileLists([list(files)], ["DICOMScalarVolumePlugin"])
+        wanted = {Path(file) for file in files}
+        for plugin, loadables in byPlugin.items():
+            for loadable in loadables:
+                if {Path(file) for file in loadable.files} == wanted:
+                    loadable.selected = True
+                    return _volumeAmong(DICOMUtils.loadLoadables({plugin: [loadable]}))
+        return None
+
+    def loadFile(self, file: str) -> Any:
+        return slicer.util.loadVolume(slicer.util.longPath(file))  # raises RuntimeError: util.py, loadNodeFromFile
+
+
+class MatchLoader:
+    """Finds the files of an indexed volume and loads them, unless they are loaded."""
+
+    def __init__(self, loaded: LoadedVolumes, reader: VolumeReader | None = None):
+        self._loaded = loaded
+        self._reader = reader or SlicerReader()
+
+    def isLoaded(self, volumeID: str, contents: IndexContents) -> bool:
+        try:
+            return self._loaded.find(contents.volume(volumeID)) is not None
+        except LookupError:
+            return False
+
+    def load(self, volumeID: str, contents: IndexContents) -> Any:
+        """The volume node; RuntimeError with what to do if the volume cannot be had any more."""
+        try:
+            volume = contents.volume(volumeID)
+        except LookupError as error:
+            raise RuntimeError(_("This volume is no longer in the index: search again.")) from error
+        if (node := self._loaded.find(volume)) is not None:
+            return node
+        missing = [file for file in volume.files if not file.is_file()]
+        if missing:
+            text = _("{count} of {total} files of this volume are gone, for example {file}. Update the index.")
+            raise RuntimeError(text.format(count=len(missing), total=len(volume.files), file=missing[0]))
+        node = self._read(volume)
+        self._loaded.noteLoaded(node, volume.volumeID)
+        return node
+
+    def loadFiles(self, files: Sequence[str]) -> Any:
+        """The volume node of the files of a series that is not in the index; RuntimeError if they are none."""
+        node = self._reader.load(files)
+        if node is None:
+            raise RuntimeError(_("Slicer finds no volume of just these files: {file} ...").format(file=files[0]))
+        return node
+
+    def _read(self, volume: IndexedVolume) -> Any:
+        if not volume.seriesUID:
+            return self._reader.loadFile(str(volume.files[0]))
+        node = self._reader.load([str(file) for file in volume.files])
+        if node is None:
+            raise RuntimeError(
+                _(
+                    "Slicer does not load this volume as it was indexed: {folder}. Load the series in the DICOM "
+                    "module, with Advanced checked, to see what it makes of it."
+                ).format(folder=volume.files[0].parent)
+            )
+        return node
+
+
+def _volumeAmong(identifiers: Sequence[str]) -> Any:
+    nodes = (slicer.mrmlScene.GetNodeByID(identifier) for identifier in identifiers)
+    return next((node for node in nodes if node is not None and node.IsA("vtkMRMLScalarVolumeNode")), None)

@@ -1,0 +1,1 @@
+"""Indexed volumes as nodes of the scene."""

@@ -1,0 +1,115 @@
+"""Starts searches: what is searched with goes to the worker, and what comes back is made ready to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..Database.DatabaseIndex import DatabaseIndex
+from ..Processes.PrivateFolders import PrivateFolders
+from ..Processes.SearchParameters import searchOptions, serveArguments
+from ..Processes.SearchWorkerClient import Answer, Request, SearchWorkerClient
+from ..Scene.LoadedVolumes import LoadedVolumes
+from ..Settings import Settings
+from ..Values import Region, ResultDict, SearchOptions
+from . import QueryRegion, QueryVolume
+
+
+@dataclass(frozen=True)
+class LastSearch:
+    """The search whose result can be shown: its query is a node, or a volume of the index, or the files of a series."""
+
+    result: ResultDict
+    nodeID: str = ""
+    volumeID: str = ""
+    files: tuple[str, ...] = ()
+
+
+class Searching:
+    """Keeps the worker warm between searches; `last` is the last one that found something."""
+
+    def __init__(
+        self,
+        index: DatabaseIndex,
+        loaded: LoadedVolumes,
+        folders: PrivateFolders,
+        client: SearchWorkerClient,
+        loadSettings: Callable[[], Settings] = Settings.load,
+    ):
+        self._index = index
+        self._loaded = loaded
+        self._folders = folders
+        self._client = client
+        self._loadSettings = loadSettings
+        self.last: LastSearch | None = None
+
+    def start(self, query: Any, region: Region | None, options: SearchOptions, answer: Answer) -> Request:
+        """Search with a volume node or a SeriesInstanceUID.
+
+        Raises:
+            ValueError, RuntimeError: the query or the region cannot be used; nothing is sent then.
+        """
+        settings = self._loadSettings()
+        removed = set(self._index.removed())
+        folder = self._folders.make()
+        try:
+            params, source = self._query(query, folder)
+            params["region"] = QueryRegion.message(region, None if isinstance(query, str) else query, folder)
+            params["options"] = searchOptions(options, settings)
+            # What is gone from the database is left out below, and its places are filled.
+            params["options"]["top"] += len(removed)
+            params["encoder"] = self._index.storeName
+            self._client.configure(serveArguments(self._index.folder, settings))
+        except BaseException:
+            self._folders.remove(folder)
+            raise
+
+        def finished(result: ResultDict) -> None:
+            self._folders.remove(folder)
+            self._leaveOut(result, removed, options.top)
+            self.last = LastSearch(result, **source)
+            answer.finished(result)
+
+        def failed(error: Exception) -> None:
+            self._folders.remove(folder)
+            answer.failed(error)
+
+        def cancelled() -> None:
+            self._folders.remove(folder)
+            answer.cancelled()
+
+        return self._client.request("search", params, Answer(finished, failed, cancelled, answer.progress))
+
+    def _query(self, query: Any, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The query as parameters of a search, and as LastSearch remembers it."""
+        if isinstance(query, str):
+            return self._seriesQuery(query)
+        QueryVolume.check(query)
+        indexed = self._loaded.indexedVolume(query, self._index.contents)
+        if indexed is not None:
+            params: dict[str, Any] = {"query": indexed.volumeID}
+        else:
+            params = {"volume": QueryVolume.write(query, folder)}
+        return {**params, "name": query.GetName()}, {"nodeID": query.GetID()}
+
+    def _seriesQuery(self, uid: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        volumes = self._index.contents.volumesOfSeries(uid)
+        if volumes:
+            return {"query": volumes[0].volumeID}, {"volumeID": volumes[0].volumeID}
+        files = tuple(self._index.series.files(uid))
+        if not files:
+            raise ValueError(_("The DICOM database has no files of the series {uid}.").format(uid=uid))
+        return {"files": list(files)}, {"files": files}
+
+    def _leaveOut(self, result: ResultDict, removed: set[str], top: int) -> None:
+        kept = [match for match in result["matches"] if match["series_uid"] not in removed]
+        if len(kept) < len(result["matches"]):
+            text = _("{count} results are of series that are no longer in the database: update the index.")
+            result["notes"].append(text.format(count=len(result["matches"]) - len(kept)))
+        result["matches"] = kept[:top]
+        for rank, match in enumerate(result["matches"], start=1):
+            match["rank"] = rank

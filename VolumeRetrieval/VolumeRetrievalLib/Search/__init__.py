@@ -1,0 +1,1 @@
+"""A query leaves, a result comes back."""

@@ -1,0 +1,1 @@
+"""Results next to the query: layout, marks, following, and the preview of a region."""
