@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_samples import RECIPE, new_volume, python_process
+from engine.store_samples import RECIPE, new_volume, python_process
 from VolumeRetrievalEngine.errors import StoreError
 from VolumeRetrievalEngine.patients import SECRET_FILE, PatientTokens
 from VolumeRetrievalEngine.store import VolumeStore

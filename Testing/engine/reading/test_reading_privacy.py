@@ -1,0 +1,105 @@
+"""No patient's name, ID or birth date in anything that reading keeps, says or logs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import pydicom
+import pytest
+from engine.dicom_files import BIRTH_DATE, NAME, PATIENT_ID, slice_data_set, stored_values, write, write_series
+from VolumeRetrievalEngine.errors import VolumeRetrievalError
+from VolumeRetrievalEngine.patients import PatientTokens
+from VolumeRetrievalEngine.reading import Roots, ScanCache, discover, read_volume
+
+DESCRIPTION = "thin slices of the lung"
+
+
+def everything_said(folder: Path, cache_path: Path) -> str:
+    """The text of all that a scan and the reading of every volume give, as a careless caller would print it."""
+    with ScanCache(cache_path) as cache:
+        found = discover([folder], root=Roots(), tokens=PatientTokens(b"k" * 32), scan_cache=cache)
+    said = [repr(found), str(found)]
+    for source in found.sources:
+        said += [repr(source), str(source), repr(source.identity), repr(source.files), repr(source.notes)]
+        try:
+            volume = source.read()
+            said += [repr(volume.identity), repr(volume.slices), repr(volume.notes), repr(volume.attributes)]
+        except VolumeRetrievalError as error:
+            said += [repr(error), str(error), repr(error.__cause__), repr(error.__context__)]
+    return "\n".join(said) + cache_path.read_bytes().decode("latin-1")
+
+
+def test_names_ids_and_birth_dates_appear_nowhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture, recwarn: pytest.WarningsRecorder
+):
+    caplog.set_level(logging.DEBUG)
+    write_series(tmp_path / "a" / "good", stored_values())
+    broken = slice_data_set(stored_values()[0], series="1.7")
+    # Values in places where they do not belong, which pydicom quotes in what it warns about and raises.
+    broken.add_new(0x00200032, "LO", f"{PATIENT_ID}\\{NAME}\\1")
+    broken.add_new(0x00280010, "LO", PATIENT_ID)
+    broken.add_new(0x00080005, "CS", PATIENT_ID)
+    broken.add_new(0x00200013, "LO", f"{BIRTH_DATE}x")
+    write(tmp_path / "a" / "broken.dcm", broken)
+    cut = write_series(tmp_path / "a" / "cut", stored_values(), series="1.8")
+    cut[0].write_bytes(cut[0].read_bytes()[:700])
+    flat = write_series(tmp_path / "a" / "flat", stored_values() * 0, series="1.9")
+    caplog.clear()  # pydicom's own words about what was written here
+    capfd.readouterr()
+    recwarn.clear()
+    said = everything_said(tmp_path / "a", tmp_path / "cache")
+    for path in (flat[0], cut[0], tmp_path / "a" / "broken.dcm"):
+        with pytest.raises(VolumeRetrievalError) as caught:
+            read_volume(path)
+        said += repr(caught.value) + str(caught.value) + repr(caught.value.__cause__)
+    printed = capfd.readouterr()
+    said += caplog.text + printed.out + printed.err + "".join(str(one.message) for one in recwarn)
+    for secret in (NAME, "Kirnberger", "Ottilie", PATIENT_ID, BIRTH_DATE):
+        assert secret not in said
+    assert DESCRIPTION not in caplog.text
+
+
+def test_a_source_does_not_print_what_a_technician_typed(tmp_path: Path):
+    write_series(tmp_path, stored_values())
+    (source,) = discover([tmp_path], root=Roots(), tokens=PatientTokens(b"k" * 32)).sources
+    assert source.attributes.series_description == DESCRIPTION
+    assert DESCRIPTION not in repr(source) + str(source)
+
+
+def test_identifiers_in_a_description_are_taken_out(tmp_path: Path):
+    typed = f"CT of {NAME.partition('^')[0].upper()}, {PATIENT_ID}_arterial born {BIRTH_DATE}"
+    write_series(tmp_path, stored_values(), SeriesDescription=typed, ContrastBolusAgent=f"for {PATIENT_ID}")
+    (source,) = discover([tmp_path], root=Roots(), tokens=PatientTokens(b"k" * 32)).sources
+    assert source.attributes.series_description == "CT of [removed], [removed]_arterial born [removed]"
+    assert source.attributes.contrast_agent == "for [removed]"
+
+
+def test_short_names_are_only_taken_out_as_words(tmp_path: Path):
+    write_series(tmp_path, stored_values(), PatientName="Li^Al", SeriesDescription="li AXIAL LIVER al")
+    (source,) = discover([tmp_path], root=Roots(), tokens=PatientTokens(b"k" * 32)).sources
+    assert source.attributes.series_description == "[removed] AXIAL LIVER [removed]"
+
+
+def test_the_patients_of_real_series_appear_nowhere(
+    shared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    secrets: set[str] = set()
+    for number, folder in enumerate(sorted((shared / "data").glob("*/dicom"))):
+        files = sorted(path for path in folder.rglob("*") if path.is_file())[:12]
+        header = pydicom.dcmread(files[0], stop_before_pixels=True)
+        secrets |= {str(header.get(key, "")) for key in ("PatientName", "PatientID", "PatientBirthDate")}
+        # Under neutral names: the paths of the shared volumes hold the IDs, and paths may be shown.
+        for place, file in enumerate(files):
+            target = tmp_path / "archive" / str(number) / f"{place}.dcm"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    said = everything_said(tmp_path / "archive", tmp_path / "cache")
+    printed = capfd.readouterr()
+    said += caplog.text + printed.out + printed.err
+    secrets = {secret for secret in secrets if len(secret) > 3 and secret not in ("00010101", "REMOVED")}
+    assert len(secrets) > 5
+    for secret in secrets:
+        assert secret not in said
