@@ -8,8 +8,9 @@ import pytest
 from engine.memory_store import MemoryStore, archive, stack
 from VolumeRetrievalEngine.errors import MissingPackageError, QueryError
 from VolumeRetrievalEngine.method.late_interaction import similarity_matrix
+from VolumeRetrievalEngine.method.row_search import Hits
 from VolumeRetrievalEngine.slice_index import exact_index, faiss_index, index_file, slice_index
-from VolumeRetrievalEngine.slice_index.slice_index import Hits, SliceIndex
+from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 
 EXACT_KINDS = ["numpy", "flat"]
 FAISS_KINDS = ["flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh"]

@@ -7,9 +7,10 @@ smoothed. All of this is our choice: METHOD.md asks for a smoothed monotone path
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..searching.match import Correspondence
 from .localization import checked_similarity
 
 #: The path moves at least 1/3 mm and at most 3 mm in the candidate for each mm in the query: a child beside an adult.
@@ -29,6 +30,21 @@ SMOOTHING_MM = 30.0
 #: Finer stacks are followed on a coarser grid, so that time and memory stay bounded.
 _MOST_ROWS = 128
 _MOST_CELLS = 4096
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Which slice of the retrieved volume belongs to each slice of the query.
+
+    Attributes:
+        best: int [n_q], argmax of each row of S (the paper's; jumps).
+        path: float [n_q], rows of the candidate along a smoothed monotone path; for following one volume along another.
+        flipped: whether the path runs against the candidate's direction.
+    """
+
+    best: np.ndarray
+    path: np.ndarray
+    flipped: bool
 
 
 def correspondence(

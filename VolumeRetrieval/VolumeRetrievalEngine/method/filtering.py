@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from ..errors import QueryError
-from ..slice_index.slice_index import Hits, SliceIndex
 from .pooling import SPAN_MM, pool
+from .row_search import Hits, RowSearch
 
 #: Queries of more slices than this are filtered by pooled rows (ENGINES.md, fact 3).
 SLICES_UP_TO = 20
@@ -60,7 +60,7 @@ def filter_for(n_query: int) -> FilterName:
 
 
 def candidates_by_slices(
-    index: SliceIndex, query: np.ndarray, k: int = DISTINCT_VOLUMES, allowed_keys: np.ndarray | None = None
+    index: RowSearch, query: np.ndarray, k: int = DISTINCT_VOLUMES, allowed_keys: np.ndarray | None = None
 ) -> Candidates:
     """Every volume that a query slice came upon while it searched for k distinct volumes.
 
@@ -76,7 +76,7 @@ def candidates_by_slices(
 
 
 def candidates_by_pooled(
-    index: SliceIndex,
+    index: RowSearch,
     query: np.ndarray,
     positions_mm: np.ndarray,
     rerank: int | None = RERANK,
@@ -105,7 +105,7 @@ def candidates_by_pooled(
 
 
 def rank_by(
-    how: Baseline, index: SliceIndex, query: np.ndarray, n_rows: int = 10, allowed_keys: np.ndarray | None = None
+    how: Baseline, index: RowSearch, query: np.ndarray, n_rows: int = 10, allowed_keys: np.ndarray | None = None
 ) -> Candidates:
     """The paper's baselines: volumes by what they have among the `n_rows` nearest rows of every query slice.
 
@@ -130,7 +130,7 @@ def rank_by(
 
 
 def search_distinct(
-    index: SliceIndex, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None
+    index: RowSearch, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None
 ) -> list[Hits]:
     """For each query row, nearest rows until k distinct volumes are among them, or there are no more rows.
 

@@ -8,10 +8,11 @@ best column, votes close to each other in mm form a run, and runs of little weig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..searching.match import MatchedRange
 from ..volume import SliceTable
 
 #: Votes nearer to each other than this, or than this many slice spacings, belong to one run (METHOD.md).
@@ -26,6 +27,37 @@ RATIO_LENGTH = 15
 
 #: A maximum that stands above its row's mean by less than this is rounding of float32, not a vote.
 _NO_CONTRAST = 1e-6
+
+
+@dataclass(frozen=True)
+class MatchedRange:
+    """A run of slices of the retrieved volume that the query's slices voted for (METHOD.md, localization).
+
+    Slice numbers are 0-based and count the slices of the volume's full stack in the match's plane, ascending toward
+    +R, +A or +S. `first_row` and `last_row` are the same slices as rows of the (thinned) embeddings, that is columns
+    of the similarity matrix.
+    """
+
+    first_slice: int
+    last_slice: int
+    first_row: int
+    last_row: int
+    first_sop_uid: str
+    last_sop_uid: str
+    start_mm: float
+    end_mm: float
+    weight: float  # share of all votes' weight, (0, 1]
+    similarity: float  # mean cosine similarity of the votes
+    query_rows: tuple[int, ...]  # rows of the similarity matrix that voted for it
+    query_slices: tuple[int, ...]  # the same as slice numbers of the query's full stack
+
+    @property
+    def extent_mm(self) -> float:
+        """From the middle of the first slice to the middle of the last."""
+        return abs(self.end_mm - self.start_mm)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "extent_mm": self.extent_mm}
 
 
 def matched_ranges(

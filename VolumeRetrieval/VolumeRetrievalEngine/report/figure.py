@@ -10,7 +10,8 @@ from html import escape
 
 import numpy as np
 
-from ..searching.match import Match, MatchedRange
+from ..method.localization import MatchedRange
+from ..searching.match import Match
 from ..volume import SliceTable
 from .pictures import matrix_png
 

@@ -13,7 +13,8 @@ from html import escape
 from pathlib import Path
 
 from ..errors import VolumeRetrievalError
-from ..searching.match import Match, MatchedRange, SearchResult
+from ..method.localization import MatchedRange
+from ..searching.match import Match, SearchResult
 from .figure import matrix_figure, range_name, range_strip
 from .page import page
 from .pictures import VIRIDIS, PictureSource, colour_range

@@ -8,53 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..method.correspondence import Correspondence
+from ..method.localization import MatchedRange
 from ..volume import Attributes, SliceTable, SourceFiles
-
-
-@dataclass(frozen=True)
-class MatchedRange:
-    """A run of slices of the retrieved volume that the query's slices voted for (METHOD.md, localization).
-
-    Slice numbers are 0-based and count the slices of the volume's full stack in the match's plane, ascending toward
-    +R, +A or +S. `first_row` and `last_row` are the same slices as rows of the (thinned) embeddings, that is columns
-    of the similarity matrix.
-    """
-
-    first_slice: int
-    last_slice: int
-    first_row: int
-    last_row: int
-    first_sop_uid: str
-    last_sop_uid: str
-    start_mm: float
-    end_mm: float
-    weight: float  # share of all votes' weight, (0, 1]
-    similarity: float  # mean cosine similarity of the votes
-    query_rows: tuple[int, ...]  # rows of the similarity matrix that voted for it
-    query_slices: tuple[int, ...]  # the same as slice numbers of the query's full stack
-
-    @property
-    def extent_mm(self) -> float:
-        """From the middle of the first slice to the middle of the last."""
-        return abs(self.end_mm - self.start_mm)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "extent_mm": self.extent_mm}
-
-
-@dataclass(frozen=True)
-class Correspondence:
-    """Which slice of the retrieved volume belongs to each slice of the query.
-
-    Attributes:
-        best: int [n_q], argmax of each row of S (the paper's; jumps).
-        path: float [n_q], rows of the candidate along a smoothed monotone path; for following one volume along another.
-        flipped: whether the path runs against the candidate's direction.
-    """
-
-    best: np.ndarray
-    path: np.ndarray
-    flipped: bool
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..errors import QueryError
 from ..method.late_interaction import check_dimensions, maxima_of_segments, score_segments
+from ..method.row_search import Hits
 from .exact_index import ExactIndex
 from .faiss_index import KINDS, FaissIndex, faiss_is_installed, load_faiss
 from .index_file import read_index_file, write_index_file
@@ -41,21 +41,6 @@ class IndexedStore(EmbeddingSource, Protocol):
     def store_id(self) -> str:
         """Differs between any two stores, also such as follow one another at the same place."""
         ...
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What a search found, for q queries and k results each, best first; padded with -inf, -1 and -1.
-
-    Attributes:
-        similarity: float32 [q, k].
-        key: int64 [q, k], the volume's key in the store.
-        row: int32 [q, k], the row of the volume's embeddings (or pooled rows).
-    """
-
-    similarity: np.ndarray
-    key: np.ndarray
-    row: np.ndarray
 
 
 class SliceIndex:
