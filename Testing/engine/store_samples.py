@@ -91,7 +91,7 @@ def new_volume(
 
 def python_process(program: str, *arguments: object) -> subprocess.Popen[str]:
     """Another process that runs this program with these arguments and sees the engine and this module."""
-    path = os.pathsep.join([str(_ENGINE), str(Path(__file__).resolve().parent)])
+    path = os.pathsep.join([str(_ENGINE), str(_ENGINE.parent / "Testing")])
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         stdin=subprocess.PIPE,

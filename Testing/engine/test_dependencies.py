@@ -93,7 +93,9 @@ def test_importing_the_package_loads_nothing_at_all() -> None:
     assert extra == {"VolumeRetrievalEngine"}
 
 
-@pytest.mark.parametrize("module", ["retriever", "commands", "match", "store", "region", "volume", "encoders.default"])
+@pytest.mark.parametrize(
+    "module", ["retriever", "commands", "searching.match", "store", "query.region", "volume", "encoders.default"]
+)
 def test_importing_a_module_loads_neither_torch_nor_faiss(module: str) -> None:
     assert loaded_by(f"import VolumeRetrievalEngine.{module}").isdisjoint(HEAVY)
 

@@ -20,7 +20,7 @@ import json
 from dataclasses import replace
 from types import MappingProxyType
 from VolumeRetrievalEngine.encoders import catalog
-from VolumeRetrievalEngine.encoders.catalog_entry import WeightsSource
+from VolumeRetrievalEngine.encoders.catalog.entry import WeightsSource
 
 entry = replace(catalog.CATALOG[{name!r}], source=WeightsSource(**json.loads({source!r})))
 catalog.CATALOG = MappingProxyType({{**catalog.CATALOG, {name!r}: entry}})

@@ -357,7 +357,7 @@ class Retriever:
         return read_volume(result.query_path)
 
     def read_again(self, record: VolumeRecord) -> Volume:
-        """An indexed volume, read from where its files are now (query_files.py)."""
+        """An indexed volume, read from where its files are now (query/files.py)."""
         return read_again(self._session().store, record, self._tokens())
 
     def close(self) -> None:

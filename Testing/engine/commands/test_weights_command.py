@@ -28,10 +28,10 @@ pytest.importorskip("pooch")
 #: Runs the command line with a catalogue of one entry, whose weights are at the address in the first argument.
 WITH_ENTRY = """
 import dataclasses, json, sys
-import VolumeRetrievalEngine.encoders as encoders
+from VolumeRetrievalEngine.encoders import choice as encoders
 from VolumeRetrievalEngine.commands import main, weights
 from VolumeRetrievalEngine.encoders import catalog
-from VolumeRetrievalEngine.encoders.catalog_entry import CatalogEntry, License, WeightsSource
+from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry, License, WeightsSource
 values = json.loads(sys.argv.pop(1))
 values["source"], values["license"] = WeightsSource(**values["source"]), License(**values["license"])
 catalog.CATALOG = weights.CATALOG = encoders.CATALOG = {values["name"]: CatalogEntry(**values)}
@@ -178,7 +178,7 @@ def test_both_listings_of_encoders_miss_the_same_packages(
 def test_an_entry_that_is_unverified_says_so_before_and_after(
     server: WeightsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "WeightsFolder", folder_that_fits)
+    monkeypatch.setattr(command, "installing_folder", folder_that_fits)
     use(monkeypatch, server.entry(hash=""))
     assert " unverified " in run("weights", "list").out
     installed = run("weights", "install", "test-net", "--yes")

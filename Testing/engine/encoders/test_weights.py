@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.weights_server import CONTENT, WeightsServer, an_entry, serving
-from VolumeRetrievalEngine.encoders import architectures, catalog
+from VolumeRetrievalEngine.encoders import catalog, pretrained
 from VolumeRetrievalEngine.encoders.architectures.resnet import resnet50
 from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry, WeightsSource
 from VolumeRetrievalEngine.encoders.choice import available_encoders, create_encoder
 from VolumeRetrievalEngine.encoders.networks.tensors import read_tensors
+from VolumeRetrievalEngine.encoders.pretrained import installing_folder
 from VolumeRetrievalEngine.encoders.weights import folder as weights_module
 from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder, default_weights_folder
 from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
@@ -276,9 +277,9 @@ def test_the_weights_that_it_needs_are_taken_from_the_same_folder(
         used.append((path, *others))
         return torch.nn.Flatten()
 
-    monkeypatch.setattr(architectures, "network_of", network_of)
+    monkeypatch.setattr(pretrained, "network_of", network_of)
     needed, entry = with_needed(server, monkeypatch)
-    weights = WeightsFolder(tmp_path / "weights")
+    weights = installing_folder(tmp_path / "weights")
     for one in (needed, entry):
         weights.install(one, consent=agree)
     assert weights.status(entry).checked == "fit"
@@ -291,7 +292,7 @@ def test_a_download_is_kept_where_what_checks_it_went_missing_meanwhile(
     pytest.importorskip("torch")
     pytest.importorskip("monai")
     needed, entry = with_needed(server, monkeypatch)
-    weights = WeightsFolder(tmp_path / "weights")
+    weights = installing_folder(tmp_path / "weights")
     weights.install(needed, consent=agree)
 
     def agree_and(spoil: Callable[[CatalogEntry], object]) -> Callable[[CatalogEntry], bool]:
@@ -507,7 +508,7 @@ def test_a_pickle_with_code_in_it_is_refused_by_name_and_does_not_run(tmp_path: 
     pytest.importorskip("torch")
     mark, harmful = tmp_path / "it ran", tmp_path / "net.pth"
     harmful.write_bytes(pickle.dumps({"state_dict": Harmful(mark)}, protocol=2))
-    weights = WeightsFolder(tmp_path / "weights")
+    weights = installing_folder(tmp_path / "weights")
     entry = next(one for one in catalog.CATALOG.values() if not one.source.hash and not one.needs)
     with pytest.raises(WeightsError, match=r"net\.pth: .*tensors") as raised:
         weights.install_file(entry, harmful, consent=agree)

@@ -114,7 +114,7 @@ def test_a_lock_file_full_of_nonsense_stops_nobody(folder: Path) -> None:
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(folder: Path) -> None:
     program = """
 import os, sys, time
-from VolumeRetrievalEngine.store.writer_lock import WriterLock
+from VolumeRetrievalEngine.writer_lock import WriterLock
 lock = WriterLock.acquire(sys.argv[1])
 child = os.fork()
 if child == 0:

@@ -35,6 +35,7 @@ from typing import Any
 
 from ..encoders.catalog import CATALOG, CatalogEntry, entry
 from ..encoders.choice import missing_packages
+from ..encoders.pretrained import installing_folder
 from ..encoders.weights.download import size_on_server
 from ..encoders.weights.folder import FOLDER_VARIABLE, WeightsFolder
 from ..errors import VolumeRetrievalError, WeightsError
@@ -183,7 +184,7 @@ def run_remove(options: argparse.Namespace) -> int:
 
 
 def _folder(options: argparse.Namespace) -> WeightsFolder:
-    return WeightsFolder(options.folder)
+    return installing_folder(options.folder)
 
 
 def _asked(wanted: CatalogEntry, weights: WeightsFolder, options: argparse.Namespace) -> bool:

@@ -2,7 +2,7 @@
 
 `radiology-resnet` ships with its weights and runs by torch and MONAI, or by onnxruntime. `descriptor` needs numpy alone
 and always works. Other networks need torch: `torchscript` runs a file that the user brings, `monai:NETWORK` a network
-of MONAI with a file of weights. Those of the catalogue (catalog.py) go by their names. A further kind of encoder is one
+of MONAI with a file of weights. Those of the catalogue (catalog/) go by their names. A further kind of encoder is one
 more entry in _KINDS.
 
 Example:
@@ -30,6 +30,7 @@ from .networks.torchscript import torchscript_encoder
 from .pretrained import catalog_encoder
 from .radiology_resnet import NAME as RADIOLOGY_RESNET
 from .radiology_resnet import ONNX_PACKAGES, TORCH_PACKAGES, radiology_resnet_encoder
+from .weights.folder import WeightsFolder
 
 __all__ = [
     "Encoder",
@@ -158,8 +159,6 @@ def available_encoders() -> tuple[EncoderChoice, ...]:
 
 
 def _catalogued() -> Iterator[EncoderChoice]:
-    from .weights.folder import WeightsFolder
-
     folder = WeightsFolder()
     there, problems = set(), []
     for name, entry in CATALOG.items():

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import MissingPackageError, NeededWeightsError, WeightsError
-from .catalog import CatalogEntry, entry
+from .architectures import network_of
+from .catalog import entry
+from .catalog.entry import CatalogEntry
 from .networks.input_spec import InputSpec
 from .networks.monai_network import MonaiNetwork
 from .networks.network import Network, require_torch
-
-if TYPE_CHECKING:
-    from .weights.folder import WeightsFolder
+from .weights.folder import WeightsFolder
+from .weights.records import has_hash
 
 
 def catalog_encoder(
@@ -22,7 +23,7 @@ def catalog_encoder(
 
     Args:
         name: of the entry, which is the encoder's in a Recipe too.
-        weights: the publisher's file; None takes the installed one (weights.py).
+        weights: the publisher's file; None takes the installed one (weights/folder.py).
         weights_folder: where installed weights are, its own and those that it needs too; None for the default folder.
         settings: device, precision, batch_size and threads, as for :class:`Network`.
 
@@ -32,8 +33,6 @@ def catalog_encoder(
         NeededWeightsError: so are those of another entry that this one needs too.
         MissingPackageError: a package that the entry needs is not installed.
     """
-    from .weights.folder import WeightsFolder
-
     found, folder = entry(name), WeightsFolder(weights_folder)
     require_torch(f"the encoder {name}")
     path = weights if weights is not None else _installed(found, folder)
@@ -53,6 +52,16 @@ def catalog_encoder(
     if weights is None:
         folder.require_content(found, path, made.weights)
     return made
+
+
+def installing_folder(folder: Path | str | None = None) -> WeightsFolder:
+    """The folder of weights, checking weights without a publisher's hash by making their encoder on the CPU."""
+    chosen = WeightsFolder(folder).folder
+
+    def fit(found: CatalogEntry, weights: Path) -> None:
+        catalog_encoder(found.name, weights, weights_folder=chosen, device="cpu")
+
+    return WeightsFolder(chosen, fit)
 
 
 def input_of(found: CatalogEntry) -> InputSpec:
@@ -82,8 +91,6 @@ def _installed(found: CatalogEntry, folder: WeightsFolder) -> Path:
 
 def _beside(path: Path, needed: CatalogEntry, found: CatalogEntry, folder: WeightsFolder) -> Path:
     """The weights of another entry that this one needs too: beside `path` or installed; their hash counts."""
-    from .weights.records import has_hash
-
     candidate = path.parent / needed.source.file_name
     if not candidate.is_file():
         try:
@@ -102,8 +109,6 @@ def _beside(path: Path, needed: CatalogEntry, found: CatalogEntry, folder: Weigh
 
 
 def _made(found: CatalogEntry, path: Path, others: tuple[Path, ...]) -> Any:
-    from .architectures import network_of
-
     try:
         return network_of(found, path, others)
     except ImportError as error:

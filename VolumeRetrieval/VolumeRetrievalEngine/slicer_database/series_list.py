@@ -1,7 +1,7 @@
 """The series that a DICOM database holds, as a list of their files: what an indexing job is told to index.
 
 Slicer writes such a list from its database on its main thread (`index --files`); headless runs make it from the
-database's file themselves (slicer_database.py).
+database's file themselves (database_file.py).
 
     {"database": "/data/SlicerDICOMDatabase", "complete": false, "removed": ["1.2.3"],
      "series": [{"uid": "1.2.4", "stamp": "2026-03-01T10:00:00.000 120", "files": ["/data/.../1.dcm", ...]}]}

@@ -42,7 +42,7 @@ def indexArguments(store: Path, settings: Settings) -> list[str]:
 
 
 def searchOptions(options: SearchOptions, settings: Settings) -> dict[str, Any]:
-    """The parameter `options` of a search (worker/PROTOCOL.md, search_options.py)."""
+    """The parameter `options` of a search (worker/PROTOCOL.md, searching/options.py)."""
     return {
         "top": options.top,
         "ranking": "exhaustive" if settings.exhaustive else "two-stage",

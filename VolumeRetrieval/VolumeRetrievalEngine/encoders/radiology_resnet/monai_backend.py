@@ -36,7 +36,7 @@ def monai_radiology_resnet(
 
     Args:
         weights: a file of weights of this network, with its JSON beside it; None for those that ship.
-        device, precision, batch_size, threads: as for :class:`~VolumeRetrievalEngine.encoders.network.Network`.
+        device, precision, batch_size, threads: as for `Network` (networks/network.py).
 
     Raises:
         WeightsError: a file is missing, damaged, or of another network.

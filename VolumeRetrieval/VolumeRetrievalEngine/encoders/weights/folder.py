@@ -25,6 +25,7 @@ from pathlib import Path
 from ...errors import MissingPackageError, NeededWeightsError, StoreError, StoreLockedError, WeightsError
 from ...progress import ProgressCallback
 from ...writer_lock import LOCK_FILE, WriterLock, current_holder
+from .. import catalog
 from ..catalog.entry import CatalogEntry
 from .download import TIMEOUT_S, download, require_pooch, require_space
 from .part_file import PartFile
@@ -88,12 +89,13 @@ class WeightsFolder:
 
     Args:
         folder: None for :func:`default_weights_folder`.
-        fit: how to check tensors where the publisher states no hash; None makes the encoder, on the CPU.
+        fit: how to check tensors where the publisher states no hash. Needed to install such weights only: pass None to
+            look, and see `pretrained.installing_folder` for one that makes the encoder.
     """
 
     def __init__(self, folder: Path | str | None = None, fit: Fit | None = None):
         self.folder = Path(folder) if folder is not None else default_weights_folder()
-        self._fit = fit or self._made_on_cpu
+        self._fit = fit
 
     def path(self, entry: CatalogEntry) -> Path:
         """Where the entry's weights are, or would be."""
@@ -281,13 +283,12 @@ class WeightsFolder:
             raise
         InstalledRecord.of(path, entry.source.hash or hash_of(path), checked).write(path.parent)
 
-    def _made_on_cpu(self, entry: CatalogEntry, weights: Path) -> None:
-        from ..pretrained import catalog_encoder
-
-        catalog_encoder(entry.name, weights, weights_folder=self.folder, device="cpu")
-
     def _checked_by_fit(self, entry: CatalogEntry, file: Path) -> str:
         """ "fit" if the tensors are those of the network, "nothing" where that cannot be tried; else WeightsError."""
+        if self._fit is None:
+            raise ValueError(
+                f"{entry.name}: its publisher states no hash, and this folder was given nothing to check it by"
+            )
         try:
             self._fit(entry, file)
         except MissingPackageError as error:
@@ -297,10 +298,8 @@ class WeightsFolder:
 
     def _require_needed(self, entry: CatalogEntry) -> None:
         """Before a long download: without a hash, its tensors are tried in a network that other weights belong to."""
-        from ..catalog import entry as entry_of
-
         for name in () if entry.source.hash else entry.needs:
-            if self.installed(entry_of(name)) is None:
+            if self.installed(catalog.entry(name)) is None:
                 raise WeightsError(f"{entry.name}: needs the weights of {name} first: weights install {name}")
 
     def _agree(self, entry: CatalogEntry, consent: Consent) -> None:
@@ -372,10 +371,10 @@ def _not_this_one(entry: CatalogEntry, file: Path) -> str:
 
 def _owner(file: Path) -> CatalogEntry | None:
     """The entry of the catalogue whose weights these are, if any."""
-    from ..catalog import CATALOG
-
     hashes = (hash_of(file), hash_of(file, "md5"))
-    return next((one for one in CATALOG.values() if any(is_hash(found, one.source.hash) for found in hashes)), None)
+    return next(
+        (one for one in catalog.CATALOG.values() if any(is_hash(found, one.source.hash) for found in hashes)), None
+    )
 
 
 def _copy(file: Path, path: Path, hash: str) -> None:
