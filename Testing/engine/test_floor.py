@@ -23,7 +23,7 @@ OPTIONAL = (
     "gdcm",
     "nibabel",
 )
-OPTIONAL += ("pooch", "requests", "urllib3", "platformdirs")
+OPTIONAL += ("requests", "urllib3", "platformdirs")
 
 #: Runs the command line, or what is given instead, where none of these packages can be imported.
 FLOOR = f"""

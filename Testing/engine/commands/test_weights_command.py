@@ -23,7 +23,7 @@ from VolumeRetrievalEngine.encoders.catalog.entry import CatalogEntry
 from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
 from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 
-pytest.importorskip("pooch")
+pytest.importorskip("requests")
 
 #: Runs the command line with a catalogue of one entry, whose weights are at the address in the first argument.
 WITH_ENTRY = """
@@ -41,7 +41,7 @@ sys.exit(main(sys.argv[1:]))
 #: Before it, where what Slicer does not ship is not to be imported.
 ON_THE_FLOOR = """
 import sys
-sys.modules.update(dict.fromkeys(("pooch", "requests", "platformdirs", "torch", "monai", "safetensors", "timm")))
+sys.modules.update(dict.fromkeys(("requests", "torch", "monai", "safetensors", "timm")))
 """
 
 
@@ -355,7 +355,7 @@ def test_a_file_is_installed_and_a_wrong_one_refused_by_name(
     assert server.asked == []
 
 
-def test_everything_but_the_download_works_without_pooch_and_torch(entry: CatalogEntry, tmp_path: Path) -> None:
+def test_everything_but_the_download_works_without_requests_and_torch(entry: CatalogEntry, tmp_path: Path) -> None:
     right = tmp_path / "right.pth"
     right.write_bytes(CONTENT)
     commands = (
@@ -366,7 +366,7 @@ def test_everything_but_the_download_works_without_pooch_and_torch(entry: Catalo
     )
     download, install, listing, remove = on_the_floor(entry, *commands)
     assert download.code == 1
-    assert "'pooch'" in download.err and "pip install pooch" in download.err and "--file" in download.err
+    assert "'requests'" in download.err and "pip install requests" in download.err and "--file" in download.err
     assert install.code == 0, install.err
     assert "the publisher's file, by its hash" in install.out
     assert the_only(listing)["state"] == "installed"

@@ -20,7 +20,7 @@ from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 from VolumeRetrievalEngine.errors import WeightsError
 from VolumeRetrievalEngine.progress import Cancelled, Step
 
-pytest.importorskip("pooch")
+pytest.importorskip("requests")
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 

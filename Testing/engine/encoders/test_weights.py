@@ -29,7 +29,7 @@ from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 from VolumeRetrievalEngine.errors import MissingPackageError, WeightsError
 from VolumeRetrievalEngine.progress import Cancelled, Step
 
-pytest.importorskip("pooch")
+pytest.importorskip("requests")
 
 
 @pytest.fixture(autouse=True)
@@ -159,14 +159,6 @@ def test_a_stopped_download_is_partial_and_goes_on(server: WeightsServer, weight
     weights.install(entry, consent=never_asked)
     assert weights.installed(entry).read_bytes() == CONTENT
     assert server.asked[-1] == ("/net.pth", f"bytes={status.size_bytes}-")
-
-
-def test_what_a_killed_installation_left_behind_is_tidied_up(server: WeightsServer, weights: WeightsFolder) -> None:
-    folder = weights.folder / "test-net"
-    folder.mkdir(parents=True)
-    (folder / "tmpab12cd").write_bytes(b"")  # pooch's
-    weights.install(server.entry(), consent=agree)
-    assert sorted(one.name for one in folder.iterdir()) == ["installed.json", "net.pth", "writer.lock"]
 
 
 @pytest.mark.parametrize("kind", ["sha256", "sha256-prefix", "none"])

@@ -13,9 +13,9 @@ from VolumeRetrievalLib.Packages.PackageInstaller import InstallationDeclined, I
 from VolumeRetrievalLib.Packages.SlicerPackages import PyTorchExtension, SlicerPip
 
 REQUIREMENTS = Path(__file__).parents[3] / "VolumeRetrieval" / "Resources" / "requirements.txt"
-SMALL = ("onnxruntime", "faiss-cpu", "pooch")
+SMALL = ("onnxruntime", "faiss-cpu")
 NETWORKS = {"torch": "2.13.0", "monai": "1.6", "safetensors": "0.5", "einops": "0.8"}
-EVERYTHING = {**NETWORKS, "faiss_cpu": "1.15", "onnxruntime": "1.31", "pooch": "1.9"}
+EVERYTHING = {**NETWORKS, "faiss_cpu": "1.15", "onnxruntime": "1.31"}
 SHIPPED = {"numpy": "2.4.6", "scipy": "1.17.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2"}
 
 
@@ -176,7 +176,7 @@ def test_with_torch_and_monai_a_missing_einops_takes_away_only_some_networks(onn
 
 
 def test_each_missing_package_is_a_sentence():
-    for name in ("einops", "pooch", "faiss_cpu", "monai"):
+    for name in ("einops", "faiss_cpu", "monai"):
         pip = FakePip(**{one: version for one, version in EVERYTHING.items() if one != name})
         (sentence,) = installer(pip).state().sentences
         assert name.partition("_")[0] in sentence.lower()
@@ -266,7 +266,7 @@ def test_what_another_distribution_brings_is_not_installed_over_it(monkeypatch):
     pip = SlicerPip()
     assert (pip.version("onnxruntime"), pip.version("faiss-cpu")) == ("1.23.2", "1.13.2")
     names = {one.partition(">")[0] for one in pip.requirements(REQUIREMENTS)}
-    assert names == {"pooch", "monai", "safetensors", "einops"}
+    assert names == {"monai", "safetensors", "einops"}
 
 
 def test_the_extension_pytorch_installs_with_slicers_packages_pinned(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ NEED_TORCH = ("monai", "safetensors", "einops")
 #: What of all this runs the encoder that ships with the extension, where there is no onnxruntime.
 RUN_DEFAULT = ("torch", "monai", "safetensors")
 #: The small way: some tens of megabytes, and no torch. onnxruntime runs the encoder that ships with the extension.
-SMALL = ("onnxruntime", "faiss-cpu", "pooch")
+SMALL = ("onnxruntime", "faiss-cpu")
 TORCH_REQUIREMENT = ">=2.8"
 
 
@@ -129,8 +129,6 @@ class PackageInstaller:
         sentences = []
         if not versions["faiss-cpu"]:
             sentences.append(_("Search is exact but slower for large databases: faiss is not installed."))
-        if not versions["pooch"]:
-            sentences.append(_("Weights can be installed from files only: pooch, which downloads them, is missing."))
         return sentences
 
     def install(self, wheelFolder: Path | None = None, small: bool = False) -> None:
@@ -223,8 +221,6 @@ def _purpose(package: str) -> str:
         return _("runs the encoder that ships with this extension")
     if package == "faiss-cpu":
         return _("searches large databases faster")
-    if package == "pooch":
-        return _("downloads pretrained weights, when you ask for them")
     return _("neural networks")
 
 

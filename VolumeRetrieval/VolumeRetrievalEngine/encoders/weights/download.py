@@ -1,4 +1,4 @@
-"""Weights over HTTP: pooch keeps and checks the file, and what is here fetches it, in as many tries as that takes.
+"""Weights over HTTP, in as many tries as that takes; a file gets its name when its hash is right.
 
 A download that was cut or stopped goes on where it ended (Range and If-Range, RFC 9110), if the server still has the
 same file. Proxies and certificates are taken from the environment, as requests does (HTTPS_PROXY, NO_PROXY,
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ...errors import MissingPackageError, WeightsError
@@ -50,14 +50,13 @@ class _Cut(Exception):
     """The connection ended or stalled; the text says how."""
 
 
-def require_pooch() -> Any:
-    """The pooch package; MissingPackageError where it is not installed."""
+def require_requests() -> None:
+    """MissingPackageError where requests, which Slicer ships, is not installed."""
     try:
-        import pooch
+        import requests  # noqa: F401 - imported where it is used, because it takes time
     except ImportError as error:
         purpose = "downloading weights (weights that you have as a file can be installed without it: --file)"
-        raise MissingPackageError("pooch", purpose) from error
-    return pooch
+        raise MissingPackageError("requests", purpose) from error
 
 
 def download(
@@ -71,16 +70,15 @@ def download(
 
     Raises:
         WeightsError: the server does not give the file, or gives another one.
-        MissingPackageError: pooch is not installed.
+        MissingPackageError: requests is not installed.
     """
-    pooch = require_pooch()
-    pooch.get_logger().setLevel(logging.WARNING)  # it would print to standard error what we say ourselves
-    known = None if _only_begins(entry.source.hash) else entry.source.hash or None
-    transfer = _Transfer(entry, PartFile(file), progress, timeout_s)
-    try:
-        pooch.retrieve(entry.source.url, known, fname=file.name, path=file.parent, downloader=transfer)
-    except ValueError as error:  # pooch's way of saying that the hash differs; it has removed the file
-        raise _another_file(entry) from error
+    require_requests()
+    part = PartFile(file)
+    _Transfer(entry, part, progress, timeout_s).fetch(entry.source.url)
+    if entry.source.hash and not has_hash(part.path, entry.source.hash):
+        part.discard()
+        raise _another_file(entry)
+    part.hand_over()
 
 
 def size_on_server(entry: CatalogEntry, timeout_s: float = TIMEOUT_S) -> int:
@@ -98,21 +96,18 @@ def size_on_server(entry: CatalogEntry, timeout_s: float = TIMEOUT_S) -> int:
 
 
 class _Transfer:
-    """One download as pooch asks for it: called with the address and the file to fill."""
+    """One download into a part file."""
 
     def __init__(self, entry: CatalogEntry, part: PartFile, progress: ProgressCallback | None, timeout_s: float):
         self._entry, self._part, self._progress, self._timeout_s = entry, part, progress, timeout_s
 
-    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
+    def fetch(self, url: str) -> None:
+        """Until every byte has come; what has come before is not asked for again."""
         if not self._part.is_whole(url):
             with _session() as session, self._disk_has_room():
-                self._fetch(session, url)
-        if _only_begins(self._entry.source.hash) and not has_hash(self._part.path, self._entry.source.hash):
-            self._part.discard()  # pooch compares whole hashes only
-            raise _another_file(self._entry)
-        self._part.hand_over(Path(output_file))
+                self._try(session, url)
 
-    def _fetch(self, session: requests.Session, url: str) -> None:
+    def _try(self, session: requests.Session, url: str) -> None:
         """Try until all is there, as long as each try brings something."""
         for tries_left in reversed(range(_TRIES)):
             before = self._part.size
@@ -302,11 +297,6 @@ def require_space(file: Path, n_bytes: int) -> None:
             f"{file.parent}: {readable_megabytes(n_bytes)} are needed and {readable_megabytes(free)} are free. Make "
             "room, or choose another folder: --folder or VOLUME_RETRIEVAL_WEIGHTS"
         )
-
-
-def _only_begins(hash: str) -> bool:
-    """Whether only the first digits of the hash are known."""
-    return hash.startswith("sha256-prefix:")
 
 
 def _another_file(entry: CatalogEntry) -> WeightsError:

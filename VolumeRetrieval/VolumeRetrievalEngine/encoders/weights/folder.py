@@ -6,7 +6,7 @@
 <folder>/<entry>/<file>.part[.json] a download that can go on
 <folder>/<entry>/writer.lock        one installation of an entry at a time
 
-Nothing is downloaded but by :meth:`WeightsFolder.install`. Everything else works without a network and without pooch.
+Nothing is downloaded but by :meth:`WeightsFolder.install`. Everything else works without a network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...progress import ProgressCallback
 from ...writer_lock import LOCK_FILE, WriterLock, current_holder
 from .. import catalog
 from ..catalog.entry import CatalogEntry
-from .download import TIMEOUT_S, download, require_pooch, require_space
+from .download import TIMEOUT_S, download, require_requests, require_space
 from .part_file import PartFile
 from .records import Consents, InstalledRecord, expected_hash, has_hash, hash_of, is_hash
 
@@ -180,20 +180,19 @@ class WeightsFolder:
         Raises:
             WeightsError: there is no address, no consent, no space, or the server gives no such file; or there is a
                 file that somebody has put there, and nothing to check it with.
-            MissingPackageError: pooch is not installed.
+            MissingPackageError: requests is not installed.
         """
         if path := self._installed_or_replaceable(entry):
             return path
         _require_address(entry)
         self._require_needed(entry)
-        require_pooch()
+        require_requests()
         self._agree(entry, consent)
         with self._locked(entry):
             if path := self._installed_or_replaceable(entry):  # by another process, meanwhile
                 return path
             self.path(entry).unlink(missing_ok=True)
             path = self.path(entry)
-            _remove_left_behind(path.parent)
             require_space(path, entry.source.size_bytes - PartFile(path).size)
             download(entry, path, progress, timeout_s)
             self._record_downloaded(entry, path)
@@ -201,7 +200,7 @@ class WeightsFolder:
         return path
 
     def install_file(self, entry: CatalogEntry, file: Path, *, consent: Consent) -> Path:
-        """Install the entry's weights from a file that the user has; needs neither a network nor pooch.
+        """Install the entry's weights from a file that the user has; needs no network.
 
         Raises:
             WeightsError: it is another file than the publisher's; or, where the publisher states no hash, its tensors
@@ -390,9 +389,3 @@ def _copy(file: Path, path: Path, hash: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _remove_left_behind(folder: Path) -> None:
-    """The temporary files (tempfile's names) of installations that were killed."""
-    for file in folder.glob("tmp*"):
-        file.unlink(missing_ok=True)

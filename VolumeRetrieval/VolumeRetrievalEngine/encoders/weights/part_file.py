@@ -56,11 +56,11 @@ class PartFile:
         """Whether every byte has come, as far as the server said how many there are."""
         return bool(self.resumable(url)) and self.size == self._noted().get("total")
 
-    def hand_over(self, target: Path) -> None:
-        """Give the bytes, safely on the disk, another name, and forget the note."""
+    def hand_over(self) -> None:
+        """Give the bytes, safely on the disk, their name, and forget the note."""
         with self.path.open("rb+") as stream:
             os.fsync(stream.fileno())
-        self.path.replace(target)
+        self.path.replace(self.file)
         self.note.unlink(missing_ok=True)
 
     def discard(self) -> None:
