@@ -11,9 +11,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 
 def start() -> None:
     """Make `import slicer, qt, ctk` work; may be called more than once."""
     from .application import start as startApplication
 
     startApplication()
+
+
+def openedElsewhere(path: Path) -> Any:
+    """What a fresh Slicer without the extension shows after opening this scene (see io_manager.py, OpenedScene)."""
+    from .io_manager import openedElsewhere as opened
+
+    return opened(path)

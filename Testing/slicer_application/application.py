@@ -27,6 +27,7 @@ from . import (
     dicom_database,
     dicom_utils,
     i18n,
+    io_manager,
     layout,
     mrml_widgets,
     packaging,
@@ -70,8 +71,8 @@ class qSlicerApplication(QtCore.QObject):
         self._moduleManager = qSlicerModuleManager()
         self._database = dicom_database.ctkDICOMDatabase()
         self._options = qSlicerCommandOptions()
+        self._ioManager = io_manager.qSlicerCoreIOManager()
         self.testing = True
-        self.renderBlocks = 0
 
     temporaryPath = pyqtProperty(str, lambda self: self._temporaryPath)
     applicationName = pyqtProperty(str, lambda self: "Slicer")
@@ -105,6 +106,14 @@ class qSlicerApplication(QtCore.QObject):
         return self._database
 
     @pyqtSlot(result=QtCore.QObject)
+    def coreIOManager(self):
+        return self._ioManager
+
+    @pyqtSlot(result=QtCore.QObject)
+    def ioManager(self):
+        return self._ioManager
+
+    @pyqtSlot(result=QtCore.QObject)
     def commandOptions(self):
         return self._options
 
@@ -112,13 +121,18 @@ class qSlicerApplication(QtCore.QObject):
     def processEvents(self):
         QtWidgets.QApplication.processEvents()
 
+    # qSlicerApplication.cxx: of all views of the layout manager
     @pyqtSlot()
     def pauseRender(self):
-        self.renderBlocks += 1
+        self._layoutManager.pauseRender()
 
     @pyqtSlot()
     def resumeRender(self):
-        self.renderBlocks -= 1
+        self._layoutManager.resumeRender()
+
+    @pyqtSlot(bool)
+    def setRenderPaused(self, pause):
+        self._layoutManager.setRenderPaused(pause)
 
     @pyqtSlot("QVariant")
     def setOverrideCursor(self, cursor):

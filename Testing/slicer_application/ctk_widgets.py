@@ -29,6 +29,8 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         self._header.clicked.connect(lambda: self.setCollapsed(not self._collapsed))
         self.setFocusProxy(self._header)
         self.setContentsMargins(0, self._header.sizeHint().height() + 2, 0, 0)
+        # ctkCollapsibleButton.cpp, init: what its contents would like to have is what they must have.
+        self.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
 
     def resizeEvent(self, event):
         super().resizeEvent(event)

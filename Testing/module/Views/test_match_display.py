@@ -76,7 +76,7 @@ def test_query_and_results_stand_side_by_side_each_in_its_own_view_group(display
             assert widget.mrmlSliceNode().IsMappedInLayout()
             assert widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID()
         groups.add(manager.sliceWidget(Column(number).main).mrmlSliceNode().GetViewGroup())
-        assert manager.threeDWidget(Column(number).threeD).mrmlViewNode().GetViewGroup() in groups
+        assert manager.threeDWidget("View" + Column(number).threeD).mrmlViewNode().GetViewGroup() in groups
     assert len(groups) == 4 and 0 not in groups
     assert manager.sliceWidget(Column(0).main).mrmlSliceNode().GetOrientation() == "Axial"
     assert manager.sliceWidget(Column(0).side).mrmlSliceNode().GetOrientation() == "Coronal"
@@ -171,7 +171,7 @@ def test_the_slab_is_seen_in_its_own_3d_view_only(display):
     show(display, 2)
     manager = slicer.app.layoutManager()
     for column, expected in ((0, False), (1, True), (2, True)):
-        widget = manager.threeDWidget(Column(column).threeD)
+        widget = manager.threeDWidget("View" + Column(column).threeD)
         widget.mrmlViewNode().SetBoxVisible(False)  # it is coloured, too
         widget.mrmlViewNode().SetBackgroundColor(0, 0, 0)
         widget.mrmlViewNode().SetBackgroundColor2(0, 0, 0)

@@ -76,7 +76,7 @@ def _refresh(column: Column, label: str, plane: str) -> None:
         node.SetViewGroup(column.viewGroup)
         node.SetLayoutLabel(label)
         node.SetOrientation(orientation)
-    node = manager.threeDWidget(column.threeD).mrmlViewNode()
+    node = manager.threeDWidget("View" + column.threeD).mrmlViewNode()
     node.SetViewGroup(column.viewGroup)
     node.SetLayoutLabel(label)
 

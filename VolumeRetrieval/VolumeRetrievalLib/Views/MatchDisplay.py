@@ -154,7 +154,7 @@ class MatchDisplay:
 
     def _place(self, column: Column, volumeNode: Any, plane: str) -> _Place:
         manager = slicer.app.layoutManager()
-        threeDNode = manager.threeDWidget(column.threeD).mrmlViewNode()
+        threeDNode = manager.threeDWidget("View" + column.threeD).mrmlViewNode()
         for name in (column.main, column.side):
             widget = manager.sliceWidget(name)
             composite = widget.mrmlSliceCompositeNode()
@@ -175,7 +175,7 @@ class MatchDisplay:
         """Fit the 3D views (slots of qMRMLThreeDView.h)."""
         assert self._query is not None
         for place in (self._query, *self._places.values()):
-            view = slicer.app.layoutManager().threeDWidget(place.column.threeD).threeDView()
+            view = slicer.app.layoutManager().threeDWidget("View" + place.column.threeD).threeDView()
             view.resetFocalPoint()
             view.resetCamera()
 
@@ -218,7 +218,7 @@ class MatchDisplay:
     def _addMarks(self, place: _Place, marks: Sequence[Mark]) -> None:
         column = place.column
         side = place.sliceNode(column.side)
-        threeDNode = slicer.app.layoutManager().threeDWidget(column.threeD).mrmlViewNode()
+        threeDNode = slicer.app.layoutManager().threeDWidget("View" + column.threeD).mrmlViewNode()
         views = RangeMarks.MarkViews(place.sliceNode(column.main).GetID(), side.GetID(), threeDNode.GetID())
         # The slices are lines across the side view: labels are as near as these, in pixels of it.
         millimetresPerPixel = side.GetFieldOfView()[1] / max(1, side.GetDimensions()[1])
