@@ -6,6 +6,10 @@ import io
 from dataclasses import replace
 
 import numpy as np
+from VolumeRetrievalEngine.method.correspondence import Correspondence
+from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
+from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles
 from VolumeRetrievalLib.Values import (
     DatabaseStatus,
     EncoderChoice,
@@ -110,6 +114,11 @@ class FakeLogic:
         self.questions = []
         self.several = []
         self.indexedWith = []
+        self.problems = []
+        self.indexingCancelled = 0
+        self.pairChanged = None
+        self._isShown = False
+        self._shownChanged = None
         self._changed = None
 
     def status(self):
@@ -177,36 +186,63 @@ class FakeLogic:
         return self._job(callbacks)
 
     def describe(self, match):
-        return MatchDescription(f"Patient {match['rank'] * 7}", "2023-10-02 Thorax", match["series_description"])
+        return MatchDescription(f"Patient {match.rank * 7}", "2023-10-02 Thorax", match.attributes.series_description)
 
-    def thumbnail(self, match):
-        return self.pictures.get(match["id"], b"")
+    def thumbnails(self, matches):
+        return [self.pictures.get(match.volume_id, b"") for match in matches]
 
-    def showMatches(self, matches):
+    def similarity(self, match, callbacks=None):
+        job = FakeJob(callbacks)
+        job.finish(match.similarity)
+        return job
+
+    @property
+    def isShown(self):
+        return self._isShown
+
+    def onShownChanged(self, callback):
+        self._shownChanged = callback
+
+    def changeShown(self, isShown):
+        """As if results were shown, or removed."""
+        self._isShown = isShown
+        if self._shownChanged:
+            self._shownChanged()
+
+    def onPairChanged(self, callback):
+        self.pairChanged = callback
+
+    def cancelIndexing(self):
+        self.indexingCancelled += 1
+
+    def showMatches(self, matches, progress=None):
         if self.failure:
             raise RuntimeError(self.failure)
-        self.shown.append([match["id"] for match in matches])
+        self.shown.append([match.volume_id for match in matches])
+        self.changeShown(True)
+        return self.problems
 
     def showPair(self, match, queryRow, row):
         if self.failure:
             raise RuntimeError(self.failure)
-        self.pairs.append((match["id"], queryRow, row))
+        self.pairs.append((match.volume_id, queryRow, row))
 
     def setFollowMatch(self, follow):
         self.follow = follow
 
     def removeShown(self):
         self.removed += 1
+        self.changeShown(False)
 
     def exportToTable(self, matches):
         import slicer
 
-        self.exported.append([match["id"] for match in matches])
+        self.exported.append([match.volume_id for match in matches])
         return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Similar volumes")
 
 
 def aMatch(rank, queryRows=40, rows=60, first=14, score=0.9, plane="axial", spacing=3.0, origin=0.0, **values):
-    """A match whose slices first .. first + 24 look like the query's, as the engine would send it."""
+    """A match whose slices first .. first + 24 look like the query's, as the engine would find it."""
     generator = np.random.default_rng(rank)
     query, row = np.arange(queryRows)[:, None], np.arange(rows)[None]
     along = first + query * 0.6
@@ -216,68 +252,71 @@ def aMatch(rank, queryRows=40, rows=60, first=14, score=0.9, plane="axial", spac
     path = np.clip(first + np.arange(queryRows) * 0.6, 0, rows - 1)
     best = np.unravel_index(similarity.argmax(), similarity.shape)
     last = first + int((queryRows - 1) * 0.6)
-    ranges = [_range(first, last, range(queryRows), spacing, origin, 0.82, score)]
+    ranges = [aRange(first, last, range(queryRows), spacing, origin, 0.82, score)]
     if rank % 2 == 0:
-        ranges.append(_range(last + 8, last + 12, range(6, 15), spacing, origin, 0.18, score - 0.2))
-    return {
-        "rank": rank,
-        "id": f"volume{rank}",
-        "path": f"/data/archive/patient{rank}/series",
-        "series_uid": f"1.2.3.{rank}",
-        "modality": "CT",
-        "body_part": "CHEST",
-        "series_description": f"Thorax {rank}.0 mm soft tissue",
-        "plane": plane,
-        "slices": rows * 2,
-        "score": score,
-        "first_stage": score,
-        "best_query_slice": int(best[0]) * 2,
-        "best_slice": int(best[1]) * 2,
-        "ranges": ranges,
-        "similarity": similarity.round(6).tolist(),
-        "slice_index": (np.arange(rows) * 2).tolist(),
-        "positions_mm": (origin + np.arange(rows) * spacing).tolist(),
-        "correspondence": {"best": similarity.argmax(1).tolist(), "path": path.tolist(), "flipped": False},
-        **values,
-    }
+        ranges.append(aRange(last + 8, last + 12, range(6, 15), spacing, origin, 0.18, score - 0.2))
+    match = Match(
+        rank=rank,
+        volume_id=f"volume{rank}",
+        key=rank,
+        score=score,
+        first_stage=score,
+        files=SourceFiles("archive", (f"patient{rank}/series/1.dcm", f"patient{rank}/series/2.dcm")),
+        series_uid=f"1.2.3.{rank}",
+        attributes=Attributes("CT", "dicom", "CHEST", series_description=f"Thorax {rank}.0 mm soft tissue"),
+        plane=plane,
+        n_slices=rows * 2,
+        n_rows=rows,
+        path=f"/data/archive/patient{rank}/series",
+        ranges=tuple(ranges),
+        best_query_slice=int(best[0]) * 2,
+        best_slice=int(best[1]) * 2,
+        best_query_row=int(best[0]),
+        best_row=int(best[1]),
+        correspondence=Correspondence(similarity.argmax(1), path, False),
+        similarity=similarity.astype(np.float32),  # what FakeLogic.similarity answers
+        slice_index=np.arange(rows, dtype=np.int32) * 2,
+        positions_mm=origin + np.arange(rows) * spacing,
+    )
+    return replace(match, **values)
 
 
-def _range(first, last, rows, spacing, origin, weight, similarity):
-    return {
-        "first_slice": first * 2,
-        "last_slice": last * 2,
-        "first_row": first,
-        "last_row": last,
-        "first_sop_uid": "",
-        "last_sop_uid": "",
-        "start_mm": origin + first * spacing,
-        "end_mm": origin + last * spacing,
-        "weight": weight,
-        "similarity": similarity,
-        "query_rows": list(rows),
-        "query_slices": [row * 2 for row in rows],
-        "extent_mm": (last - first) * spacing,
-    }
+def aRange(first, last, rows, spacing, origin, weight, similarity):
+    return MatchedRange(
+        first_slice=first * 2,
+        last_slice=last * 2,
+        first_row=first,
+        last_row=last,
+        first_sop_uid="",
+        last_sop_uid="",
+        start_mm=origin + first * spacing,
+        end_mm=origin + last * spacing,
+        weight=weight,
+        similarity=similarity,
+        query_rows=tuple(rows),
+        query_slices=tuple(row * 2 for row in rows),
+    )
 
 
-def aResult(count=8, queryRows=40, **values):
+def aResult(count=8, queryRows=40, plane="axial", **values):
     scores = np.linspace(0.93, 0.55, count)
-    return {
-        "query": "CT chest",
-        "plane": "axial",
-        "query_slices": list(range(0, queryRows * 2, 2)),
-        "query_positions_mm": [3.0 * row for row in range(queryRows)],
-        "volumes": 412,
-        "candidates": 60,
-        "ranking": "two-stage",
-        "filter": "pooled",
-        "seconds": {"query": 0.4, "search": 0.3},
-        "notes": [],
-        "matches": [
+    table = SliceTable.regular(np.diag([1.0, 1.0, 1.5, 1.0]), queryRows * 2).take(np.arange(0, queryRows * 2, 2))
+    result = SearchResult(
+        matches=tuple(
             aMatch(rank + 1, queryRows, score=float(scores[rank]), first=8 + 3 * rank) for rank in range(count)
-        ],
-        **values,
-    }
+        ),
+        query_id="query",
+        query_path="CT chest",
+        query_plane=plane,
+        query_table=table,
+        n_volumes=412,
+        n_candidates=60,
+        ranking="two-stage",
+        filter="pooled",
+        seconds={"query": 0.4, "search": 0.3},
+        search_id="search",
+    )
+    return replace(result, **values)
 
 
 def aThumbnail(seed):

@@ -11,6 +11,7 @@ from VolumeRetrievalEngine.phantoms import PhantomQuery, make_query, write_archi
 from VolumeRetrievalEngine.query.region import MaskRegion
 from VolumeRetrievalEngine.reading import read_volume
 from VolumeRetrievalEngine.retriever import Retriever
+from VolumeRetrievalEngine.searching.match import SearchResult
 from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.volume import Volume
 from VolumeRetrievalLib.Values import MatchDescription
@@ -21,15 +22,15 @@ class PhantomStory:
     """A query and what was found for it, as the logic would hand it on."""
 
     query: PhantomQuery
-    result: dict
+    result: SearchResult
     pictures: dict[str, bytes] = field(default_factory=dict)
 
     def queryNode(self):
         return nodeOf(self.query.scan.voxels, self.query.scan.affine, "Query")
 
     def loadMatch(self, match):
-        volume = read_volume(match["path"])
-        return nodeOf(volume.voxels, volume.affine, match["series_description"] or Path(match["path"]).name)
+        volume = read_volume(match.path)
+        return nodeOf(volume.voxels, volume.affine, match.attributes.series_description or Path(match.path).name)
 
 
 def tell(folder: Path, patients: int, spacingMm=None, fieldsOfView=None, top: int = 8, organ: str = "liver"):
@@ -42,7 +43,7 @@ def tell(folder: Path, patients: int, spacingMm=None, fieldsOfView=None, top: in
     region = MaskRegion(query.mask, query.scan.affine)
     found = retriever.search(volume, region=region, options=SearchOptions(top=top), name="Query")
     pictures = {match.volume_id: retriever.thumbnail(match.key, match.best_row) for match in found.matches}
-    return PhantomStory(query, found.to_dict(arrays=True), pictures)
+    return PhantomStory(query, found, pictures)
 
 
 class PhantomLogic(FakeLogic):
@@ -52,12 +53,12 @@ class PhantomLogic(FakeLogic):
         super().__init__(status)
         self.story = story
 
-    def thumbnail(self, match):
-        return self.story.pictures[match["id"]]
+    def thumbnails(self, matches):
+        return [self.story.pictures[match.volume_id] for match in matches]
 
     def describe(self, match):
-        folder = Path(match["path"])
-        return MatchDescription(folder.parent.name, "", match["series_description"] or folder.name)
+        folder = Path(match.path)
+        return MatchDescription(folder.parent.name, "", match.attributes.series_description or folder.name)
 
 
 def nodeOf(voxels, affine, name):

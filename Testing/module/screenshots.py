@@ -31,7 +31,7 @@ from VolumeRetrievalLib.Encoders import EncoderTexts  # noqa: E402
 from VolumeRetrievalLib.Encoders.Encoders import Encoders  # noqa: E402
 from VolumeRetrievalLib.Packages.PackageInstaller import PackageInstaller, PackageState  # noqa: E402
 from VolumeRetrievalLib.Settings import Settings  # noqa: E402
-from VolumeRetrievalLib.Values import DefaultEncoder, Progress, bestPair  # noqa: E402
+from VolumeRetrievalLib.Values import DefaultEncoder, Progress  # noqa: E402
 from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
 
 _WIDTH = 500
@@ -152,7 +152,7 @@ def consent(path: Path) -> None:
 def compare(path: Path, story: PhantomStory, count: int) -> None:
     manager = slicer.app.layoutManager()
     display = MatchDisplay()
-    matches = [ShownMatch(match, story.loadMatch(match)) for match in story.result["matches"][:count]]
+    matches = [ShownMatch(match, story.loadMatch(match)) for match in story.result.matches[:count]]
     display.show(story.queryNode(), story.result, matches)
     container = manager._qt.container
     container.resize((count + 1) * 360, 960)
@@ -162,7 +162,7 @@ def compare(path: Path, story: PhantomStory, count: int) -> None:
         if hasattr(widget, "sliceView"):
             widget.sliceLogic().FitSliceToAll()  # goes to the middle of the volume, too
     for one in reversed(matches):
-        display.showPair(one.match, *bestPair(story.result, one.match))
+        display.showPair(one.match, one.match.best_query_row, one.match.best_row)
     for widget in manager._qt.shownWidgets():
         isSlice = hasattr(widget, "sliceView")
         if not isSlice:

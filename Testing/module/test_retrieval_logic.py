@@ -12,6 +12,7 @@ import pytest
 import slicer
 import vtk
 from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
+from fake_logic import aMatch
 from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
@@ -103,8 +104,8 @@ class TestIndexing:
         result = fresh.search(archive[0].series_uid, top=2)
 
         assert (report.added, report.failed) == (4, 0)
-        assert result["matches"][0]["series_uid"] == archive[2].series_uid
-        assert len(result["matches"]) == 2
+        assert result.matches[0].series_uid == archive[2].series_uid
+        assert len(result.matches) == 2
         assert (Path(slicer.dicomDatabase.databaseDirectory) / "VolumeRetrieval").is_dir()
 
     def test_what_is_not_indexed_is_counted_when_the_database_is_quiet(self, fresh, archive):
@@ -215,9 +216,9 @@ class TestIndexing:
 
         result = fresh.search(archive[0].series_uid, top=2)
 
-        assert archive[2].series_uid not in [match["series_uid"] for match in result["matches"]]
-        assert [match["rank"] for match in result["matches"]] == [1, 2]
-        assert "no longer in the database" in result["notes"][-1]
+        assert archive[2].series_uid not in [match.series_uid for match in result.matches]
+        assert [match.rank for match in result.matches] == [1, 2]
+        assert "no longer in the database" in result.notes[-1]
         assert fresh.indexDatabase().removed == 1
 
 
@@ -225,8 +226,8 @@ class TestSearching:
     def test_any_volume_of_the_scene_is_a_query(self, logic, archive, phantomQuery):
         result = logic.search(aQueryNode(phantomQuery), top=2)
         chests = {one.series_uid for one in archive if one.field_of_view == "chest"}
-        assert {match["series_uid"] for match in result["matches"]} == chests
-        assert result["query"] == "unseen"
+        assert {match.series_uid for match in result.matches} == chests
+        assert result.query_path == "unseen"
 
     def test_its_transform_moves_the_region_with_it(self, logic, phantomQuery):
         node = aQueryNode(phantomQuery)
@@ -246,8 +247,8 @@ class TestSearching:
         roi.SetAndObserveTransformNodeID(transform.GetID())
         moved = logic.search(node, Region("roi", roi=roi))
 
-        assert moved["query_slices"] == plain["query_slices"]
-        assert moved["query_positions_mm"][0] == pytest.approx(plain["query_positions_mm"][0] + 1000, abs=0.01)
+        assert np.array_equal(moved.query_table.index, plain.query_table.index)
+        assert moved.query_table.position[0] == pytest.approx(plain.query_table.position[0] + 1000, abs=0.01)
 
     def test_a_transform_that_bends_has_to_be_hardened(self, logic, phantomQuery):
         node = aQueryNode(phantomQuery)
@@ -257,7 +258,7 @@ class TestSearching:
             logic.search(node)
 
     def test_an_indexed_volume_uses_what_is_stored_until_it_is_changed(self, logic, archive):
-        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        match = logic.search(archive[0].series_uid, top=1).matches[0]
         node = logic.loadMatch(match)
         sent = []
         request = logic._client.request
@@ -269,19 +270,19 @@ class TestSearching:
         logic.search(node, top=1)
 
         assert [sorted(set(one) & {"query", "volume"}) for one in sent] == [["query"], ["volume"]]
-        assert unchanged["matches"][0]["id"] != match["id"]
+        assert unchanged.matches[0].volume_id != match.volume_id
 
     def test_a_series_that_is_not_indexed_is_read_by_the_worker(self, fresh, archive):
         fresh.indexDatabase()
         importSeries(archive[2:3])
         result = fresh.search(archive[2].series_uid)
-        assert [match["series_uid"] for match in result["matches"]] == [archive[0].series_uid]
+        assert [match.series_uid for match in result.matches] == [archive[0].series_uid]
 
     def test_filters_and_the_same_patient(self, logic, archive):
         uid = archive[0].series_uid
-        assert logic.search(uid, options=SearchOptions(filters={"modality": "MR"}))["matches"] == []
-        others = logic.search(uid, options=SearchOptions(excludeSamePatient=True))["matches"]
-        assert {match["series_uid"] for match in others} == {one.series_uid for one in archive[2:]}
+        assert logic.search(uid, options=SearchOptions(filters={"modality": "MR"})).matches == ()
+        others = logic.search(uid, options=SearchOptions(excludeSamePatient=True)).matches
+        assert {match.series_uid for match in others} == {one.series_uid for one in archive[2:]}
 
     @pytest.mark.parametrize(
         ("query", "error", "text"),
@@ -342,28 +343,28 @@ class TestSearching:
         pid = logic._client._worker._enginePID
         ProcessIDs.kill(pid)
         waitUntil(lambda: not logic._client.isRunning)
-        assert logic.search(archive[0].series_uid)["matches"]
+        assert logic.search(archive[0].series_uid).matches
         assert logic._client._worker._enginePID != pid
 
 
 class TestLoading:
     def test_exactly_the_files_that_were_indexed_are_loaded_once(self, logic, archive):
-        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        match = logic.search(archive[0].series_uid, top=1).matches[0]
         node = logic.loadMatch(match)
-        series = next(one for one in archive if one.series_uid == match["series_uid"])
+        series = next(one for one in archive if one.series_uid == match.series_uid)
         assert {Path(file) for file in logic._loader._reader.loaded[0]} == set(series.files)
         assert logic.loadMatch(match) is node
         assert len(logic._loader._reader.loaded) == 1
 
     def test_a_volume_that_the_user_has_loaded_is_used(self, logic, archive):
         node = PhantomReader().load([str(file) for file in archive[2].files])
-        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
-        assert match["series_uid"] == archive[2].series_uid
+        match = logic.search(archive[0].series_uid, top=1).matches[0]
+        assert match.series_uid == archive[2].series_uid
         assert logic.loadMatch(match) is node
 
     def test_a_part_of_the_series_is_not_the_volume(self, logic, archive):
         PhantomReader().load([str(file) for file in archive[2].files[:-2]])
-        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
+        match = logic.search(archive[0].series_uid, top=1).matches[0]
         assert len(logic.loadMatch(match).GetAttribute("DICOM.instanceUIDs").split()) == len(archive[2].files)
 
     def test_files_that_are_gone_are_a_message(self, fresh, tmp_path):
@@ -371,7 +372,7 @@ class TestLoading:
         importSeries(series)
         fresh.indexDatabase()
         match = next(
-            one for one in fresh.search(series[0].series_uid)["matches"] if one["series_uid"] == series[1].series_uid
+            one for one in fresh.search(series[0].series_uid).matches if one.series_uid == series[1].series_uid
         )
         series[1].files[0].unlink()
         with pytest.raises(RuntimeError, match=rf"1 of {len(series[1].files)} files .*{series[1].files[0].name}"):
@@ -383,34 +384,34 @@ class TestLoading:
         scan = phantomQuery.scan
         file = write_image(tmp_path / "images" / "scan.nii.gz", scan.voxels.astype(np.int16), scan.affine)
         fresh.indexFolder(str(file.parent))
-        match = fresh.search(aQueryNode(phantomQuery))["matches"][0]
+        match = fresh.search(aQueryNode(phantomQuery)).matches[0]
         node = fresh.loadMatch(match)
         assert node.GetImageData().GetDimensions() == scan.voxels.shape[::-1]
         assert fresh.loadMatch(match) is node
 
     def test_a_volume_that_left_the_index_is_a_message(self, logic):
         with pytest.raises(RuntimeError, match="no longer in the index"):
-            logic.loadMatch({"id": "0" * 32})
+            logic.loadMatch(aMatch(1))
 
     def test_thumbnail_description_and_table(self, logic, archive):
-        match = logic.search(archive[0].series_uid, top=1)["matches"][0]
-        assert logic.thumbnail(match)[:2] == b"\xff\xd8"
+        match = logic.search(archive[0].series_uid, top=1).matches[0]
+        assert logic.thumbnails([match])[0][:2] == b"\xff\xd8"
         assert "Phantom" in logic.describe(match).patient
         table = logic.exportToTable([match])
         assert table.GetTable().GetNumberOfRows() == 1
-        assert table.GetCellText(0, 7) == match["series_uid"]
+        assert table.GetCellText(0, 7) == match.series_uid
 
     def test_a_match_is_shown_beside_a_query_of_the_scene(self, logic, phantomQuery):
         with pytest.raises(RuntimeError, match="search first"):
-            logic.showMatches([{}])
-        found = logic.search(aQueryNode(phantomQuery), top=2)["matches"]
+            logic.showMatches([aMatch(1)])
+        found = logic.search(aQueryNode(phantomQuery), top=2).matches
         logic.showMatches(found)
         assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
         logic.removeShown()
         assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 1
 
     def test_a_query_from_the_database_is_loaded_to_be_shown(self, logic, archive):
-        logic.showMatches(logic.search(archive[0].series_uid, top=1)["matches"])
+        logic.showMatches(logic.search(archive[0].series_uid, top=1).matches)
         assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 2
         logic.removeShown()
 
@@ -423,8 +424,8 @@ class TestLife:
         logic.indexDatabase(called(told))
         assert "No DICOM database" in told.errors[0]
         with pytest.raises(RuntimeError, match="No DICOM database"):
-            logic.loadMatch({"id": "0"})
-        assert (logic.pids, logic.series(), logic.thumbnail({"id": "0"})) == ((), [], b"")
+            logic.loadMatch(aMatch(1))
+        assert (logic.pids, logic.series(), logic.thumbnails([aMatch(1)])) == ((), [], [b""])
 
     def test_opening_and_switching_the_database_switches_the_index(self, makeLogic, indexedFolder, tmp_path):
         logic = makeLogic()
@@ -476,7 +477,7 @@ class TestLife:
         waitUntil(lambda: indexing.isOver and searching.isOver)
         assert indexing.results[0].added == 3 and searching.results
         with pytest.raises(RuntimeError, match="no longer in the scene"):
-            fresh.showMatches(searching.results[0]["matches"])
+            fresh.showMatches(searching.results[0].matches)
 
     def test_encoders_say_what_they_need(self, logic):
         choices = {one.name: one for one in logic.encoders()}
@@ -500,10 +501,10 @@ class TestLife:
             ("descriptor", "step 20 mm"),
         }
         assert fresh.status(wait=True).volumes == 4
-        assert len(fresh.search(archive[0].series_uid)["matches"]) == 3
+        assert len(fresh.search(archive[0].series_uid).matches) == 3
         Settings(encoder="descriptor", sliceStepMm=3.0).save()
         assert fresh.status(wait=True).volumes == 1
-        assert fresh.search(archive[0].series_uid)["matches"] == []
+        assert fresh.search(archive[0].series_uid).matches == ()
 
     def test_an_index_of_before_stays_usable_and_a_better_encoder_is_offered(self, fresh, archive, monkeypatch):
         report = fresh.indexDatabase()
@@ -512,7 +513,7 @@ class TestLife:
         status = fresh.status(wait=True)
         assert status.encoder.startswith("Descriptor") and sum(status.madeOn.values()) == 1
         assert status.better == ("radiology-resnet" if canRun("radiology-resnet") else "")
-        assert fresh.search(archive[0].series_uid)["encoder"].startswith("descriptor")
+        assert fresh.search(archive[0].series_uid).encoder.startswith("descriptor")
         monkeypatch.setattr("VolumeRetrievalLib.Database.DatabaseIndex.canRun", lambda name: False)
         assert fresh.status(wait=True).better == ""
 

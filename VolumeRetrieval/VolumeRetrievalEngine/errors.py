@@ -89,9 +89,17 @@ class QueryError(VolumeRetrievalError):
     """A query that cannot be searched with."""
 
 
+class UnknownSearchError(QueryError):
+    """A search that is not among the last few, about whose result something was asked."""
+
+
 class EmptyRegionError(QueryError):
     """A region that selects no slice of the query volume."""
 
 
 class FilterError(QueryError):
     """An attribute filter that names no known attribute or has no valid value."""
+
+
+class MessageTooLongError(VolumeRetrievalError):
+    """A message between processes that is longer than worker/messages.py allows."""

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .encoders.base import Encoder
 from .encoders.choice import encoder_in_words, encoder_note
 from .encoders.encode import recipe_for
@@ -34,6 +36,7 @@ from .report import write_report
 from .report.pictures import pictures_of_volumes
 from .searching.match import Match, SearchResult
 from .searching.options import SearchOptions
+from .searching.recent_queries import RecentQueries
 from .searching.search import Stopwatch, search_store
 from .searching.session import SearchSession, keep_kind, kept_kind
 from .slice_index.slice_index import SliceIndex
@@ -61,6 +64,7 @@ class Retriever:
         self._index_kind = index_kind
         self._encoder: Encoder | None = None
         self._open_session: SearchSession | None = None
+        self._recent = RecentQueries()
 
     @classmethod
     def create(
@@ -290,7 +294,17 @@ class Retriever:
         searched = self._query(session, query, region, crop, name, progress)
         clock.lap("query")
         made_by = self.recipe.encoder if searched.stored else encoder_in_words(self.encoder())
-        return search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
+        result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
+        self._recent.keep(result.search_id, searched.embeddings)
+        return result
+
+    def similarity(self, search_id: str, key: int) -> np.ndarray:
+        """The similarity matrix of one of the last searches and one volume, float32 [n_q, n_rows].
+
+        Raises:
+            UnknownSearchError: it is not among the last few. UnknownVolumeError: the volume was removed since.
+        """
+        return self._recent.similarity(search_id, self._session().store, key)
 
     def _query(
         self,

@@ -7,8 +7,9 @@ Slicer. Arrays are indexed [k, j, i] (slice, row, column), affines map (i, j, k,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,23 @@ class SliceTable:
             origin=self.origin[chosen],
             normal=self.normal[chosen],
             position=self.position[chosen],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values for JSON."""
+        arrays = {f.name: getattr(self, f.name).tolist() for f in fields(self) if f.name != "sop_uid"}
+        return {**arrays, "sop_uid": list(self.sop_uid)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SliceTable:
+        """The table that :meth:`to_dict` wrote."""
+        return cls(
+            index=np.array(values["index"], np.int32),
+            sop_uid=tuple(values["sop_uid"]),
+            frame=np.array(values["frame"], np.int32),
+            origin=np.array(values["origin"], np.float64).reshape(-1, 3),
+            normal=np.array(values["normal"], np.float64).reshape(-1, 3),
+            position=np.array(values["position"], np.float64),
         )
 
     @property

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .Database import IndexedStores
 from .Database.DatabaseIndex import DatabaseIndex
 from .Database.Indexing import Indexing, reportOf
 from .Encoders.Encoders import Encoders
+from .Processes import Jobs
 from .Processes.ChildProcess import ProcessProtocol, QtProcess
 from .Processes.EngineProcess import EngineCommand
 from .Processes.PrivateFolders import PrivateFolders
@@ -22,7 +25,9 @@ from .Processes.Waiting import waitFor
 from .Scene import ResultTable
 from .Scene.LoadedVolumes import LoadedVolumes
 from .Scene.MatchLoader import MatchLoader, VolumeReader
+from .Search.LastSearch import LastSearch
 from .Search.Searching import Searching
+from .Search.Similarities import Similarities
 from .Settings import Settings
 from .Values import (
     Callbacks,
@@ -32,23 +37,14 @@ from .Values import (
     IndexReport,
     Job,
     MatchDescription,
-    MatchDict,
+    Progress,
     Region,
-    ResultDict,
     SearchOptions,
     SeriesChoice,
+    ShownPair,
     StoreChoice,
 )
 from .Views.MatchDisplay import MatchDisplay, ShownMatch
-
-
-class _NoJob:
-    """The job of work that could not be started."""
-
-    isRunning = False
-
-    def cancel(self) -> None:
-        """There is nothing to stop."""
 
 
 class RetrievalLogic:
@@ -71,6 +67,8 @@ class RetrievalLogic:
 
         self.display = display or MatchDisplay()
         self._callback: Callable[[], None] | None = None
+        self._shownCallback: Callable[[], None] | None = None
+        self._pairCallback: Callable[[ShownPair], None] | None = None
         self._directory = ""
         self._folders = PrivateFolders(slicer.app.temporaryPath)
         self._folders.removeLeftovers()
@@ -81,6 +79,7 @@ class RetrievalLogic:
         )
         self._client = SearchWorkerClient(makeEngine, makeProcess)
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
+        self._similarities = Similarities(self._client)
         self._indexing = Indexing(
             self._index, self._folders, self._onIndexed, makeCommand=makeEngine, makeProcess=makeProcess
         )
@@ -92,7 +91,7 @@ class RetrievalLogic:
     def cleanUp(self) -> None:
         """End every process, remove what was written for them, and listen to nothing any more."""
         slicer.app.disconnect("aboutToQuit()", self.cleanUp)
-        self._callback = None
+        self._callback = self._shownCallback = self._pairCallback = None
         self._index.watcher.stop()
         self._loaded.stop()
         self._client.release()  # it ends while the other is waited for
@@ -114,7 +113,7 @@ class RetrievalLogic:
         if wait and self._index.directory:
             self._index.watcher.refreshNow()
             self._index.refresh()
-        return self._index.status()
+        return replace(self._index.status(), indexing=self._indexing.progress)
 
     def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
         self._callback = callback
@@ -126,11 +125,12 @@ class RetrievalLogic:
     def series(self) -> list[SeriesChoice]:
         return self._index.series.choices()
 
-    def describe(self, match: MatchDict) -> MatchDescription:
-        return self._index.series.describe(match["series_uid"])
+    def describe(self, match: Match) -> MatchDescription:
+        return self._index.series.describe(match.series_uid)
 
-    def thumbnail(self, match: MatchDict) -> bytes:
-        return self._index.contents.thumbnail(match) if self._index.directory else b""
+    def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
+        """A JPEG of the best matching slice of each match; b"" where there is none."""
+        return self._index.contents.thumbnails(matches) if self._index.directory else [b""] * len(matches)
 
     # Encoders
 
@@ -143,7 +143,7 @@ class RetrievalLogic:
 
         A process finds it out, because it has to load the networks' libraries.
         """
-        return self._do(self._encoders.findDefault, lambda result: DefaultEncoder(**result["default"]), callbacks)
+        return Jobs.run(self._encoders.findDefault, lambda result: DefaultEncoder(**result["default"]), callbacks)
 
     def weightsFolder(self) -> str:
         """Where pretrained weights are kept."""
@@ -161,7 +161,7 @@ class RetrievalLogic:
             ValueError: no such encoder, or no consent; the text has size, licence and its address. EngineError: it
                 failed; what has come stays, and the next time goes on from there.
         """
-        return self._do(
+        return Jobs.run(
             lambda answer: self._encoders.install(name, str(file or ""), consent, answer),
             lambda result: str(result.get("path", "")),
             callbacks,
@@ -180,7 +180,7 @@ class RetrievalLogic:
         `encoder` names another one than that of the settings; its index is made beside those that are there, and is
         the one that Automatic means from then on.
         """
-        return self._do(
+        return Jobs.run(
             lambda answer: self._indexing.database(answer, encoder),
             lambda result: reportOf(result, wholeDatabase=True),
             callbacks,
@@ -188,11 +188,16 @@ class RetrievalLogic:
 
     def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport:
         """Index these series of the open database."""
-        return self._do(lambda answer: self._indexing.series(seriesUIDs, answer), reportOf, callbacks)
+        return Jobs.run(lambda answer: self._indexing.series(seriesUIDs, answer), reportOf, callbacks)
 
     def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport:
         """Index the volumes in a folder, of any format, into the open database's index."""
-        return self._do(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
+        return Jobs.run(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
+
+    def cancelIndexing(self) -> None:
+        """Stop the indexing run, whoever started it, between two volumes; nothing happens if none is running."""
+        if self._indexing.job is not None:
+            self._indexing.job.cancel()
 
     def removeSeries(self, seriesUIDs: Sequence[str]) -> int:
         """Remove series from the index, not from the database; how many volumes that were."""
@@ -209,7 +214,7 @@ class RetrievalLogic:
         options: SearchOptions | None = None,
         callbacks: Callbacks | None = None,
         top: int | None = None,
-    ) -> Job | ResultDict:
+    ) -> Job | SearchResult:
         """Find the volumes that look like a volume node or a series (its SeriesInstanceUID).
 
         Raises (without callbacks):
@@ -218,32 +223,98 @@ class RetrievalLogic:
         chosen = options or SearchOptions()
         if top is not None:
             chosen = SearchOptions(top, chosen.filters, chosen.excludeSamePatient)
-        return self._do(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
+        return Jobs.run(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
+
+    def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
+        """The similarity matrix of a match of the last search, float32 [n_q, n_rows].
+
+        Rows are the query's slices (`result.query_table`), columns the match's (`match.slice_index`). The search
+        process sends it in float16, right to 0.0005; the last few are kept.
+
+        Raises (without callbacks):
+            ValueError: the match is not one of the last search. EngineError: the search process cannot say it any
+                more, its text says why.
+        """
+        last = self._searching.last
+        known = None if last is None else self._similarities.known(last, match)
+        if known is not None:
+            return Jobs.known(known, callbacks)
+        return Jobs.run(lambda answer: self._similarities.request(self._lastFor(match), match, answer), None, callbacks)
+
+    def _lastFor(self, match: Match) -> LastSearch:
+        if self._searching.last is None:
+            raise ValueError(_("There is no search to ask about: search first."))
+        self._searching.last.check(match)
+        return self._searching.last
 
     # Showing
 
-    def loadMatch(self, match: MatchDict) -> Any:
+    def loadMatch(self, match: Match) -> Any:
         """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
-        return self._loader.load(match["id"], self._index.contents)
+        return self._loader.load(match.volume_id, self._index.contents)
 
-    def showMatches(self, matches: Sequence[MatchDict]) -> None:
-        """Show these matches of the last search beside its query."""
+    def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
+        """Show these matches of the last search beside its query.
+
+        Args:
+            progress: called before each volume is loaded.
+
+        Returns:
+            A sentence for each match that could not be shown, naming it.
+
+        Raises:
+            RuntimeError: nothing could be shown; its text says why.
+        """
         last = self._searching.last
         if last is None or not matches:
             raise RuntimeError(_("There is nothing to show: search first."))
         self.display.remember()
         queryNode = self._queryNode()
-        contents = self._index.contents
-        before = [self._loader.isLoaded(match["id"], contents) for match in matches]
-        shown = [
-            ShownMatch(match, self.loadMatch(match), isOurs=not wasThere)
-            for match, wasThere in zip(matches, before, strict=True)
-        ]
+        shown, problems = self._loadAll(matches, progress or (lambda step: None))
+        if not shown:
+            raise RuntimeError("\n".join(problems))
         self.display.show(queryNode, last.result, shown)
+        self._tellShown()
+        return problems
 
-    def showPair(self, match: MatchDict, queryRow: int, row: int) -> None:
+    def _loadAll(
+        self, matches: Sequence[Match], progress: Callable[[Progress], None]
+    ) -> tuple[list[ShownMatch], list[str]]:
+        """Those that can be loaded, and a sentence for each that cannot."""
+        contents = self._index.contents
+        shown, problems = [], []
+        for number, match in enumerate(matches):
+            progress(Progress("load", number, len(matches)))
+            isOurs = not self._loader.isLoaded(match.volume_id, contents)
+            try:
+                shown.append(ShownMatch(match, self.loadMatch(match), isOurs))
+            except RuntimeError as error:
+                problems.append(_("Result {rank}: {problem}").format(rank=match.rank, problem=error))
+        return shown, problems
+
+    @property
+    def isShown(self) -> bool:
+        """Whether results are in the scene, by whatever they came there: the panel, a script, an opened scene."""
+        return self.display.isShown
+
+    def onShownChanged(self, callback: Callable[[], None] | None) -> None:
+        """Call this when isShown may have changed; None ends it."""
+        self._shownCallback = callback
+
+    def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's views to this pair of slices, if they are shown."""
         self.display.showPair(match, queryRow, row)
+        last = self._searching.last
+        if self._pairCallback is None or last is None or match.slice_index is None:
+            return
+        matrix = self._similarities.known(last, match)
+        querySlice, slice = int(last.result.query_table.index[queryRow]), int(match.slice_index[row])
+        value = None if matrix is None else float(matrix[queryRow, row])
+        self._pairCallback(ShownPair(match, querySlice, slice, value))
+
+    def onPairChanged(self, callback: Callable[[ShownPair], None] | None) -> None:
+        """Call this when the views show another pair of slices; None ends it."""
+        self._pairCallback = callback
 
     def setFollowMatch(self, follow: bool) -> None:
         """Whether scrolling the query moves the shown results along."""
@@ -252,12 +323,14 @@ class RetrievalLogic:
     def removeShown(self) -> None:
         """Remove what showing results added to the scene, and restore the layout."""
         self.display.remove()
+        self._tellShown()
 
     def forgetShown(self) -> None:
         """The scene is closed: what was shown is gone."""
         self.display.forget()
+        self._tellShown()
 
-    def exportToTable(self, matches: Sequence[MatchDict]) -> Any:
+    def exportToTable(self, matches: Sequence[Match]) -> Any:
         """A new table node of the scene."""
         return ResultTable.make(matches, self.describe)
 
@@ -271,31 +344,6 @@ class RetrievalLogic:
         if node is None:
             raise RuntimeError(_("The query volume is no longer in the scene: search again."))
         return node
-
-    # Both ways of doing long work
-
-    def _do(
-        self,
-        start: Callable[[Answer], Job],
-        convert: Callable[[dict], Any] | None,
-        callbacks: Callbacks | None,
-    ) -> Any:
-        """With callbacks: start, and tell them. Without: wait for the result."""
-        if callbacks is None:
-            result = waitFor(start)
-            return convert(result) if convert else result
-        try:
-            return start(
-                Answer(
-                    lambda result: callbacks.finished(convert(result) if convert else result),
-                    lambda error: callbacks.failed(str(error)),
-                    callbacks.cancelled,
-                    callbacks.progress,
-                )
-            )
-        except (ValueError, RuntimeError) as error:
-            callbacks.failed(str(error))
-            return _NoJob()
 
     # What happens meanwhile
 
@@ -321,6 +369,10 @@ class RetrievalLogic:
                 self._indexing.database(Answer(failed=_logFailure))
             except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
                 _logFailure(error)
+
+    def _tellShown(self) -> None:
+        if self._shownCallback is not None:
+            self._shownCallback()
 
     def _tell(self) -> None:
         if self._callback is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.searching.match import Match
 
-from .Values import DatabaseStatus, MatchDict, Progress
+from .Values import DatabaseStatus, Progress
 
 
 def size(byteCount: int) -> str:
@@ -81,27 +83,27 @@ def download(step: Progress) -> str:
     return text
 
 
-def sliceNumbers(one: dict) -> str:
+def sliceNumbers(one: MatchedRange) -> str:
     """ "slices 41-63"; people count from 1."""
-    first, last = one["first_slice"] + 1, one["last_slice"] + 1
+    first, last = one.first_slice + 1, one.last_slice + 1
     return (
         _("slice {n}").format(n=first) if first == last else _("slices {first}-{last}").format(first=first, last=last)
     )
 
 
-def matchedRange(one: dict, sliceCount: int) -> str:
+def matchedRange(one: MatchedRange, sliceCount: int) -> str:
     """ "slices 41-63 of 120, 66 mm"; people count from 1."""
-    first, last = one["first_slice"] + 1, one["last_slice"] + 1
+    first, last = one.first_slice + 1, one.last_slice + 1
     if first == last:
         return _("slice {first} of {count}").format(first=first, count=sliceCount)
     return _("slices {first}-{last} of {count}, {extent} mm").format(
-        first=first, last=last, count=sliceCount, extent=f"{one['extent_mm']:.0f}"
+        first=first, last=last, count=sliceCount, extent=f"{one.extent_mm:.0f}"
     )
 
 
-def bestRange(match: MatchDict) -> str:
-    ranges = match["ranges"]
-    return matchedRange(max(ranges, key=lambda one: one["weight"]), match["slices"]) if ranges else ""
+def bestRange(match: Match) -> str:
+    ranges = match.ranges
+    return matchedRange(max(ranges, key=lambda one: one.weight), match.n_slices) if ranges else ""
 
 
 def similarity(value: float) -> str:

@@ -1,23 +1,15 @@
-"""What the panel asks of the logic, and the values that go between them.
+"""The values of the library: what goes between the logic, the panel and scripts.
 
-Only what is defined here is relied on by the panel; tests give the panel a logic of their own. Long methods come in
-two forms: with `callbacks` they return a job at once and tell the callbacks later, from the event loop; without, they
-return their result when it is there (the event loop keeps running) or raise.
-
-A match is the dictionary that `VolumeRetrievalEngine.match.Match.to_dict(arrays=True)` makes, a result the one of
-`SearchResult.to_dict(arrays=True)`: they come through a pipe. Slice numbers are 0-based and count the full stack of the
-match's plane, ascending toward +R, +A or +S; rows and columns of the similarity matrix count the slices that were kept;
-positions are mm along the stack.
+Matches and results are the engine's own (VolumeRetrievalEngine/searching/match.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-MatchDict = dict[str, Any]
-ResultDict = dict[str, Any]
+from VolumeRetrievalEngine.searching.match import Match
 
 
 @dataclass(frozen=True)
@@ -30,13 +22,24 @@ class SkippedSeries:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """Where some work stands; `total` 0 means not known yet, `remaining` seconds None likewise."""
+
+    stage: str
+    done: int
+    total: int
+    item: str = ""
+    remaining: float | None = None
+
+
+@dataclass(frozen=True)
 class DatabaseStatus:
     """How much of the DICOM database can be searched.
 
     `directory` is the database's folder, "" where none is open; then `problem` says what to do. `volumes` of
     `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed. `encoder` is the title of
     the encoder that the index was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one
-    that can run here and would be better.
+    that can run here and would be better. `indexing` is where the indexing run stands, None while there is none.
     """
 
     directory: str = ""
@@ -50,17 +53,7 @@ class DatabaseStatus:
     madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""
     skipped: tuple[SkippedSeries, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where some work stands; `total` 0 means not known yet, `remaining` seconds None likewise."""
-
-    stage: str
-    done: int
-    total: int
-    item: str = ""
-    remaining: float | None = None
+    indexing: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -211,74 +204,12 @@ class SeriesChoice:
     modality: str
 
 
-class LogicProtocol(Protocol):
-    """The methods of VolumeRetrievalLogic that the panel uses."""
+@dataclass(frozen=True)
+class ShownPair:
+    """The slices that the query's views and a match's views show: 0-based numbers of the full stacks, and how similar
+    the two are; None where that is not known (yet)."""
 
-    def status(self) -> DatabaseStatus: ...
-
-    def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
-        """Call this when the answer of status() changes; None ends it."""
-
-    def encoders(self) -> Sequence[EncoderChoice]: ...
-
-    def defaultEncoder(self, callbacks: Callbacks | None = None) -> Job | DefaultEncoder: ...
-
-    def weightsFolder(self) -> str:
-        """Where pretrained weights are kept."""
-
-    def installWeights(
-        self, name: str, file: str = "", consent: bool = False, callbacks: Callbacks | None = None
-    ) -> Job | str:
-        """Download an encoder's weights, or take them from a file."""
-
-    def removeWeights(self, name: str) -> int: ...
-
-    def stores(self) -> Sequence[StoreChoice]:
-        """The indexes of those encoders that have more than one."""
-
-    def series(self) -> Sequence[SeriesChoice]: ...
-
-    def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
-        """With another encoder than the settings' if one is named."""
-
-    def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport: ...
-
-    def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport: ...
-
-    def removeSeries(self, seriesUIDs: Sequence[str]) -> int: ...
-
-    def search(
-        self,
-        query: Any,
-        region: Region | None = None,
-        options: SearchOptions | None = None,
-        callbacks: Callbacks | None = None,
-    ) -> Job | ResultDict:
-        """`query` is a scalar volume node or a SeriesInstanceUID."""
-
-    def describe(self, match: MatchDict) -> MatchDescription: ...
-
-    def thumbnail(self, match: MatchDict) -> bytes:
-        """A JPEG of the best matching slice; b"" if there is none."""
-
-    def loadMatch(self, match: MatchDict) -> Any:
-        """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
-
-    def showMatches(self, matches: Sequence[MatchDict]) -> None:
-        """Show these matches of the last search beside its query; RuntimeError with a readable text."""
-
-    def showPair(self, match: MatchDict, queryRow: int, row: int) -> None:
-        """Move the query's views and the match's views to this pair of slices, if they are shown."""
-
-    def setFollowMatch(self, follow: bool) -> None: ...
-
-    def removeShown(self) -> None:
-        """Remove what showing added to the scene, and restore the layout."""
-
-    def exportToTable(self, matches: Sequence[MatchDict]) -> Any:
-        """A new table node of the scene."""
-
-
-def bestPair(result: ResultDict, match: MatchDict) -> tuple[int, int]:
-    """Row and column of the similarity matrix of the slices that the result shows: the best of its heaviest range."""
-    return result["query_slices"].index(match["best_query_slice"]), match["slice_index"].index(match["best_slice"])
+    match: Match
+    querySlice: int
+    slice: int
+    similarity: float | None = None

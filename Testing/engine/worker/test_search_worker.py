@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,8 +13,14 @@ import numpy as np
 import pytest
 from engine.archives import a_scan, write_archive
 from engine.dicom_files import stored_values, write_series
+from VolumeRetrievalEngine.errors import MessageTooLongError
 from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.worker.messages import LineSplitter, decode, encode
+from VolumeRetrievalEngine.searching.match import SearchResult
+from VolumeRetrievalEngine.worker import messages
+from VolumeRetrievalEngine.worker.matrices import decode_matrix, encode_matrix
+from VolumeRetrievalEngine.worker.messages import LineSplitter, MessageWriter, decode, encode
+from VolumeRetrievalEngine.worker.retriever_pool import RetrieverPool
+from VolumeRetrievalEngine.worker.search_worker import SearchWorker
 
 ENGINE = Path(__file__).resolve().parents[3] / "VolumeRetrieval"
 
@@ -74,23 +81,34 @@ def worker(store: Path):
 def test_the_first_message_says_which_process_works(worker):
     hello = worker.message()
 
-    assert (hello["type"], hello["protocol"]) == ("hello", 1)
+    assert (hello["type"], hello["protocol"]) == ("hello", 2)
     assert hello["pid"] == worker.process.pid
 
 
-def test_a_search_with_voxels_from_a_file_gives_matches_with_their_matrices(worker, tmp_path):
+def test_a_search_with_voxels_from_a_file_gives_matches_and_their_matrices_on_request(worker, tmp_path):
     query = a_scan(7, "chest")
     np.save(tmp_path / "voxels.npy", query.voxels)
     volume = {"file": str(tmp_path / "voxels.npy"), "affine": query.affine.tolist(), "modality": "CT"}
 
     worker.send(1, "search", volume=volume, region={"slices": [10, 20]}, options={"top": 2}, name="my scan")
-    result = worker.answer(1)["result"]
+    result = SearchResult.from_dict(worker.answer(1)["result"])
+    best = result.matches[0]
+    worker.send(2, "similarity", search=result.search_id, key=best.key)
+    matrix = decode_matrix(worker.answer(2)["result"])
 
-    assert result["query"] == "my scan"
-    assert len(result["matches"]) == 2
-    best = result["matches"][0]
-    assert np.shape(best["similarity"]) == (len(result["query_slices"]), len(best["slice_index"]))
-    assert {"first_slice", "last_slice", "extent_mm"} <= set(best["ranges"][0])
+    assert result.query_path == "my scan"
+    assert len(result.matches) == 2
+    assert matrix.dtype == np.float32 and matrix.shape == (len(result.query_table), best.n_rows)
+    assert matrix.max(axis=1).mean() == pytest.approx(best.score, abs=1e-3)
+    assert matrix[best.best_query_row, best.best_row] == pytest.approx(best.ranges[0].similarity, abs=0.1)
+
+
+def test_a_search_that_is_no_longer_remembered_has_no_matrices(worker):
+    worker.send(1, "similarity", search="0" * 32, key=1)
+    worker.send(2, "similarity", key=1)
+
+    assert worker.answer(1)["error"]["type"] == "UnknownSearchError"
+    assert "expected search and key" in worker.answer(2)["error"]["text"]
 
 
 def test_a_search_can_name_the_files_of_the_query(worker, tmp_path):
@@ -98,7 +116,7 @@ def test_a_search_can_name_the_files_of_the_query(worker, tmp_path):
 
     worker.send(1, "search", files=[str(file) for file in files], options={"top": 1})
 
-    assert worker.answer(1)["result"]["query_slices"] == list(range(6))
+    assert worker.answer(1)["result"]["query_table"]["index"] == list(range(6))
 
 
 def test_an_indexed_volume_is_searched_with_by_its_id_and_has_thumbnails(worker):
@@ -108,7 +126,7 @@ def test_an_indexed_volume_is_searched_with_by_its_id_and_has_thumbnails(worker)
     match = worker.answer(2)["result"]["matches"][0]
     worker.send(3, "thumbnails", slices=[[volumes[0]["key"], 0]])
 
-    assert match["id"] != volumes[0]["id"]
+    assert match["volume_id"] != volumes[0]["id"]
     assert match["first_stage"] is None
     assert len(worker.answer(3)["result"][0]) > 100
 
@@ -216,3 +234,38 @@ def test_a_message_that_is_not_json_is_refused_where_it_is_made():
         encode({"value": float("nan")})
     assert decode(b"[1, 2]") is None
     assert decode(json.dumps({"a": 1}).encode()) == {"a": 1}
+
+
+def test_a_line_that_is_too_long_is_an_error_however_it_comes():
+    splitter = LineSplitter(maximum_bytes=10)
+    assert splitter.feed(b"0123456789\n01234") == [b"0123456789"]
+    with pytest.raises(MessageTooLongError, match="longer than"):
+        splitter.feed(b"567890")
+    with pytest.raises(MessageTooLongError):
+        LineSplitter(maximum_bytes=10).feed(b"01234567890\n")
+
+
+def test_a_result_that_is_too_long_is_an_error_to_whoever_asked(monkeypatch):
+    monkeypatch.setattr(messages, "MAXIMUM_LINE_BYTES", 1 << 20)
+    stream = io.BytesIO()
+    with pytest.raises(MessageTooLongError, match=r"longer than 1 MB: ask for fewer results"):
+        MessageWriter(stream).result("x" * (1 << 20), 1)
+    assert stream.getvalue() == b""
+
+
+def test_a_request_that_is_too_long_ends_the_worker_with_an_error(monkeypatch):
+    monkeypatch.setattr(messages.LineSplitter.__init__, "__defaults__", (1000,))
+    answers = io.BytesIO()
+    SearchWorker(RetrieverPool(Path("nowhere")), io.BytesIO(b"x" * 2000), MessageWriter(answers)).run()
+    said = [decode(line) for line in answers.getvalue().splitlines()]
+    assert [one["type"] for one in said] == ["hello", "error"]
+    assert said[1]["error"]["type"] == "MessageTooLongError" and "id" not in said[1]
+
+
+def test_a_matrix_travels_as_float16():
+    matrix = np.random.default_rng(0).uniform(-1, 1, (3, 5)).astype(np.float32)
+    again = decode_matrix(json.loads(json.dumps(encode_matrix(matrix))))
+    assert again == pytest.approx(matrix, abs=5e-4)
+    for broken in ({}, {"shape": [2, 2], "float16": "!"}, {"shape": [2, 2], "float16": "AAAA"}):
+        with pytest.raises(ValueError):
+            decode_matrix(broken)

@@ -255,8 +255,8 @@ def test_the_map_is_used_by_keyboard(panel, logic):
 def test_the_map_draws_ranges_and_path(panel):
     panel.showResult(aResult(2))
     area, image = panel.matchMap.area, panel.ui.matchMapLabel.pixmap._qt.toImage()
-    one = panel._result["matches"][0]["ranges"][0]
-    edge = image.pixelColor(area.x(one["first_row"] - 0.5), area.y(20))
+    one = panel._result.matches[0].ranges[0]
+    edge = image.pixelColor(area.x(one.first_row - 0.5), area.y(20))
     assert (edge.red(), edge.green(), edge.blue()) == (230, 159, 0)
 
 

@@ -58,7 +58,7 @@ def test_index_search_show_and_tidy_up_with_the_buttons(widget):
     waitUntil(lambda: "results from 4 volumes" in widget.ui.searchStatusLabel.text)
 
     assert widget.ui.resultsTable.rowCount == 4
-    widget.logic.showMatches(widget.panel._result["matches"][:2])
+    widget.logic.showMatches(widget.panel._result.matches[:2])
     assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
     widget.logic.removeShown()
 

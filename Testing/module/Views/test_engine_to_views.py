@@ -32,16 +32,16 @@ def offsetOf(name):
 def test_a_volume_matched_with_itself_is_shown_at_the_same_slice_everywhere(archive):
     retriever, series = archive
     found = retriever.search(series[0].folder, options=SearchOptions(top=1, exclude=frozenset()))
-    result = found.to_dict(arrays=True)
-    match = result["matches"][0]
-    assert match["score"] > 0.99
+    result = found
+    match = result.matches[0]
+    assert match.score > 0.99
     volume = read_volume(series[0].folder)
     query, shown = (nodeOf(volume.voxels, volume.affine, name) for name in ("query", "match"))
     display = MatchDisplay()
     display.show(query, result, [ShownMatch(match, shown)])
     assert offsetOf(Column(1).main) == pytest.approx(offsetOf(Column(0).main), abs=0.01)
     queryNode = slicer.app.layoutManager().sliceWidget(Column(0).main).mrmlSliceNode()
-    for position in np.linspace(result["query_positions_mm"][2], result["query_positions_mm"][-3], 5):
+    for position in np.linspace(result.query_table.position[2], result.query_table.position[-3], 5):
         queryNode.JumpSliceByOffsetting(0, 0, float(position))
         assert offsetOf(Column(1).main) == pytest.approx(position, abs=5.0)  # within a slice
     display.remove()
@@ -50,15 +50,15 @@ def test_a_volume_matched_with_itself_is_shown_at_the_same_slice_everywhere(arch
 def test_the_slab_of_a_match_with_itself_covers_the_matched_slices(archive):
     retriever, series = archive
     found = retriever.search(series[1].folder, options=SearchOptions(top=1, exclude=frozenset()))
-    result = found.to_dict(arrays=True)
-    one = result["matches"][0]["ranges"][0]
+    result = found
+    one = result.matches[0].ranges[0]
     volume = read_volume(series[1].folder)
     node = nodeOf(volume.voxels, volume.affine, "match")
     display = MatchDisplay()
-    display.show(nodeOf(volume.voxels, volume.affine, "query"), result, [ShownMatch(result["matches"][0], node)])
+    display.show(nodeOf(volume.voxels, volume.affine, "query"), result, [ShownMatch(result.matches[0], node)])
     mark = next(one for one in display.folder.nodes() if one.IsA("vtkMRMLMarkupsROINode"))
     bounds = [0.0] * 6
     mark.GetRASBounds(bounds)
-    heights = [volume.affine[2, 3] + volume.affine[2, 2] * k for k in (one["first_slice"], one["last_slice"])]
+    heights = [volume.affine[2, 3] + volume.affine[2, 2] * k for k in (one.first_slice, one.last_slice)]
     assert bounds[4:] == pytest.approx([min(heights) - 2.5, max(heights) + 2.5], abs=0.05)
     display.remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def sizeOf(mark):
 def show(display, count=1, **values):
     query = aVolume("query", slices=40)
     result = aResult(count)
-    matches = [ShownMatch(match, aVolume(match["id"])) for match in result["matches"]]
+    matches = [ShownMatch(match, aVolume(match.volume_id)) for match in result.matches]
     display.show(query, result, matches)
     return query, result, matches
 
@@ -84,26 +85,26 @@ def test_query_and_results_stand_side_by_side_each_in_its_own_view_group(display
 
 def test_the_matched_range_is_seen_in_its_own_views_only(display):
     _query, _result, matches = show(display, 2)
-    one = matches[0].match["ranges"][0]
+    one = matches[0].match.ranges[0]
     image = pixels(Column(1).side)
     rows = np.flatnonzero(colored(image).mean(axis=1) > 0.3)
     # The side view is coronal: superior is up; its field of view and height give mm per pixel.
     node = slicer.app.layoutManager().sliceWidget(Column(1).side).mrmlSliceNode()
     mmPerPixel = node.GetFieldOfView()[1] / image.shape[0]
-    expected = one["extent_mm"] + SPACING[2]
+    expected = one.extent_mm + SPACING[2]
     assert (rows[-1] - rows[0]) * mmPerPixel == pytest.approx(expected, abs=4 * mmPerPixel)
     middle = node.GetSliceToRAS().GetElement(2, 3) - ((rows[0] + rows[-1]) / 2 - image.shape[0] / 2) * mmPerPixel
-    assert middle == pytest.approx((one["start_mm"] + one["end_mm"]) / 2, abs=4 * mmPerPixel)
+    assert middle == pytest.approx((one.start_mm + one.end_mm) / 2, abs=4 * mmPerPixel)
     assert not colored(pixels(Column(0).side)).any()  # several matches: the query stays clean
 
 
 def test_in_the_plane_of_the_slices_only_the_slabs_outline_is_drawn(display):
     _query, _result, matches = show(display, 1)
-    one = matches[0].match["ranges"][0]
-    display.showPair(matches[0].match, 0, one["first_row"] + 2)
+    one = matches[0].match.ranges[0]
+    display.showPair(matches[0].match, 0, one.first_row + 2)
     inside = colored(pixels(Column(1).main))
     assert 0.001 < inside.mean() < 0.1
-    display.showPair(matches[0].match, 0, one["last_row"] + 10)
+    display.showPair(matches[0].match, 0, one.last_row + 10)
     assert not colored(pixels(Column(1).main)).any()
 
 
@@ -151,11 +152,11 @@ def test_labels_that_would_lie_over_each_other_become_one():
 def test_ranges_that_lie_close_have_one_label_in_the_view(display):
     query = aVolume("query", slices=40)
     result = aResult(1)
-    one = result["matches"][0]
-    first = one["ranges"][0]
-    near = {**first, "start_mm": first["start_mm"] + 1, "end_mm": first["end_mm"] + 1, "weight": 0.1}
-    one["ranges"].append(near)
-    display.show(query, result, [ShownMatch(one, aVolume(one["id"]))])
+    one = result.matches[0]
+    first = one.ranges[0]
+    near = replace(first, start_mm=first.start_mm + 1, end_mm=first.end_mm + 1, weight=0.1)
+    one = replace(one, ranges=(first, near))
+    display.show(query, result, [ShownMatch(one, aVolume(one.volume_id))])
     marks = [node for node in display.folder.nodes() if node.IsA("vtkMRMLMarkupsROINode")]
     labelled = [node for node in marks if node.GetDisplayNode().GetPropertiesLabelVisibility()]
     assert len(marks) == 4 and len(labelled) == 2  # two in the match, two in the query
@@ -180,20 +181,20 @@ def test_the_slab_is_seen_in_its_own_3d_view_only(display):
 
 def test_views_jump_to_the_most_similar_pair_of_slices(display):
     _query, result, matches = show(display, 1)
-    similarity = np.array(matches[0].match["similarity"])
+    similarity = matches[0].match.similarity
     row, column = np.unravel_index(similarity.argmax(), similarity.shape)
-    assert offsetOf(Column(0).main) == pytest.approx(result["query_positions_mm"][row])
-    assert offsetOf(Column(1).main) == pytest.approx(matches[0].match["positions_mm"][column])
+    assert offsetOf(Column(0).main) == pytest.approx(result.query_table.position[row])
+    assert offsetOf(Column(1).main) == pytest.approx(matches[0].match.positions_mm[column])
 
 
 def test_scrolling_the_query_moves_the_result_along_the_path_until_turned_off(display):
     _query, result, matches = show(display, 1)
     queryNode = slicer.app.layoutManager().sliceWidget(Column(0).main).mrmlSliceNode()
-    queryNode.JumpSliceByOffsetting(0, 0, result["query_positions_mm"][20])
-    path = matches[0].match["correspondence"]["path"][20]
+    queryNode.JumpSliceByOffsetting(0, 0, result.query_table.position[20])
+    path = matches[0].match.correspondence.path[20]
     assert offsetOf(Column(1).main) == pytest.approx(path * SPACING[2])
-    queryNode.JumpSliceByOffsetting(0, 0, result["query_positions_mm"][10] + 1.5)  # between two slices
-    between = (matches[0].match["correspondence"]["path"][10] + matches[0].match["correspondence"]["path"][11]) / 2
+    queryNode.JumpSliceByOffsetting(0, 0, result.query_table.position[10] + 1.5)  # between two slices
+    between = (matches[0].match.correspondence.path[10] + matches[0].match.correspondence.path[11]) / 2
     assert offsetOf(Column(1).main) == pytest.approx(between * SPACING[2])
     display.setFollow(False)
     queryNode.JumpSliceByOffsetting(0, 0, 0)
@@ -203,10 +204,10 @@ def test_scrolling_the_query_moves_the_result_along_the_path_until_turned_off(di
 def test_a_pair_chosen_by_hand_is_shown_as_it_is_and_following_goes_on(display):
     _query, result, matches = show(display, 1)
     display.showPair(matches[0].match, 5, 50)
-    assert offsetOf(Column(0).main) == pytest.approx(result["query_positions_mm"][5])
+    assert offsetOf(Column(0).main) == pytest.approx(result.query_table.position[5])
     assert offsetOf(Column(1).main) == pytest.approx(50 * SPACING[2])
     queryNode = slicer.app.layoutManager().sliceWidget(Column(0).main).mrmlSliceNode()
-    queryNode.JumpSliceByOffsetting(0, 0, result["query_positions_mm"][20])
+    queryNode.JumpSliceByOffsetting(0, 0, result.query_table.position[20])
     assert offsetOf(Column(1).main) != pytest.approx(50 * SPACING[2])
 
 

@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         ),
     )
     if options.json:
-        print_json([match.to_dict() for match in result.matches])
+        print_json([match.summary() for match in result.matches])
     else:
         _print_result(result)
     if options.report:

@@ -7,7 +7,9 @@ smoothed. All of this is our choice: METHOD.md asks for a smoothed monotone path
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +47,15 @@ class Correspondence:
     best: np.ndarray
     path: np.ndarray
     flipped: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values for JSON."""
+        return {"best": self.best.tolist(), "path": self.path.tolist(), "flipped": bool(self.flipped)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Correspondence:
+        """The correspondence that :meth:`to_dict` wrote."""
+        return cls(np.array(values["best"], np.int64), np.array(values["path"], np.float64), values["flipped"])
 
 
 def correspondence(

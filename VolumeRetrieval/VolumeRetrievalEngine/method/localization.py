@@ -7,7 +7,7 @@ best column, votes close to each other in mm form a run, and runs of little weig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,16 @@ class MatchedRange:
         return abs(self.end_mm - self.start_mm)
 
     def to_dict(self) -> dict[str, Any]:
+        """Values for JSON, with the extent for readers of the command line's output."""
         return {**self.__dict__, "extent_mm": self.extent_mm}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MatchedRange:
+        """The range that :meth:`to_dict` wrote."""
+        known = {name: value for name, value in values.items() if name != "extent_mm"}
+        known["query_rows"] = tuple(known["query_rows"])
+        known["query_slices"] = tuple(known["query_slices"])
+        return cls(**known)
 
 
 def matched_ranges(

@@ -1,9 +1,14 @@
-"""What a search returns: plain values that can be shown, exported or sent through a pipe."""
+"""What a search returns: plain values that can be shown, exported or sent through a pipe.
+
+`to_dict` makes values for JSON and `from_dict` reads them back on the other side of a pipe. Two things do not travel:
+the similarity matrices, which the search worker sends on request for the match that is looked at
+(worker/PROTOCOL.md, `similarity`), and the query's thumbnails.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +28,10 @@ class Match:
         n_slices: slices of its full stack; `n_rows` of them are embedded.
         best_query_slice, best_slice: the heaviest range's most similar pair of slices, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
-        similarity: float32 [n_q, n_rows], S; None where only a baseline ran.
+        correspondence: None where only a baseline ran.
+        similarity: float32 [n_q, n_rows], S; None in a match that came through a pipe.
+        slice_index: int32 [n_rows], the full-stack number of each embedded slice.
+        positions_mm: float64 [n_rows], mm along the stack, ascending.
     """
 
     rank: int
@@ -43,14 +51,14 @@ class Match:
     best_slice: int = -1
     best_query_row: int = -1
     best_row: int = -1
-    correspondence: Correspondence | None = None
+    correspondence: Correspondence | None = field(default=None, repr=False, compare=False)
     similarity: np.ndarray | None = field(default=None, repr=False, compare=False)
-    slice_index: np.ndarray | None = field(default=None, repr=False, compare=False)  # int [n_rows], full-stack numbers
-    positions_mm: np.ndarray | None = field(default=None, repr=False, compare=False)  # float [n_rows]
+    slice_index: np.ndarray | None = field(default=None, repr=False, compare=False)
+    positions_mm: np.ndarray | None = field(default=None, repr=False, compare=False)
 
-    def to_dict(self, arrays: bool = False) -> dict[str, Any]:
-        """Values for JSON; with `arrays` also the similarity matrix and the correspondence."""
-        values: dict[str, Any] = {
+    def summary(self) -> dict[str, Any]:
+        """What the command line prints as JSON: what identifies the volume, its score and where it matches."""
+        return {
             "rank": self.rank,
             "id": self.volume_id,
             "path": self.path,
@@ -66,49 +74,108 @@ class Match:
             "best_slice": self.best_slice,
             "ranges": [one.to_dict() for one in self.ranges],
         }
-        if arrays and self.similarity is not None:
-            values["similarity"] = np.asarray(self.similarity, dtype=float).round(6).tolist()
-            values["slice_index"] = np.asarray(self.slice_index).tolist()
-            values["positions_mm"] = np.asarray(self.positions_mm, dtype=float).round(3).tolist()
-        if arrays and self.correspondence is not None:
-            values["correspondence"] = {
-                "best": self.correspondence.best.tolist(),
-                "path": self.correspondence.path.round(3).tolist(),
-                "flipped": self.correspondence.flipped,
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field but the similarity matrix, as values for JSON."""
+        return {
+            "rank": self.rank,
+            "volume_id": self.volume_id,
+            "key": self.key,
+            "score": self.score,
+            "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
+            "files": {"root": self.files.root, "paths": list(self.files.paths)},
+            "series_uid": self.series_uid,
+            "attributes": asdict(self.attributes),
+            "plane": self.plane,
+            "n_slices": self.n_slices,
+            "n_rows": self.n_rows,
+            "path": self.path,
+            "ranges": [one.to_dict() for one in self.ranges],
+            "best_query_slice": self.best_query_slice,
+            "best_slice": self.best_slice,
+            "best_query_row": self.best_query_row,
+            "best_row": self.best_row,
+            "correspondence": None if self.correspondence is None else self.correspondence.to_dict(),
+            "slice_index": None if self.slice_index is None else self.slice_index.tolist(),
+            "positions_mm": None if self.positions_mm is None else self.positions_mm.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Match:
+        """The match that :meth:`to_dict` wrote, without a similarity matrix."""
+        along, numbers, pairs = values["positions_mm"], values["slice_index"], values["correspondence"]
+        return cls(
+            **{
+                **values,
+                "first_stage": float("nan") if values["first_stage"] is None else values["first_stage"],
+                "files": SourceFiles(values["files"]["root"], tuple(values["files"]["paths"])),
+                "attributes": Attributes(**values["attributes"]),
+                "ranges": tuple(MatchedRange.from_dict(one) for one in values["ranges"]),
+                "correspondence": None if pairs is None else Correspondence.from_dict(pairs),
+                "slice_index": None if numbers is None else np.array(numbers, np.int32),
+                "positions_mm": None if along is None else np.array(along, np.float64),
             }
-        return values
+        )
+
+
+def _no_thumbnail(row: int) -> bytes:
+    """Of a result that came through a pipe."""
+    return b""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The ranking for one query, with what the user should know about how it came about."""
+    """The ranking for one query, with what the user should know about how it came about.
+
+    Attributes:
+        matches: best first.
+        query_id, query_path: volume id of the query, and what it is called.
+        query_plane: "axial", "coronal" or "sagittal".
+        query_table: the query's slices, rows of every similarity matrix.
+        n_volumes: how many were searched, after filters.
+        n_candidates: how many of them the first stage handed on.
+        ranking: one of options.RANKINGS.
+        filter: "slices", "pooled" or "none".
+        seconds: by what they were spent on.
+        notes: what the user should know about how the result came about.
+        encoder: which encoder the store was made with, and what it ran on if it embedded the query.
+        search_id: names this search; with it the worker is asked for a similarity matrix.
+        query_thumbnail: the JPEG of a row's slice; b"" where there is none.
+    """
 
     matches: tuple[Match, ...]
-    query_id: str  # volume id of the query
+    query_id: str
     query_path: str
     query_plane: str
-    query_table: SliceTable  # the query's slices, rows of every similarity matrix
-    query_thumbnail: Callable[[int], bytes]  # JPEG of a row's slice, b"" if there is none
-    n_volumes: int  # searched after filters
+    query_table: SliceTable = field(repr=False, compare=False)
+    n_volumes: int
     n_candidates: int
-    ranking: str  # "two-stage", "exhaustive", "count", "sum" or "maximum"
-    filter: str  # "slices", "pooled" or "none"
+    ranking: str
+    filter: str
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    encoder: str = ""  # which encoder the store was made with, and what it ran on if it embedded the query
+    encoder: str = ""
+    search_id: str = ""
+    query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
 
-    def to_dict(self, arrays: bool = False) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
+        """Every field but the thumbnails, as values for JSON."""
+        values = {name: value for name, value in self.__dict__.items() if name != "query_thumbnail"}
         return {
-            "query": self.query_path,
-            "encoder": self.encoder,
-            "plane": self.query_plane,
-            "query_slices": self.query_table.index.tolist(),
-            "query_positions_mm": self.query_table.position.round(3).tolist(),
-            "volumes": self.n_volumes,
-            "candidates": self.n_candidates,
-            "ranking": self.ranking,
-            "filter": self.filter,
-            "seconds": self.seconds,
+            **values,
+            "query_table": self.query_table.to_dict(),
             "notes": list(self.notes),
-            "matches": [match.to_dict(arrays) for match in self.matches],
+            "matches": [match.to_dict() for match in self.matches],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SearchResult:
+        """The result that :meth:`to_dict` wrote."""
+        return cls(
+            **{
+                **values,
+                "query_table": SliceTable.from_dict(values["query_table"]),
+                "notes": tuple(values["notes"]),
+                "matches": tuple(Match.from_dict(one) for one in values["matches"]),
+            }
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 
 import numpy as np
@@ -65,7 +66,6 @@ def search_store(
         query_path=query.path,
         query_plane=query.plane,
         query_table=query.table,
-        query_thumbnail=query.thumbnail,
         n_volumes=len(allowed),
         n_candidates=len(ranking.keys),
         ranking=options.ranking,
@@ -73,6 +73,8 @@ def search_store(
         seconds=clock.seconds,
         notes=_notes(query, allowed, keep, is_empty),
         encoder=encoder,
+        search_id=uuid.uuid4().hex,
+        query_thumbnail=query.thumbnail,
     )
 
 

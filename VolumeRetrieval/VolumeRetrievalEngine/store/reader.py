@@ -223,6 +223,10 @@ class StoreReader:
         found = self._one("SELECT jpeg FROM thumbnails WHERE key = ? AND row = ?", int(key), int(row))
         return found[0] if found else b""
 
+    def holds(self, key: int, volume_id: str) -> bool:
+        """Whether this key is, still, the volume with this id."""
+        return bool(self._one("SELECT 1 FROM volumes WHERE key = ? AND volume_id = ?", int(key), volume_id))
+
     # How it is read
 
     def _all(self, sql: str, *values: Any) -> list[tuple]:

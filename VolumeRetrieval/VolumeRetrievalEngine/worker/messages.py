@@ -11,12 +11,14 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from .. import __version__
+from ..errors import MessageTooLongError
 from ..progress import Step
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
-#: A line longer than this is not waited for: a child that writes without end must not fill the memory.
-MAXIMUM_LINE_BYTES = 256 << 20
+#: No message is longer, and no longer line is waited for: a child that writes without end must not fill the memory.
+#: The longest in use, an answer with 500 matches of long series, has some 10 MB.
+MAXIMUM_LINE_BYTES = 128 << 20
 
 Message = dict[str, Any]
 
@@ -38,20 +40,43 @@ def decode(line: bytes) -> Message | None:
 class LineSplitter:
     """Whole lines out of chunks of bytes, however these are cut."""
 
-    def __init__(self) -> None:
-        self._rest = b""
+    def __init__(self, maximum_bytes: int = MAXIMUM_LINE_BYTES) -> None:
+        self._maximum_bytes = maximum_bytes
+        self._pieces: list[bytes] = []
+        self._length = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that are complete now, without their newline."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > MAXIMUM_LINE_BYTES:
-            self._rest = b""
+        """The lines that are complete now, without their newline.
+
+        Raises:
+            MessageTooLongError: a line is longer than the maximum. What came of it is forgotten, and nothing after it
+                can be relied on: end the conversation.
+        """
+        first, *others = chunk.split(b"\n")
+        self._keep(first)
+        lines = []
+        for piece in others:
+            lines.append(self.unfinished)
+            self._pieces, self._length = [], 0
+            self._keep(piece)
         return [line for line in lines if line.strip()]
 
     @property
     def unfinished(self) -> bytes:
         """What came since the last newline."""
-        return self._rest
+        return b"".join(self._pieces)
+
+    def _keep(self, piece: bytes) -> None:
+        self._length += len(piece)
+        if self._length > self._maximum_bytes:
+            self._pieces, self._length = [], 0
+            raise MessageTooLongError(too_long(self._maximum_bytes))
+        self._pieces.append(piece)
+
+
+def too_long(maximum_bytes: int) -> str:
+    """The text of the error."""
+    return f"a message between processes is longer than {maximum_bytes >> 20} MB"
 
 
 class MessageWriter:
@@ -69,9 +94,16 @@ class MessageWriter:
         return cls(stream)
 
     def write(self, message: Message) -> None:
-        """Send one message. BrokenPipeError if nobody listens any more."""
+        """Send one message.
+
+        Raises:
+            MessageTooLongError: it was not sent. BrokenPipeError: nobody listens any more.
+        """
+        line = encode(message)
+        if len(line) > MAXIMUM_LINE_BYTES:
+            raise MessageTooLongError(f"{too_long(MAXIMUM_LINE_BYTES)}: ask for fewer results")
         with self._lock:
-            self._stream.write(encode(message))
+            self._stream.write(line)
             self._stream.flush()
 
     def hello(self) -> None:
@@ -91,7 +123,11 @@ class MessageWriter:
 
 
 def read_messages(stream: BinaryIO) -> Iterator[Message | None]:
-    """The messages of a stream until it ends; None for each line that is no message."""
+    """The messages of a stream until it ends; None for each line that is no message.
+
+    Raises:
+        MessageTooLongError: a line is too long to be waited for.
+    """
     splitter = LineSplitter()
     while chunk := _available(stream):
         for line in splitter.feed(chunk):

@@ -17,6 +17,7 @@ from ..retriever import Retriever
 from ..searching.options import SearchOptions
 from ..store.attribute_filter import AttributeFilter
 from ..volume import Attributes, Volume
+from .matrices import encode_matrix
 
 Params = Mapping[str, Any]
 
@@ -31,7 +32,16 @@ def search(retriever: Retriever, params: Params, progress: ProgressCallback) -> 
         name=str(params.get("name", "")),
         progress=progress,
     )
-    return result.to_dict(arrays=True)
+    return result.to_dict()
+
+
+def similarity(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
+    """PROTOCOL.md, `similarity`."""
+    try:
+        search_id, key = str(params["search"]), int(params["key"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise QueryError(f"similarity: expected search and key, got {dict(params)!r}") from error
+    return encode_matrix(retriever.similarity(search_id, key))
 
 
 def status(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
@@ -53,6 +63,7 @@ def thumbnails(retriever: Retriever, params: Params, progress: ProgressCallback)
 
 METHODS: dict[str, Callable[[Retriever, Params, ProgressCallback], Any]] = {
     "search": search,
+    "similarity": similarity,
     "status": status,
     "list": list_volumes,
     "thumbnails": thumbnails,

@@ -7,7 +7,7 @@ import queue
 import threading
 from typing import Any, BinaryIO
 
-from ..errors import QueryError, VolumeRetrievalError
+from ..errors import MessageTooLongError, QueryError, VolumeRetrievalError
 from ..progress import Cancelled, Step
 from .messages import Message, MessageWriter, read_messages
 from .requests import METHODS
@@ -41,6 +41,16 @@ class SearchWorker:
         self._retrievers.close()
 
     def _read(self) -> None:
+        try:
+            self._take_requests()
+        except MessageTooLongError as error:  # whose request it was cannot be known
+            logger.error("%s", error)
+            self._answers.error(error)
+        with self._lock:  # whatever is being worked on is of no use to anybody
+            self._cancelled |= self._known
+        self._waiting.put(None)
+
+    def _take_requests(self) -> None:
         for message in read_messages(self._requests):
             if message is None or not isinstance(message.get("id"), int) or "method" not in message:
                 logger.warning("a line that is no request was passed over")
@@ -53,9 +63,6 @@ class SearchWorker:
                 with self._lock:
                     self._known.add(message["id"])
                 self._waiting.put(message)
-        with self._lock:  # whatever is being worked on is of no use to anybody
-            self._cancelled |= self._known
-        self._waiting.put(None)
 
     def _cancel(self, params: Message) -> bool:
         with self._lock:

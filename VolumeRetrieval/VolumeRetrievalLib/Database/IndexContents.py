@@ -6,15 +6,14 @@ libraries on the same file that must not meet (sqlite.org/howtocorrupt.html, 2.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from VolumeRetrievalEngine.errors import StoreError, VolumeRetrievalError
-
-from ..Values import MatchDict
+from VolumeRetrievalEngine.searching.match import Match
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,17 @@ class IndexContents:
         except VolumeRetrievalError:
             return []
 
-    def thumbnail(self, match: MatchDict) -> bytes:
-        """The JPEG of the best matching slice; b"" if there is none."""
+    def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
+        """The JPEG of each match's best slice; b"" where there is none. The store is opened once for all."""
         try:
             with self._store() as store:
-                record = store.find(match["id"])
-                if record is None or match["best_slice"] not in match.get("slice_index", ()):
-                    return b""
-                return store.thumbnail(record.key, match["slice_index"].index(match["best_slice"]))
+                # The index may be another one by now, where the key is another volume's.
+                return [
+                    store.thumbnail(one.key, one.best_row) if store.holds(one.key, one.volume_id) else b""
+                    for one in matches
+                ]
         except VolumeRetrievalError:
-            return b""
+            return [b""] * len(matches)
 
     @contextmanager
     def _store(self) -> Iterator[Any]:

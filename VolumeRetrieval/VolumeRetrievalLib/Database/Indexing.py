@@ -17,7 +17,7 @@ from ..Processes.PrivateFolders import PrivateFolders
 from ..Processes.SearchParameters import indexArguments
 from ..Processes.SearchWorkerClient import Answer
 from ..Settings import Settings
-from ..Values import IndexReport
+from ..Values import IndexReport, Progress
 from .DatabaseIndex import DatabaseIndex
 
 
@@ -40,6 +40,7 @@ class Indexing:
         self._makeCommand = makeCommand
         self._makeProcess = makeProcess
         self.job: IndexingJob | None = None
+        self.progress: Progress | None = None  # where the run stands; None while there is none
 
     def database(self, answer: Answer, encoder: str = "") -> IndexingJob:
         """Index what is new or changed in the database, and remove what is gone from it; with this encoder, or that of
@@ -90,18 +91,23 @@ class Indexing:
 
         def ended(tell: Callable[..., None]) -> Callable[..., None]:
             def end(*values: Any) -> None:
-                self.job = None
+                self.job = self.progress = None
                 cleanUp()
                 self._onEnded()
                 tell(*values)
 
             return end
 
+        def progressed(step: Progress) -> None:
+            self.progress = step
+            answer.progress(step)
+
         self.job = job = IndexingJob(
             self._makeCommand(),
-            Answer(ended(answer.finished), ended(answer.failed), ended(answer.cancelled), answer.progress),
+            Answer(ended(answer.finished), ended(answer.failed), ended(answer.cancelled), progressed),
             self._makeProcess(),
         )
+        self.progress = Progress("scan", 0, 0)
         job.start(arguments)
         return job
 

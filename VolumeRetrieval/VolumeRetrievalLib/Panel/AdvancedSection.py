@@ -11,8 +11,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..Settings import Settings
-from ..Values import EncoderChoice, LogicProtocol, StoreChoice
+from ..Values import EncoderChoice, StoreChoice
 from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
 
 #: The values behind the items of the combo boxes, in their order in the .ui file; "" is automatic.
 _DEVICES = ("", "cpu", "cuda", "mps")

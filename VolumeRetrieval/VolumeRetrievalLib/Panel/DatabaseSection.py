@@ -11,8 +11,9 @@ from slicer.i18n import tr as _
 from .. import Texts
 from ..Encoders import EncoderTexts
 from ..Settings import Settings
-from ..Values import Callbacks, IndexReport, Job, LogicProtocol, Progress
+from ..Values import Callbacks, IndexReport, Job, Progress
 from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
 
 
 class DatabaseSection:

@@ -13,8 +13,9 @@ from slicer.i18n import tr as _
 from .. import Texts
 from ..Encoders import EncoderTexts
 from ..Settings import Settings
-from ..Values import Callbacks, DefaultEncoder, EncoderChoice, Job, LogicProtocol, Progress
+from ..Values import Callbacks, DefaultEncoder, EncoderChoice, Job, Progress
 from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
 
 #: Of the columns but the last, in pixels: all fit into a panel of usual width.
 _WIDTHS = (150, 74, 40, 56, 76)

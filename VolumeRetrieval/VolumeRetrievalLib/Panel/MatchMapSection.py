@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import qt
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .. import Texts
-from ..Values import LogicProtocol, MatchDict, ResultDict, bestPair
+from ..Values import Callbacks, Job
 from . import MatchMapPicture
 from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
 from .Pictures import pixmapFromArray
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = 24, 6, 6, 20
@@ -55,29 +57,53 @@ class MatchMapSection:
         self.showError = showError
         self.area: MatchMapPicture.MapArea | None = None
         self.pair: tuple[int, int] | None = None
-        self._match: MatchDict | None = None
-        self._similarity = np.zeros((0, 0))
-        self._querySlices: list[int] = []
+        self._match: Match | None = None
+        self._similarity: np.ndarray | None = None
+        self._querySlices = np.zeros(0, np.int32)
+        self._job: Job | None = None
         self._follow = EnabledReason(ui.followMatchCheckBox)
-        self._events = MapEvents(ui.matchMapLabel, self._onClick, self._onKey, self._draw)
+        self._events = MapEvents(ui.matchMapLabel, self._onClick, self._onKey, lambda: self._draw())
         ui.matchMapLabel.installEventFilter(self._events)
         ui.followMatchCheckBox.connect("toggled(bool)", self.logic.setFollowMatch)
         self.show(None, None)
 
-    def show(self, result: ResultDict | None, match: MatchDict | None) -> None:
-        """Draw the map of this match of this result; None for none."""
-        similarity = (match or {}).get("similarity")
-        self._match = match if similarity else None
-        self._similarity = np.asarray(similarity, dtype=float) if similarity else np.zeros((0, 0))
-        self._querySlices = list(result["query_slices"]) if result and similarity else []
-        self.pair = None
-        if self._match is not None:
-            self.pair = bestPair(result, self._match)
-        self._follow.update("" if self._match else _("Show a result first: then its slices can follow the query's."))
+    def show(self, result: SearchResult | None, match: Match | None) -> None:
+        """Draw the map of this match of this result, as soon as its similarities are there; None for none."""
+        self._cancel()
+        self._match, self._similarity, self.pair = match, None, None
+        self._querySlices = result.query_table.index if result is not None else np.zeros(0, np.int32)
+        self._follow.update("" if match else _("Show a result first: then its slices can follow the query's."))
+        if match is not None:
+            callbacks = Callbacks(
+                finished=lambda matrix: self._onSimilarity(match, matrix),
+                failed=lambda text: self._onFailed(match, text),
+            )
+            job = self.logic.similarity(match, callbacks)
+            self._job = job if job.isRunning else None
         self._draw()
+
+    def _onSimilarity(self, match: Match, matrix: np.ndarray) -> None:
+        if match is self._match:
+            self._job = None
+            self._similarity = matrix
+            self.pair = (match.best_query_row, match.best_row)
+            self._draw()
+
+    def _onFailed(self, match: Match, text: str) -> None:
+        if match is self._match:
+            self._job = None
+            self._match = None
+            self._draw(text)
+
+    def _cancel(self) -> None:
+        job, self._job = self._job, None
+        self._match = None
+        if job is not None:
+            job.cancel()
 
     def choose(self, row: int, column: int) -> None:
         """Mark this pair of slices, without moving the views."""
+        assert self._similarity is not None
         rows, columns = self._similarity.shape
         self.pair = (min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
         self._draw()
@@ -114,12 +140,13 @@ class MatchMapSection:
             return True
         return False
 
-    def _draw(self) -> None:
+    def _draw(self, problem: str = "") -> None:
         label = self.ui.matchMapLabel
-        if self._match is None or self.pair is None:
+        if self._match is None or self._similarity is None or self.pair is None:
             self.area = None
             label.setPixmap(qt.QPixmap())
-            label.text = _("Select a result to see where it matches.")
+            waiting = _("Select a result to see where it matches.") if self._match is None else _("Comparing slices...")
+            label.text = problem or waiting
             label.alignment = qt.Qt.AlignCenter
             label.setFixedHeight(60)
             self.ui.matchPairLabel.text = ""
@@ -146,18 +173,18 @@ class MatchMapSection:
         painter = qt.QPainter()
         painter.begin(pixmap)
         self._drawProfile(painter, area)
-        for number, one in enumerate(match["ranges"]):
+        for number, one in enumerate(match.ranges):
             red, green, blue = MatchMapPicture.rangeColor(number)
             pen = qt.QPen(qt.QColor(red, green, blue))
             pen.setWidth(2)
             painter.setPen(pen)
-            left, right = area.x(one["first_row"] - 0.5), area.x(one["last_row"] + 0.5)
-            voted = one["query_rows"] or [0]
+            left, right = area.x(one.first_row - 0.5), area.x(one.last_row + 0.5)
+            voted = one.query_rows or [0]
             top, bottom = area.y(min(voted) - 0.5), area.y(max(voted) + 0.5)
             painter.drawRect(left, top, max(right - left, 2), max(bottom - top, 2))
             below = area.top + area.height + 3
             painter.fillRect(left, below, max(right - left, 2), 3, qt.QColor(red, green, blue))
-        path = (match.get("correspondence") or {}).get("path") or []
+        path = match.correspondence.path if match.correspondence is not None else ()
         painter.setPen(qt.QPen(qt.QColor(255, 255, 255)))
         for row in range(1, len(path)):
             painter.drawLine(area.x(path[row - 1]), area.y(row - 1), area.x(path[row]), area.y(row))
@@ -172,6 +199,7 @@ class MatchMapSection:
         painter.end()
 
     def _drawProfile(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
+        assert self._similarity is not None
         values = MatchMapPicture.profile(self._similarity)
         low, high = float(self._similarity.min()), float(self._similarity.max())
         bottom = area.top + area.height + _GAP + _PROFILE_HEIGHT
@@ -195,11 +223,11 @@ class MatchMapSection:
         painter.restore()
 
     def _describePair(self) -> None:
-        assert self._match is not None and self.pair is not None
+        assert self._match is not None and self._similarity is not None and self.pair is not None
         row, column = self.pair
         self.ui.matchPairLabel.text = _("Query slice {query}, result slice {slice} of {count}: {similarity}").format(
-            query=self._querySlices[row] + 1,
-            slice=self._match["slice_index"][column] + 1,
-            count=self._match["slices"],
+            query=int(self._querySlices[row]) + 1,
+            slice=int(self._match.slice_index[column]) + 1,
+            count=self._match.n_slices,
             similarity=Texts.similarity(float(self._similarity[row, column])),
         )

@@ -8,13 +8,14 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from ..Packages.PackageInstaller import InstallationDeclined, InstallationFailed, PackageInstaller
 from ..Settings import Settings
-from ..Values import LogicProtocol, MatchDict, ResultDict
 from .AdvancedSection import AdvancedSection
 from .DatabaseSection import DatabaseSection
 from .EncodersSection import EncodersSection, askConsent
+from .LogicProtocol import LogicProtocol
 from .MatchMapSection import MatchMapSection
 from .MessageBar import MessageBar
 from .QuerySection import QuerySection
@@ -29,7 +30,7 @@ class Panel:
         self.logic = logic
         self.installer = installer
         self.settings = settings or Settings.load()
-        self._result: ResultDict | None = None
+        self._result: SearchResult | None = None
         self.messages = MessageBar(ui, self.installPackages, self.installSmallPackages, self.installPackagesFromFolder)
         self.database = DatabaseSection(ui, logic, self.settings, self.messages.showError)
         self.matchMap = MatchMapSection(ui, logic, self.messages.showError)
@@ -48,11 +49,11 @@ class Panel:
         self.encoders.refresh()
 
     @property
-    def result(self) -> ResultDict | None:
+    def result(self) -> SearchResult | None:
         """What the last search found, as it is shown."""
         return self._result
 
-    def showResult(self, result: ResultDict | None) -> None:
+    def showResult(self, result: SearchResult | None) -> None:
         """Show what a search found; None clears."""
         self._result = result
         self.messages.clearError()
@@ -73,6 +74,8 @@ class Panel:
     def cleanUp(self) -> None:
         """Stop listening to the logic; the widgets may go."""
         self.logic.onStatusChanged(None)
+        self.logic.onShownChanged(None)
+        self.matchMap.show(None, None)
 
     def _install(self, wheelFolder: Path | None, small: bool = False) -> None:
         try:
@@ -85,5 +88,5 @@ class Panel:
         self.encoders.forgetDefault()
         self.refresh()
 
-    def _onMatchSelected(self, match: MatchDict | None) -> None:
+    def _onMatchSelected(self, match: Match | None) -> None:
         self.matchMap.show(self._result, match)

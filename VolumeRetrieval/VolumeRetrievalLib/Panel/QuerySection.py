@@ -9,6 +9,7 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import SearchResult
 
 from ..Values import (
     CURRENT_SLICE,
@@ -18,14 +19,13 @@ from ..Values import (
     SLICES,
     Callbacks,
     Job,
-    LogicProtocol,
     Region,
-    ResultDict,
     SearchOptions,
 )
 from ..Views.RegionPreview import RegionPreview
 from ..Views.StackGeometry import StackGeometry
 from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
 
 _FROM_SCENE, _FROM_DATABASE = 0, 1
 _MODALITIES = ("", "CT", "MR", "PT")
@@ -39,7 +39,7 @@ class QuerySection:
         ui: Any,
         logic: LogicProtocol,
         showError: Callable[[str], None],
-        onResult: Callable[[ResultDict], None],
+        onResult: Callable[[SearchResult], None],
     ):
         self.ui = ui
         self.logic = logic
@@ -228,14 +228,14 @@ class QuerySection:
                 study.setHidden(all(one.isHidden() for one in _children(study)))
             patient.setHidden(all(one.isHidden() for one in _children(patient)))
 
-    def _onFinished(self, result: ResultDict) -> None:
+    def _onFinished(self, result: SearchResult) -> None:
         self._job = None
-        seconds = sum(result["seconds"].values())
+        seconds = sum(result.seconds.values())
         text = _("{found} results from {volumes} volumes in {seconds} s").format(
-            found=len(result["matches"]), volumes=f"{result['volumes']:,}", seconds=f"{seconds:.1f}"
+            found=len(result.matches), volumes=f"{result.n_volumes:,}", seconds=f"{seconds:.1f}"
         )
-        encoder = [_("Encoder: {encoder}").format(encoder=result["encoder"])] if result.get("encoder") else []
-        self.say("\n".join([text, *encoder, *result["notes"]]))
+        encoder = [_("Encoder: {encoder}").format(encoder=result.encoder)] if result.encoder else []
+        self.say("\n".join([text, *encoder, *result.notes]))
         self.refresh()
         self.onResult(result)
 

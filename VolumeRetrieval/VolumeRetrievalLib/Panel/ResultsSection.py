@@ -10,10 +10,11 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .. import Texts
-from ..Values import LogicProtocol, MatchDict, ResultDict
 from .EnabledReason import EnabledReason
+from .LogicProtocol import LogicProtocol
 from .Pictures import pixmapFromData
 
 _RANK, _THUMBNAIL, _SIMILARITY, _RANGE, _PATIENT, _SERIES, _MODALITY = range(7)
@@ -29,14 +30,13 @@ class ResultsSection:
         ui: Any,
         logic: LogicProtocol,
         showError: Callable[[str], None],
-        onSelected: Callable[[MatchDict | None], None],
+        onSelected: Callable[[Match | None], None],
     ):
         self.ui = ui
         self.logic = logic
         self.showError = showError
         self.onSelected = onSelected
-        self._matches: list[MatchDict] = []
-        self._shown = False
+        self._matches: list[Match] = []
         self._reasons = {
             name: EnabledReason(getattr(ui, name))
             for name in ("showButton", "compareButton", "compareCountComboBox", "exportTableButton", "exportFileButton")
@@ -52,17 +52,19 @@ class ResultsSection:
         ui.exportTableButton.connect("clicked(bool)", self.exportToTable)
         ui.exportFileButton.connect("clicked(bool)", self.exportToFile)
         ui.removeShownButton.connect("clicked(bool)", self.removeShown)
+        logic.onShownChanged(self._refresh)
         self.show(None)
 
-    def show(self, result: ResultDict | None) -> None:
+    def show(self, result: SearchResult | None) -> None:
         """Show the matches of this result; None for none."""
-        self._matches = list(result["matches"]) if result else []
+        self._matches = list(result.matches) if result is not None else []
         table = self.ui.resultsTable
         table.setSortingEnabled(False)
         table.setRowCount(0)
         table.setRowCount(len(self._matches))
-        for row, match in enumerate(self._matches):
-            self._fillRow(row, match)
+        pictures = self.logic.thumbnails(self._matches)
+        for row, (match, picture) in enumerate(zip(self._matches, pictures, strict=True)):
+            self._fillRow(row, match, picture)
         table.setSortingEnabled(True)
         table.sortItems(_RANK, qt.Qt.AscendingOrder)
         if self._matches:
@@ -70,24 +72,22 @@ class ResultsSection:
         self._refresh()
         self._onSelectionChanged()
 
-    def selected(self) -> list[MatchDict]:
+    def selected(self) -> list[Match]:
         """The selected matches, the most similar first."""
         table = self.ui.resultsTable
         rows = {index.row() for index in table.selectionModel().selectedRows()}
         ranks = {table.item(row, _RANK).data(qt.Qt.DisplayRole) for row in rows}
-        return [match for match in self._matches if match["rank"] in ranks]
+        return [match for match in self._matches if match.rank in ranks]
 
     def showSelected(self, *_ignored: Any) -> None:
         self._showMatches(self.selected())
 
     def compareBest(self) -> None:
         count = int(self.ui.compareCountComboBox.currentText)
-        self._showMatches(sorted(self._matches, key=lambda match: match["rank"])[:count])
+        self._showMatches(sorted(self._matches, key=lambda match: match.rank)[:count])
 
     def removeShown(self) -> None:
         self.logic.removeShown()
-        self._shown = False
-        self._refresh()
 
     def exportToTable(self) -> None:
         node = self.logic.exportToTable(self._matches)
@@ -107,24 +107,25 @@ class ResultsSection:
                 writer = csv.writer(file)
                 writer.writerow(["rank", "similarity", "modality", "series_uid", "path", "slices", "ranges"])
                 for match in self._matches:
-                    ranges = "; ".join(Texts.matchedRange(one, match["slices"]) for one in match["ranges"])
-                    values = [match[name] for name in ("rank", "score", "modality", "series_uid", "path", "slices")]
+                    ranges = "; ".join(Texts.matchedRange(one, match.n_slices) for one in match.ranges)
+                    modality = match.attributes.modality
+                    values = [match.rank, match.score, modality, match.series_uid, match.path, match.n_slices]
                     writer.writerow([*values, ranges])
         except OSError as error:
             self.showError(_("{path} could not be written: {reason}").format(path=path, reason=error.strerror))
             return
         self.ui.resultDetailsLabel.text = _("Exported to {path}.").format(path=path)
 
-    def _showMatches(self, matches: list[MatchDict]) -> None:
+    def _showMatches(self, matches: list[Match]) -> None:
         if not matches:
             return
         try:
-            self.logic.showMatches(matches)
+            problems = self.logic.showMatches(matches)
         except RuntimeError as error:
             self.showError(str(error))
             return
-        self._shown = True
-        self._refresh()
+        if problems:
+            self.showError("\n".join(problems))
 
     def _setUpTable(self) -> None:
         table = self.ui.resultsTable
@@ -138,26 +139,26 @@ class ResultsSection:
         for column, width in _WIDTHS.items():
             table.setColumnWidth(column, width)
 
-    def _fillRow(self, row: int, match: MatchDict) -> None:
+    def _fillRow(self, row: int, match: Match, picture: bytes) -> None:
         description = self.logic.describe(match)
-        series = description.series or match["series_description"] or match["path"]
+        series = description.series or match.attributes.series_description or match.path
         patient = "\n".join(part for part in (description.patient, description.study) if part)
         values: dict[int, Any] = {
-            _RANK: match["rank"],
+            _RANK: match.rank,
             _PATIENT: patient or _("not in the database"),
             _SERIES: series,
-            _MODALITY: match["modality"],
-            _SIMILARITY: round(match["score"], 3),
+            _MODALITY: match.attributes.modality,
+            _SIMILARITY: round(match.score, 3),
             _RANGE: Texts.bestRange(match).replace(", ", ",\n"),
         }
         for column in range(self.ui.resultsTable.columnCount):
             item = qt.QTableWidgetItem()
             if column == _THUMBNAIL:
-                item.setIcon(qt.QIcon(pixmapFromData(self.logic.thumbnail(match))))
+                item.setIcon(qt.QIcon(pixmapFromData(picture)))
             else:
                 # Numbers stay numbers, so that columns sort by value.
                 item.setData(qt.Qt.DisplayRole, values[column])
-            item.setToolTip(f"{series}\n{match['path']}")
+            item.setToolTip(f"{series}\n{match.path}")
             self.ui.resultsTable.setItem(row, column, item)
 
     def _onSelectionChanged(self) -> None:
@@ -171,14 +172,14 @@ class ResultsSection:
         for name, one in self._reasons.items():
             if name != "showButton" or reason:
                 one.update(reason)
-        self._removeReason.update("" if self._shown else _("No result is shown."))
+        self._removeReason.update("" if self.logic.isShown else _("No result is shown."))
 
 
-def _details(match: MatchDict) -> str:
+def _details(match: Match) -> str:
     ranges = [
         _("{range} (similarity {similarity})").format(
-            range=Texts.matchedRange(one, match["slices"]), similarity=Texts.similarity(one["similarity"])
+            range=Texts.matchedRange(one, match.n_slices), similarity=Texts.similarity(one.similarity)
         )
-        for one in match["ranges"]
+        for one in match.ranges
     ]
     return _("Matches at: {ranges}").format(ranges="; ".join(ranges)) if ranges else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.errors import MessageTooLongError
 from VolumeRetrievalEngine.worker.messages import LineSplitter, decode, encode
 
 from . import ProcessIDs
@@ -71,6 +72,7 @@ class EngineProcess:
         self._onEnded = onEnded
         self._output = LineSplitter()
         self._log = LineSplitter()
+        self._problem = ""  # why we ended it, if we did
         self._enginePID = 0
         self._startedPID = 0
 
@@ -121,7 +123,16 @@ class EngineProcess:
         self.kill()
 
     def _onOutput(self, data: bytes) -> None:
-        for line in self._output.feed(data):
+        if self._problem:
+            return  # it is being ended
+        try:
+            lines = self._output.feed(data)
+        except MessageTooLongError as error:
+            logging.error(f"VolumeRetrieval, {self.name}: {error}")
+            self._problem = str(error)
+            self.kill()
+            return
+        for line in lines:
             message = decode(line)
             if message is None or "type" not in message:
                 logging.warning(f"VolumeRetrieval, {self.name}: a line of {len(line)} bytes that is no message")
@@ -133,7 +144,12 @@ class EngineProcess:
                 self._onMessage(message)
 
     def _onErrorOutput(self, data: bytes) -> None:
-        for line in self._log.feed(data):
+        try:
+            lines = self._log.feed(data)
+        except MessageTooLongError:
+            logging.warning(f"VolumeRetrieval, {self.name}: a line for the log that is too long")
+            return
+        for line in lines:
             self._logLine(line)
 
     def _logLine(self, line: bytes) -> None:
@@ -146,4 +162,4 @@ class EngineProcess:
         self.isRunning = False
         if self._log.unfinished:
             self._logLine(self._log.unfinished)
-        self._onEnded(problem)
+        self._onEnded(self._problem or problem)

@@ -140,6 +140,10 @@ class SearchWorkerClient:
         return self._worker
 
     def _onMessage(self, message: dict[str, Any]) -> None:
+        if message["type"] == "error" and "id" not in message:  # the worker cannot tell whose it is, and ends
+            for one in list(self._requests.values()):
+                self._onMessage({**message, "id": one.number})
+            return
         request = self._requests.get(message.get("id"))
         if request is None:
             return

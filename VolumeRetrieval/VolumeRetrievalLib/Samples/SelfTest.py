@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from VolumeRetrievalEngine.searching.match import SearchResult
 
 from ..Settings import Settings
 from ..Views import CompareLayout
@@ -43,7 +44,7 @@ class SelfTest:
         self._say = say
         self._series: list[str] = []
         self._query: Any = None
-        self._result: dict = {}
+        self._result: SearchResult | None = None
         self._nodesBefore: set[str] = set()
         self._layoutBefore = 0
 
@@ -122,24 +123,24 @@ class SelfTest:
         _expect("the button Search is enabled", self.ui.searchButton.enabled, True, self.ui.searchButton.toolTip)
         self._pressSearch()
         _expect("rows of the result table", self.ui.resultsTable.rowCount, len(self._series))
-        best = self._result["matches"][0]
+        best = self._result.matches[0]
         trunks = set(self._series[:: len(_VIEWS)])  # of every patient, the first
-        _expect("the best match is a trunk, not a head", best["series_uid"] in trunks, True, best["path"])
-        _expect("it has matched ranges", bool(best["ranges"]), True)
+        _expect("the best match is a trunk, not a head", best.series_uid in trunks, True, best.path)
+        _expect("it has matched ranges", bool(best.ranges), True)
 
     def searchWithSeries(self) -> None:
         result = self.logic.search(self._series[0], top=3)
-        volumes = {match["series_uid"] for match in result["matches"]}
+        volumes = {match.series_uid for match in result.matches}
         _expect("the series itself is not among its results", self._series[0] in volumes, False)
-        similar = result["matches"][0]["series_uid"]
+        similar = result.matches[0].series_uid
         _expect("the other patient's scan of the same part comes first", similar, self._series[len(_VIEWS)])
         self._pressSearch()  # results are shown for the last search
 
     def load(self) -> None:
-        match = self._result["matches"][0]
+        match = self._result.matches[0]
         self._nodesBefore = _nodeIDs()
         node = self.logic.loadMatch(match)
-        _expect("slices loaded", node.GetImageData().GetDimensions()[2], match["slices"])
+        _expect("slices loaded", node.GetImageData().GetDimensions()[2], match.n_slices)
         _expect("loading it again gives the same node", self.logic.loadMatch(match) is node, True)
         slicer.mrmlScene.RemoveNode(node)
 
@@ -161,7 +162,7 @@ class SelfTest:
         marks = [
             node for node in slicer.util.getNodesByClass("vtkMRMLMarkupsROINode") if node.GetAttribute(MARK_ATTRIBUTE)
         ]
-        ranges = sum(len(match["ranges"]) for match in self._result["matches"][:2])
+        ranges = sum(len(match.ranges) for match in self._result.matches[:2])
         _expect("marks", len(marks), ranges)
         for mark in marks:
             _expect(f"{mark.GetName()} is locked", bool(mark.GetLocked()), True)
@@ -172,7 +173,7 @@ class SelfTest:
         self._needViews()
         self.ui.followMatchCheckBox.checked = True
         before = self._offsetOf(Column(1).main)
-        positions = self._result["query_positions_mm"]
+        positions = self._result.query_table.position
         queryView = slicer.app.layoutManager().sliceWidget(Column(0).main).mrmlSliceNode()
         for position in (positions[0], positions[-1]):
             queryView.JumpSliceByOffsetting(0, 0, float(position))
@@ -180,8 +181,8 @@ class SelfTest:
         _expect("the first result has moved", abs(self._offsetOf(Column(1).main) - before) > 1.0, True)
 
     def export(self) -> None:
-        table = self.logic.exportToTable(self._result["matches"])
-        _expect("rows of the table", table.GetNumberOfRows(), len(self._result["matches"]))
+        table = self.logic.exportToTable(self._result.matches)
+        _expect("rows of the table", table.GetNumberOfRows(), len(self._result.matches))
         slicer.mrmlScene.RemoveNode(table)
 
     def removeShown(self) -> None:

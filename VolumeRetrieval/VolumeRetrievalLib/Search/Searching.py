@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import SearchResult
 
 from ..Database.DatabaseIndex import DatabaseIndex
+from ..Processes.EngineErrors import EngineError
 from ..Processes.PrivateFolders import PrivateFolders
 from ..Processes.SearchParameters import searchOptions, serveArguments
 from ..Processes.SearchWorkerClient import Answer, Request, SearchWorkerClient
 from ..Scene.LoadedVolumes import LoadedVolumes
 from ..Settings import Settings
-from ..Values import Region, ResultDict, SearchOptions
+from ..Values import Region, SearchOptions
 from . import QueryRegion, QueryVolume
-
-
-@dataclass(frozen=True)
-class LastSearch:
-    """The search whose result can be shown: its query is a node, or a volume of the index, or the files of a series."""
-
-    result: ResultDict
-    nodeID: str = ""
-    volumeID: str = ""
-    files: tuple[str, ...] = ()
+from .LastSearch import LastSearch
 
 
 class Searching:
@@ -68,10 +61,14 @@ class Searching:
             self._folders.remove(folder)
             raise
 
-        def finished(result: ResultDict) -> None:
+        def finished(values: dict[str, Any]) -> None:
             self._folders.remove(folder)
-            self._leaveOut(result, removed, options.top)
-            self.last = LastSearch(result, **source)
+            try:
+                result = self._leaveOut(SearchResult.from_dict(values), removed, options.top)
+            except (KeyError, TypeError, ValueError) as error:
+                answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
+                return
+            self.last = LastSearch(result, params["encoder"], **source)
             answer.finished(result)
 
         def failed(error: Exception) -> None:
@@ -105,11 +102,11 @@ class Searching:
             raise ValueError(_("The DICOM database has no files of the series {uid}.").format(uid=uid))
         return {"files": list(files)}, {"files": files}
 
-    def _leaveOut(self, result: ResultDict, removed: set[str], top: int) -> None:
-        kept = [match for match in result["matches"] if match["series_uid"] not in removed]
-        if len(kept) < len(result["matches"]):
+    def _leaveOut(self, result: SearchResult, removed: set[str], top: int) -> SearchResult:
+        kept = [match for match in result.matches if match.series_uid not in removed]
+        notes = result.notes
+        if len(kept) < len(result.matches):
             text = _("{count} results are of series that are no longer in the database: update the index.")
-            result["notes"].append(text.format(count=len(result["matches"]) - len(kept)))
-        result["matches"] = kept[:top]
-        for rank, match in enumerate(result["matches"], start=1):
-            match["rank"] = rank
+            notes = (*notes, text.format(count=len(result.matches) - len(kept)))
+        ranked = tuple(replace(match, rank=rank) for rank, match in enumerate(kept[:top], start=1))
+        return replace(result, matches=ranked, notes=notes)

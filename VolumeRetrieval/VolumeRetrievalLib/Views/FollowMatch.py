@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import vtk
+from VolumeRetrievalEngine.searching.match import Match
 
 from .StackGeometry import StackGeometry
 
@@ -24,9 +25,9 @@ class FollowedMatch:
     positions: np.ndarray
 
     @classmethod
-    def ofMatch(cls, sliceNode: Any, geometry: StackGeometry, match: dict) -> FollowedMatch:
-        rows = np.asarray(match["correspondence"]["path"], dtype=float)
-        along = np.asarray(match["positions_mm"], dtype=float)
+    def ofMatch(cls, sliceNode: Any, geometry: StackGeometry, match: Match) -> FollowedMatch:
+        assert match.correspondence is not None and match.positions_mm is not None
+        rows, along = match.correspondence.path, match.positions_mm
         return cls(sliceNode, geometry, np.interp(rows, np.arange(len(along)), along))
 
 

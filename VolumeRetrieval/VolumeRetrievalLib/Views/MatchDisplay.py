@@ -8,9 +8,9 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .. import Texts
-from ..Values import MatchDict, ResultDict, bestPair
 from . import CompareLayout, RangeMarks
 from .CompareLayout import Column
 from .FollowMatch import FollowedMatch, FollowMatch
@@ -28,7 +28,7 @@ class ShownMatch:
     """A match and the volume node that was loaded for it. `isOurs`: it was not in the scene before, and goes with the
     marks."""
 
-    match: MatchDict
+    match: Match
     volumeNode: Any
     isOurs: bool = True
 
@@ -57,7 +57,7 @@ class MatchDisplay:
     def __init__(self) -> None:
         self.folder = ResultFolder(_("Similar volumes"))
         self._before: ViewState | None = None
-        self._result: ResultDict | None = None
+        self._result: SearchResult | None = None
         self._query: _Place | None = None
         self._places: dict[str, _Place] = {}
         self._follow: FollowMatch | None = None
@@ -70,24 +70,24 @@ class MatchDisplay:
         if self._before is None:
             self._before = ViewState()
 
-    def show(self, queryNode: Any, result: ResultDict, matches: Sequence[ShownMatch]) -> None:
+    def show(self, queryNode: Any, result: SearchResult, matches: Sequence[ShownMatch]) -> None:
         """Show these matches of the result beside the query, instead of what was shown before.
 
         All are shown in the plane of the first match.
         """
         self.remember()
         self._removeMarks()
-        plane = matches[0].match["plane"]
+        plane = matches[0].match.plane
         labels = [_("Query"), *(_label(one.match) for one in matches)]
         columns = CompareLayout.apply(labels, plane)
         slicer.app.processEvents()  # the views are made
         self._result = result
-        self._query = self._place(columns[0], queryNode, result["plane"])
+        self._query = self._place(columns[0], queryNode, result.query_plane)
         self._places = {}
         for column, one in zip(columns[1:], matches, strict=True):
-            _window(one.volumeNode, one.match["modality"], queryNode)
-            place = self._place(column, one.volumeNode, one.match["plane"])
-            self._places[one.match["id"]] = place
+            _window(one.volumeNode, one.match.attributes.modality, queryNode)
+            place = self._place(column, one.volumeNode, one.match.plane)
+            self._places[one.match.volume_id] = place
             if one.isOurs:
                 self.folder.add(one.volumeNode)
             self._mark(one.match, place)
@@ -95,22 +95,27 @@ class MatchDisplay:
             self._markQuery(matches[0].match)
         self._startFollowing(matches)
         first = matches[0].match
-        self._query.jump(result["query_positions_mm"][bestPair(result, first)[0]])
+        self._query.jump(float(result.query_table.position[first.best_query_row]))
         for one in matches:
-            self._places[one.match["id"]].jump(one.match["positions_mm"][bestPair(result, one.match)[1]])
+            self._places[one.match.volume_id].jump(float(one.match.positions_mm[one.match.best_row]))
         self._lookAtAll()
         self.setFollow(self._followIsOn)
 
-    def showPair(self, match: MatchDict, queryRow: int, row: int) -> None:
+    @property
+    def isShown(self) -> bool:
+        """Whether what showing adds is in the scene, also one that was saved and opened."""
+        return bool(self.folder.nodes())
+
+    def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's to this pair of slices; nothing happens if it is not shown."""
-        place = self._places.get(match["id"])
+        place = self._places.get(match.volume_id)
         if self._result is None or self._query is None or place is None:
             return
         following = self._follow is not None and self._follow.isOn
         if self._follow is not None:
             self._follow.setOn(False)  # the pair was chosen by hand
-        self._query.jump(self._result["query_positions_mm"][queryRow])
-        place.jump(match["positions_mm"][row])
+        self._query.jump(float(self._result.query_table.position[queryRow]))
+        place.jump(float(match.positions_mm[row]))
         if self._follow is not None:
             self._follow.setOn(following)
 
@@ -179,39 +184,39 @@ class MatchDisplay:
             view.resetFocalPoint()
             view.resetCamera()
 
-    def _mark(self, match: MatchDict, place: _Place) -> None:
+    def _mark(self, match: Match, place: _Place) -> None:
         name = _("{similarity}, {slices}")
         self._addMarks(
             place,
             [
                 Mark(
-                    name.format(similarity=Texts.similarity(one["similarity"]), slices=Texts.sliceNumbers(one)),
-                    one["start_mm"],
-                    one["end_mm"],
+                    name.format(similarity=Texts.similarity(one.similarity), slices=Texts.sliceNumbers(one)),
+                    one.start_mm,
+                    one.end_mm,
                     number,
-                    one["weight"],
+                    one.weight,
                 )
-                for number, one in enumerate(match["ranges"])
+                for number, one in enumerate(match.ranges)
             ],
         )
 
-    def _markQuery(self, match: MatchDict) -> None:
+    def _markQuery(self, match: Match) -> None:
         """The slices of the query that voted for each range; with more than one match they would cover it all."""
         assert self._result is not None and self._query is not None
-        positions = self._result["query_positions_mm"]
+        positions = self._result.query_table.position
         name = _("{similarity}, query")
         self._addMarks(
             self._query,
             [
                 Mark(
-                    name.format(similarity=Texts.similarity(one["similarity"])),
-                    positions[min(one["query_rows"])],
-                    positions[max(one["query_rows"])],
+                    name.format(similarity=Texts.similarity(one.similarity)),
+                    float(positions[min(one.query_rows)]),
+                    float(positions[max(one.query_rows)]),
                     number,
-                    one["weight"],
+                    one.weight,
                 )
-                for number, one in enumerate(match["ranges"])
-                if one["query_rows"]
+                for number, one in enumerate(match.ranges)
+                if one.query_rows
             ],
         )
 
@@ -233,17 +238,17 @@ class MatchDisplay:
         self._follow = FollowMatch(
             self._query.sliceNode(self._query.column.main),
             self._query.geometry,
-            self._result["query_positions_mm"],
+            self._result.query_table.position,
         )
         for one in matches:
-            if one.match.get("correspondence"):
-                place = self._places[one.match["id"]]
+            if one.match.correspondence is not None:
+                place = self._places[one.match.volume_id]
                 node = place.sliceNode(place.column.main)
                 self._follow.matches.append(FollowedMatch.ofMatch(node, place.geometry, one.match))
 
 
-def _label(match: MatchDict) -> str:
-    return _("{rank}: {similarity}").format(rank=match["rank"], similarity=Texts.similarity(match["score"]))
+def _label(match: Match) -> str:
+    return _("{rank}: {similarity}").format(rank=match.rank, similarity=Texts.similarity(match.score))
 
 
 def _window(volumeNode: Any, modality: str, queryNode: Any) -> None:

@@ -1,0 +1,136 @@
+"""What the panel asks of the logic.
+
+Only what is defined here is relied on by the panel; tests give the panel a logic of their own. Long methods come in
+two forms: with `callbacks` they return a job at once and tell the callbacks later, from the event loop; without, they
+return their result when it is there (the event loop keeps running) or raise.
+
+A match and a result are the engine's (VolumeRetrievalEngine/searching/match.py). Slice numbers are 0-based and count
+the full stack of the match's plane, ascending toward +R, +A or +S; rows and columns of the similarity matrix count the
+slices that were kept; positions are mm along the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
+
+from ..Values import (
+    Callbacks,
+    DatabaseStatus,
+    DefaultEncoder,
+    EncoderChoice,
+    IndexReport,
+    Job,
+    MatchDescription,
+    Progress,
+    Region,
+    SearchOptions,
+    SeriesChoice,
+    ShownPair,
+    StoreChoice,
+)
+
+
+class LogicProtocol(Protocol):
+    """The methods of VolumeRetrievalLogic that the panel uses."""
+
+    # What there is
+
+    def status(self) -> DatabaseStatus:
+        """How much of the database can be searched, and where an indexing run stands."""
+
+    def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
+        """Call this when the answer of status() changes; None ends it."""
+
+    def series(self) -> Sequence[SeriesChoice]: ...
+
+    def describe(self, match: Match) -> MatchDescription: ...
+
+    def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
+        """A JPEG of the best matching slice of each; b"" where there is none."""
+
+    # Encoders
+
+    def encoders(self) -> Sequence[EncoderChoice]: ...
+
+    def defaultEncoder(self, callbacks: Callbacks | None = None) -> Job | DefaultEncoder: ...
+
+    def weightsFolder(self) -> str:
+        """Where pretrained weights are kept."""
+
+    def installWeights(
+        self, name: str, file: str = "", consent: bool = False, callbacks: Callbacks | None = None
+    ) -> Job | str:
+        """Download an encoder's weights, or take them from a file."""
+
+    def removeWeights(self, name: str) -> int: ...
+
+    def stores(self) -> Sequence[StoreChoice]:
+        """The indexes of those encoders that have more than one."""
+
+    # Indexing
+
+    def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
+        """With another encoder than the settings' if one is named."""
+
+    def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport: ...
+
+    def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport: ...
+
+    def cancelIndexing(self) -> None:
+        """Stop the indexing run, whoever started it, between two volumes; nothing happens if none is running."""
+
+    def removeSeries(self, seriesUIDs: Sequence[str]) -> int: ...
+
+    # Searching
+
+    def search(
+        self,
+        query: Any,
+        region: Region | None = None,
+        options: SearchOptions | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> Job | SearchResult:
+        """`query` is a scalar volume node or a SeriesInstanceUID."""
+
+    def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
+        """The similarity matrix of a match of the last search, float32 [n_q, n_rows]."""
+
+    # Showing
+
+    def loadMatch(self, match: Match) -> Any:
+        """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
+
+    def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
+        """Show these matches of the last search beside its query.
+
+        Returns:
+            A sentence for each that could not be shown, naming it.
+
+        Raises:
+            RuntimeError: nothing could be shown; its text says why.
+        """
+
+    @property
+    def isShown(self) -> bool:
+        """Whether results are in the scene, by whatever they came there: this panel, a script, an opened scene."""
+
+    def onShownChanged(self, callback: Callable[[], None] | None) -> None:
+        """Call this when isShown may have changed; None ends it."""
+
+    def showPair(self, match: Match, queryRow: int, row: int) -> None:
+        """Move the query's views and the match's views to this pair of slices, if they are shown."""
+
+    def onPairChanged(self, callback: Callable[[ShownPair], None] | None) -> None:
+        """Call this when the views show another pair of slices; None ends it."""
+
+    def setFollowMatch(self, follow: bool) -> None: ...
+
+    def removeShown(self) -> None:
+        """Remove what showing added to the scene, and restore the layout."""
+
+    def exportToTable(self, matches: Sequence[Match]) -> Any:
+        """A new table node of the scene."""
