@@ -16,6 +16,7 @@ from evaluation.errors import EvaluationError
 from evaluation.evaluated import Evaluated, cross_validated
 from evaluation.folds import Fold, Folds, read_folds
 from evaluation.localization import LocalizationScore
+from evaluation.localization_ratio import hit_localization_ratio, localization_ratio
 from evaluation.report import page
 from evaluation.results import Extent, Results, evaluate
 from evaluation.selection import Choice
@@ -200,3 +201,24 @@ def test_one_network_answers_all_of_its_queries():
     database = a_database()
     evaluate(Evaluated("one", {0: database}), CASES, Extent(("two-stage",), (), controls=False))
     assert database.retriever.queried == list(PATIENTS)
+
+
+def test_localization_ratio_counts_the_slices_that_contribute_most():
+    matrix = np.zeros((4, 12), np.float32)
+    matrix[np.arange(4), [2, 2, 3, 9]] = [0.9, 0.9, 0.8, 0.7]
+    assert localization_ratio(matrix, [2, 3], length=2) == 1.0
+    assert localization_ratio(matrix, [2, 9], length=2) == 0.5
+    assert localization_ratio(matrix, [0, 1], length=2) == 0.0
+    assert localization_ratio(matrix, [2, 3]) == pytest.approx(2 / 3)  # three contribute, fewer than 15
+    assert localization_ratio(matrix, np.array([], np.int64)) == 0.0
+
+
+def test_localization_ratio_of_hits_goes_by_how_often_a_slice_was_hit_then_by_similarity():
+    rows, similarity = [5, 5, 7, 8, 8, 1], [0.1, 0.2, 0.99, 0.6, 0.7, 0.5]
+    assert hit_localization_ratio(rows, similarity, [8], length=1) == 1.0
+    assert hit_localization_ratio(rows, similarity, [8, 5], length=2) == 1.0
+    assert hit_localization_ratio(rows, similarity, [8, 5, 7], length=3) == 1.0
+    assert hit_localization_ratio(rows, similarity, [1], length=3) == 0.0
+    assert hit_localization_ratio(rows, similarity, [1]) == 0.25
+    with pytest.raises(ValueError, match="at least one"):
+        hit_localization_ratio([], [], [1])

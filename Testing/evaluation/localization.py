@@ -6,12 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from VolumeRetrievalEngine.method.localization import (
-    RATIO_LENGTH,
-    hit_localization_ratio,
-    localization_ratio,
-    matched_ranges,
-)
+from VolumeRetrievalEngine.method.localization import matched_ranges
 from VolumeRetrievalEngine.query.region import MaskRegion
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
@@ -19,6 +14,7 @@ from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 from .database import Database
 from .dataset import Case
 from .evaluated import Evaluated
+from .localization_ratio import RATIO_LENGTH, hit_localization_ratio, localization_ratio
 from .whole_volume import RANKINGS
 
 #: K of the count-based baseline.

@@ -1,15 +1,10 @@
-"""Matched ranges and the localization-ratio, on similarity matrices whose answer can be read off."""
+"""Matched ranges, on similarity matrices whose answer can be read off."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine.method.localization import (
-    best_pair,
-    hit_localization_ratio,
-    localization_ratio,
-    matched_ranges,
-)
+from VolumeRetrievalEngine.method.localization import best_pair, matched_ranges
 from VolumeRetrievalEngine.volume import SliceTable
 
 
@@ -163,23 +158,3 @@ def test_the_best_pair_is_the_strongest_vote_of_its_range():
     heaviest, lone = matched_ranges(matrix, query, candidate)
     assert best_pair(matrix, heaviest) == (1, 4)
     assert best_pair(matrix, lone) == (3, 30)
-
-
-def test_localization_ratio_counts_the_slices_that_contribute_most():
-    matrix = votes([2, 2, 3, 9], 12, value=[0.9, 0.9, 0.8, 0.7])
-    assert localization_ratio(matrix, [2, 3], length=2) == 1.0
-    assert localization_ratio(matrix, [2, 9], length=2) == 0.5
-    assert localization_ratio(matrix, [0, 1], length=2) == 0.0
-    assert localization_ratio(matrix, [2, 3]) == pytest.approx(2 / 3)  # three contribute, fewer than 15
-    assert localization_ratio(matrix, np.array([], np.int64)) == 0.0
-
-
-def test_localization_ratio_of_hits_goes_by_how_often_a_slice_was_hit_then_by_similarity():
-    rows, similarity = [5, 5, 7, 8, 8, 1], [0.1, 0.2, 0.99, 0.6, 0.7, 0.5]
-    assert hit_localization_ratio(rows, similarity, [8], length=1) == 1.0
-    assert hit_localization_ratio(rows, similarity, [8, 5], length=2) == 1.0
-    assert hit_localization_ratio(rows, similarity, [8, 5, 7], length=3) == 1.0
-    assert hit_localization_ratio(rows, similarity, [1], length=3) == 0.0
-    assert hit_localization_ratio(rows, similarity, [1]) == 0.25
-    with pytest.raises(ValueError, match="at least one"):
-        hit_localization_ratio([], [], [1])

@@ -309,7 +309,7 @@ def test_the_store_says_what_it_is(store: VolumeStore, tmp_path: Path) -> None:
     store.set_meta("roots", '{"a": "ö"}')
     assert store.meta("roots") == '{"a": "ö"}'
     counts = store.statistics()
-    assert (counts.volumes, counts.slices, counts.rows, counts.pooled_rows) == (2, 24, 12, 4)
+    assert (counts.volumes, counts.slices, counts.rows) == (2, 24, 12)
     assert (counts.dimension, counts.generation, counts.modalities) == (16, 2, {"": 1, "CT": 1})
     with VolumeStore.create(tmp_path / "another", RECIPE) as another:
         assert another.store_id != store.store_id

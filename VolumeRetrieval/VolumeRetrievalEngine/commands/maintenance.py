@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..retriever import Retriever
+from ..slice_index.faiss_index import KINDS_HELP
 from ..store.folder import StoreFolder
 from .console import print_json
 from .exit_codes import DAMAGED, DONE
@@ -35,7 +36,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         commands, "rebuild", "make anew what is derived: pooled rows and search index", _REBUILD_EXAMPLES, run_rebuild
     )
     parser.add_argument(
-        "--index-kind", default="auto", metavar="KIND", help="flat, hnsw, ivf-flat, ivf-sq8, lsh (default: by size)"
+        "--index-kind", default="auto", metavar="KIND", help=f"by default chosen by size; else one of {KINDS_HELP}"
     )
 
 

@@ -9,6 +9,7 @@ from ..reading import MetadataTable
 from ..retriever import Retriever
 from ..searching.match import Match, SearchResult
 from ..searching.options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
+from ..slice_index.faiss_index import KINDS_HELP
 from ..store.attribute_filter import AttributeFilter
 from .console import print_json, print_table
 from .exit_codes import DONE
@@ -75,7 +76,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--index-kind",
         default="auto",
         metavar="KIND",
-        help="flat, hnsw, ivf-flat, ivf-sq8, lsh, numpy (default: by size)",
+        help=f"by default chosen by size; else numpy (exact, without FAISS) or one of {KINDS_HELP}",
     )
     parser.add_argument("--report", type=a_path, metavar="HTML", help="also write a report with pictures")
     add_encoder_options(parser)

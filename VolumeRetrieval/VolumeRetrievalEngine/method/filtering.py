@@ -1,14 +1,11 @@
 """Stage 1: which volumes are worth comparing in full (METHOD.md, stage 1; arXiv 2405.09334, 2.5.1).
 
-    slices   the paper's: every query slice searches the slice index; each volume with a slice among the found ones is
-             a candidate. How far to search is our choice: until k distinct volumes are reached, because the nearest
-             slices are neighbours of each other in a few volumes (ENGINES.md, fact 1).
-    pooled   groups of adjacent slices on both sides (fact 2): cheap enough to compare with every volume, or searched
-             in the pooled index where the archive is too large for that. For queries of more than 20 slices: fewer
-             lose focal findings by pooling (fact 3).
-
-The paper's baselines, which rank without late interaction, are here too: count, sum and maximum of the similarities of
-a fixed number of rows for each query slice.
+slices   the paper's: every query slice searches the slice index; each volume with a slice among the found ones is
+         a candidate. How far to search is our choice: until k distinct volumes are reached, because the nearest
+         slices are neighbours of each other in a few volumes (ENGINES.md, fact 1).
+pooled   groups of adjacent slices on both sides (fact 2): cheap enough to compare with every volume, or searched
+         in the pooled index where the archive is too large for that. For queries of more than 20 slices: fewer
+         lose focal findings by pooling (fact 3).
 """
 
 from __future__ import annotations
@@ -30,7 +27,6 @@ DISTINCT_VOLUMES = 20
 RERANK = 100
 
 FilterName = Literal["slices", "pooled"]
-Baseline = Literal["count", "sum", "maximum"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Candidates:
     Attributes:
         keys: int64 [c].
         first_stage: float32 [c], what they are ordered by: for `slices` and `pooled` the late-interaction score as far
-            as the filter knows it, divided by the rows it searched with; for the baselines their own score.
+            as the filter knows it, divided by the rows it searched with; for baselines (baselines.py) their own score.
     """
 
     keys: np.ndarray
@@ -69,7 +65,7 @@ def candidates_by_slices(
         query: float32 [n_q, d].
         allowed_keys: int64, the volumes that may be found; None for all.
     """
-    _check_query(query)
+    check_query(query)
     if index.compares_all:
         return _by_maxima(*index.maxima(query, allowed_keys), k)
     return _by_late_interaction(search_distinct(index, query, k, allowed_keys))
@@ -94,39 +90,14 @@ def candidates_by_pooled(
         k: distinct volumes that each pooled row searches for, where the archive is too large to compare with all.
         span_mm: extent of a group; that of the archive's.
     """
-    _check_query(query)
+    check_query(query)
     pooled, _first = pool(query, positions_mm, span_mm)
     if not index.holds_rows:  # Only what was found is known of a volume, so that more has to be found.
         return candidates_by_slices(index, pooled, max(k, rerank or 0), allowed_keys).best(rerank)
     if not index.compares_all:
         allowed_keys = candidates_by_slices(index, pooled, k, allowed_keys).keys
     keys, scores = index.scores(pooled, allowed_keys)
-    return _ranked(keys, scores / len(pooled)).best(rerank)
-
-
-def rank_by(
-    how: Baseline, index: RowSearch, query: np.ndarray, n_rows: int = 10, allowed_keys: np.ndarray | None = None
-) -> Candidates:
-    """The paper's baselines: volumes by what they have among the `n_rows` nearest rows of every query slice.
-
-    "count": how many rows (ties: higher sum of similarities); "sum" of the similarities; "maximum" similarity.
-    Further ties are in order of key. `n_rows` is 1 or 10 in our evaluations.
-    """
-    _check_query(query)
-    hits = index.search(query, n_rows, allowed_keys)
-    found = hits.key >= 0
-    keys, volume = np.unique(hits.key[found], return_inverse=True)
-    similarity = hits.similarity[found].astype(np.float64)
-    total = np.bincount(volume, similarity, minlength=len(keys))
-    if how == "count":
-        return _ranked(keys, np.bincount(volume, minlength=len(keys)), total)
-    if how == "sum":
-        return _ranked(keys, total)
-    if how == "maximum":
-        best = np.full(len(keys), -np.inf)
-        np.maximum.at(best, volume, similarity)
-        return _ranked(keys, best)
-    raise QueryError(f"unknown ranking {how!r}: expected count, sum or maximum")
+    return ranked(keys, scores / len(pooled)).best(rerank)
 
 
 def search_distinct(
@@ -136,7 +107,7 @@ def search_distinct(
 
     Returns one Hits for each query row, [1, k'] with as many rows as it took.
     """
-    _check_query(queries)
+    check_query(queries)
     n_volumes, n_rows = index.count_allowed(allowed_keys)
     hits: list[Hits] = [index.search(queries[:1], 0)] * len(queries)
     open_queries = np.arange(len(queries))
@@ -162,7 +133,7 @@ def _by_maxima(keys: np.ndarray, maxima: np.ndarray, k: int) -> Candidates:
     """
     nearest = np.argpartition(-maxima, k - 1, axis=1)[:, :k] if k < len(keys) else np.arange(len(keys))
     reached = np.unique(nearest)
-    return _ranked(keys[reached], maxima[:, reached].mean(axis=0, dtype=np.float64))
+    return ranked(keys[reached], maxima[:, reached].mean(axis=0, dtype=np.float64))
 
 
 def _by_late_interaction(hits: list[Hits]) -> Candidates:
@@ -179,15 +150,16 @@ def _by_late_interaction(hits: list[Hits]) -> Candidates:
         best = np.full(len(keys), similarity.min(initial=np.inf))
         np.maximum.at(best, np.searchsorted(keys, one.key[0, found]), similarity)
         total += best
-    return _ranked(keys, total / max(len(hits), 1))
+    return ranked(keys, total / max(len(hits), 1))
 
 
-def _ranked(keys: np.ndarray, score: np.ndarray, tie: np.ndarray | None = None) -> Candidates:
-    """By falling score, then falling tie, then rising key."""
+def ranked(keys: np.ndarray, score: np.ndarray, tie: np.ndarray | None = None) -> Candidates:
+    """Volumes by falling score, then falling tie, then rising key."""
     order = np.lexsort((keys, np.zeros(len(keys)) if tie is None else -tie, -np.asarray(score, np.float64)))
     return Candidates(keys[order], np.asarray(score, np.float32)[order])
 
 
-def _check_query(query: np.ndarray) -> None:
+def check_query(query: np.ndarray) -> None:
+    """QueryError unless it is one or more rows, [n, d]."""
     if query.ndim != 2 or len(query) == 0:
         raise QueryError(f"expected a query of one or more slices [n, d], got an array of shape {query.shape}")

@@ -107,11 +107,6 @@ class PhantomScan:
         ends = ijk @ self.affine[:3, :3].T + self.affine[:3, 3]
         return ends.min(axis=0), ends.max(axis=0)
 
-    def organ_center(self, organ: str) -> np.ndarray:
-        """float64 [3]: the centre of mass of an organ in RAS mm."""
-        kji = np.argwhere(self.masks[organ]).mean(axis=0)
-        return self.affine[:3, :3] @ kji[::-1] + self.affine[:3, 3]
-
 
 def scan(
     patient: Patient,

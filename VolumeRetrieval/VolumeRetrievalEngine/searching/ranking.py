@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from ..method.filtering import FilterName, candidates_by_pooled, candidates_by_slices, filter_for, rank_by
+from ..method.baselines import rank_by
+from ..method.filtering import FilterName, candidates_by_pooled, candidates_by_slices, filter_for
 from ..method.late_interaction import score_volumes
 from ..method.reranking import rerank
 from ..query.query import Query

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
 from ..store import VolumeStore
@@ -15,7 +16,8 @@ _KIND = "index_kind"
 
 def kept_kind(store: StoreReader, asked: str) -> str:
     """The kind of index to use: what is asked for; for "auto" what the user once rebuilt the index as, if anything."""
-    return asked if asked != "auto" else store.meta(_KIND) or "auto"
+    kept = store.meta(_KIND)  # of an older version, perhaps, which knew kinds that are gone
+    return asked if asked != "auto" else kept if kept in KINDS else "auto"
 
 
 def keep_kind(store: VolumeStore, kind: str) -> None:

@@ -48,7 +48,7 @@ class SliceIndex:
 
     Attributes:
         level: "slices", or "pooled" for groups of adjacent slices.
-        kind: "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh", or "numpy" (exact, without FAISS).
+        kind: "flat", "hnsw", "ivf-sq8", "lsh", or "numpy" (exact, without FAISS).
     """
 
     def __init__(self, level: Level, wanted_kind: str, path: Path | None):

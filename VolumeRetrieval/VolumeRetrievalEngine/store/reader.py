@@ -78,14 +78,13 @@ class StoreReader:
     def statistics(self) -> StoreStatistics:
         """Counts; reads no arrays."""
         with self.snapshot():
-            counts = self._one("SELECT COUNT(*), TOTAL(n_slices), TOTAL(n_rows), TOTAL(n_pooled) FROM volumes")
+            counts = self._one("SELECT COUNT(*), TOTAL(n_slices), TOTAL(n_rows) FROM volumes")
             modalities = self._all("SELECT modality, COUNT(*) FROM volumes GROUP BY modality ORDER BY 2 DESC, 1")
             made_on = self._all("SELECT device, precision, COUNT(*) FROM volumes GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
             return StoreStatistics(
                 volumes=counts[0],
                 slices=int(counts[1]),
                 rows=int(counts[2]),
-                pooled_rows=int(counts[3]),
                 dimension=self.dimension,
                 generation=self.generation,
                 tombstones=self._one("SELECT COUNT(*) FROM tombstones")[0],

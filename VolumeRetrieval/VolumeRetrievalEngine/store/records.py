@@ -149,7 +149,6 @@ class StoreStatistics:
     volumes: int
     slices: int
     rows: int
-    pooled_rows: int
     dimension: int
     generation: int
     tombstones: int

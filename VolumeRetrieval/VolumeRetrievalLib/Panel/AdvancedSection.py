@@ -18,7 +18,7 @@ from .LogicProtocol import LogicProtocol
 #: The values behind the items of the combo boxes, in their order in the .ui file; "" is automatic.
 _DEVICES = ("", "cpu", "cuda", "mps")
 _FILTERS = ("", "slices", "pooled")
-_INDEX_KINDS = ("", "flat", "hnsw", "ivf-flat", "ivf-sq8", "lsh")
+_INDEX_KINDS = ("", "flat", "hnsw", "ivf-sq8", "lsh")
 
 
 class AdvancedSection:
