@@ -1,4 +1,4 @@
-"""What the README shows and says exists, and its script for Slicer's Python console runs."""
+"""What README and docs/ show and say exists, and the user guide's script for Slicer's Python console runs."""
 
 from __future__ import annotations
 
@@ -13,42 +13,45 @@ from VolumeRetrievalLib.Samples.SampleArchive import importArchive, loadQuery
 from VolumeRetrievalLib.Settings import Settings
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDE = (ROOT / "docs" / "USER_GUIDE.md").read_text(encoding="utf-8")
 COARSE = (10.0, 12.0)
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(((?!https?:|#)[^)]+)\)", TEXT))))
-def test_linked_files_exist(target):
-    assert (ROOT / target).is_file()
+def links(path, pattern):
+    return sorted(set(re.findall(pattern, path.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([^)]+)\)", TEXT))))
-def test_linked_sections_exist(anchor):
-    titles = [line.lstrip("# ").lower().replace(" ", "-") for line in TEXT.splitlines() if line.startswith("#")]
-    assert anchor in titles
+def titles(path):
+    lines = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL).splitlines()
+    texts = [line.lstrip("# ").lower() for line in lines if line.startswith("#")]
+    return {re.sub(r"[^\w\- ]", "", one).replace(" ", "-") for one in texts}
 
 
-def test_sections_come_in_the_order_that_slicer_users_know():
-    found = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
-    order = ["Installation", "Tutorial", "Panel reference", "Scripting", "Headless use", "Troubleshooting", "Privacy"]
-    assert [one for one in found if one in order] == order
-    assert "Not for clinical use" in TEXT
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_linked_files_and_sections_exist(document):
+    for target, anchor in links(document, r"\]\((?!https?:)([^)#]*)#?([^)]*)\)"):
+        linked = (document.parent / target) if target else document
+        assert linked.is_file(), f"{document.name}: {target}"
+        assert not anchor or anchor in titles(linked), f"{document.name}: {target}#{anchor}"
 
 
-def test_every_label_that_the_panel_reference_names_is_in_the_panel():
+def test_the_readme_is_short_and_says_what_matters_first():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    head = text[: text.index("## First success without Slicer")]
+    assert "Not for clinical use" in head and "Resources/Screenshots/compare.png" in head
+
+
+def test_every_label_that_the_guide_names_is_in_the_panel():
     panel = (ROOT / "VolumeRetrieval" / "Resources" / "UI" / "VolumeRetrieval.ui").read_text(encoding="utf-8")
     library = "".join(one.read_text() for one in (ROOT / "VolumeRetrieval" / "VolumeRetrievalLib").rglob("*.py"))
-    for label in (
-        "Update index",
-        "Search",
-        "Compare the best",
-        "Remove from scene",
-        "Install small...",
-        "Install all...",
-        "From folder...",
-    ):
-        assert f"**{label}**" in TEXT and f"<string>{label}</string>" in panel
-    assert "**Find similar volumes**" in TEXT and '_("Find similar volumes")' in library
+    labels = set(
+        re.findall(r"\*\*([A-Z][^*.]+(?:\.\.\.)?)\*\*", GUIDE[GUIDE.index("## Tutorial") : GUIDE.index("## Panel")])
+    )
+    for label in labels:
+        assert f"<string>{label}</string>" in panel or f'_("{label}")' in library, label
+    assert labels >= {"Find similar volumes", "Compare selected", "Close comparison", "Scroll together"}
 
 
 @pytest.fixture
@@ -71,15 +74,15 @@ def console(tmp_path, monkeypatch):
     logic.cleanUp()
 
 
-def test_the_methods_that_the_readme_names_exist(console):
-    named = set(re.findall(r"\blogic\.(\w+)\(", TEXT)) | set(re.findall(r"`(\w+)\((?:uids|path|matches|)\)`", TEXT))
+def test_the_methods_that_the_guide_names_exist(console):
+    named = set(re.findall(r"\blogic\.(\w+)\(", GUIDE)) | set(re.findall(r"`(\w+)\((?:uids|path|matches|)\)`", GUIDE))
     assert {"installWeights", "removeWeights", "encoders", "defaultEncoder", "removeShown"} <= named
     assert all(callable(getattr(console, name)) for name in named)
 
 
 def test_the_script_indexes_searches_and_shows(console, capsys):
-    (script,) = re.findall(r"```python\n(logic = .*?)```", TEXT, re.DOTALL)
-    exec(compile(script, "README.md", "exec"), {"slicer": slicer})
+    (script,) = re.findall(r"```python\n(logic = .*?)```", GUIDE, re.DOTALL)
+    exec(compile(script, "USER_GUIDE.md", "exec"), {"slicer": slicer})
     printed = capsys.readouterr().out
     assert "added=4" in printed and "volumes=4" in printed
     assert re.findall(r"^(\d) 0\.\d+ .*\[\(\d+, \d+\)", printed, re.MULTILINE) == ["1", "2", "3", "4"]
