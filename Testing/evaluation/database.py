@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from VolumeRetrievalEngine.encoders.request import EncoderRequest
 from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry
-from VolumeRetrievalEngine.query.region import MaskRegion, select_rows
+from VolumeRetrievalEngine.query.region import MaskRegion
+from VolumeRetrievalEngine.query.selection import select_rows
 from VolumeRetrievalEngine.reading import MetadataTable
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.match import SearchResult

@@ -10,14 +10,18 @@ from VolumeRetrievalEngine.method.correspondence import Correspondence
 from VolumeRetrievalEngine.method.localization import MatchedRange
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles
+from VolumeRetrievalLib.Scene.VolumeStack import stackOfVolume
+from VolumeRetrievalLib.Search import QueryStack
 from VolumeRetrievalLib.Values import (
     DatabaseStatus,
     EncoderChoice,
     MatchDescription,
     SeriesChoice,
     SkippedSeries,
+    StackDescription,
     WeightsInfo,
 )
+from VolumeRetrievalLib.Views import ViewSlices
 
 READY = DatabaseStatus(
     directory="/data/SlicerDICOMDatabase",
@@ -102,6 +106,7 @@ class FakeLogic:
         self.current = status
         self.jobs = []
         self.searches = []
+        self.previews = []  # what was drawn, None for nothing
         self.shown = []
         self.pairs = []
         self.follow = None
@@ -126,6 +131,21 @@ class FakeLogic:
 
     def onStatusChanged(self, callback):
         self._changed = callback
+
+    def stackOf(self, query):
+        """Of a node as the engine counts its slices, of a series 59 axial ones."""
+        if isinstance(query, str):
+            return StackDescription("axial", 59, "inferior", "superior")
+        return QueryStack.describe(stackOfVolume(query))
+
+    def rangeOfView(self, volumeNode, sliceNode):
+        return ViewSlices.rangeOfView(volumeNode, sliceNode)
+
+    def showRegionPreview(self, query, region):
+        self.previews.append((query, region))
+
+    def hideRegionPreview(self):
+        self.previews.append(None)
 
     def changeStatus(self, status):
         self.current = status

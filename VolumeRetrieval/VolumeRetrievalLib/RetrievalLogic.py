@@ -22,6 +22,7 @@ from .Processes.EngineProcess import EngineCommand
 from .Processes.PrivateFolders import PrivateFolders
 from .Processes.SearchWorkerClient import Answer, SearchWorkerClient
 from .Processes.Waiting import waitFor
+from .RegionLogic import RegionLogic
 from .Scene import ResultTable
 from .Scene.LoadedVolumes import LoadedVolumes
 from .Scene.MatchLoader import MatchLoader, VolumeReader
@@ -47,7 +48,7 @@ from .Values import (
 from .Views.MatchDisplay import MatchDisplay, ShownMatch
 
 
-class RetrievalLogic:
+class RetrievalLogic(RegionLogic):
     """Indexes the open DICOM database, searches in it, and shows what was found.
 
     Starts a process only when something is indexed, searched or installed; `cleanUp` ends them, and so does the
@@ -79,6 +80,7 @@ class RetrievalLogic:
         )
         self._client = SearchWorkerClient(makeEngine, makeProcess)
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
+        RegionLogic.__init__(self, self._searching)
         self._similarities = Similarities(self._client)
         self._indexing = Indexing(
             self._index, self._folders, self._onIndexed, makeCommand=makeEngine, makeProcess=makeProcess
@@ -92,6 +94,7 @@ class RetrievalLogic:
         """End every process, remove what was written for them, and listen to nothing any more."""
         slicer.app.disconnect("aboutToQuit()", self.cleanUp)
         self._callback = self._shownCallback = self._pairCallback = None
+        self.hideRegionPreview()
         self._index.watcher.stop()
         self._loaded.stop()
         self._client.release()  # it ends while the other is waited for

@@ -28,6 +28,20 @@ def duration(seconds: float) -> str:
     return _("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
 
 
+def planeName(plane: str) -> str:
+    """ "axial", in the user's language."""
+    return {"axial": _("axial"), "coronal": _("coronal"), "sagittal": _("sagittal")}[plane]
+
+
+def stackEnds(plane: str) -> tuple[str, str]:
+    """Where the first and the last slice of a plane's stack lie, in the user's language."""
+    return {
+        "axial": (_("inferior"), _("superior")),
+        "coronal": (_("posterior"), _("anterior")),
+        "sagittal": (_("left"), _("right")),
+    }[plane]
+
+
 def databaseStatus(status: DatabaseStatus) -> str:
     if status.problem:
         return status.problem

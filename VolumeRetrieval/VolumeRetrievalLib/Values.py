@@ -104,7 +104,8 @@ class Region:
     """A part of the query volume; which values count depends on `kind`.
 
     `roi` is a vtkMRMLMarkupsROINode; `segmentation` a vtkMRMLSegmentationNode and `segmentID` one of its segments;
-    `firstSlice` and `lastSlice` are 0-based and inclusive; `sliceView` is the name of a slice view ("Red").
+    `firstSlice` and `lastSlice` are 0-based and inclusive numbers of the stack that `logic.stackOf(query)` describes:
+    they ascend toward right, anterior or superior, whichever way the volume's voxels run.
     """
 
     kind: str = WHOLE_VOLUME
@@ -114,6 +115,17 @@ class Region:
     firstSlice: int = 0
     lastSlice: int = 0
     sliceView: str = ""
+
+
+@dataclass(frozen=True)
+class StackDescription:
+    """The slices that a region's numbers count: of this plane ("axial", "coronal", "sagittal"), ascending from one end
+    of the patient to the other; the ends are words for the user."""
+
+    plane: str
+    count: int
+    firstEnd: str
+    lastEnd: str
 
 
 @dataclass(frozen=True)

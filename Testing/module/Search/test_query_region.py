@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import slicer
 import vtk
 from phantom_database import nodeOf
 from VolumeRetrievalEngine.preprocessing import preprocess
-from VolumeRetrievalEngine.query.region import select_rows
+from VolumeRetrievalEngine.query.selection import select_rows
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.volume import Volume
 from VolumeRetrievalEngine.worker.requests import region_from
+from VolumeRetrievalLib.Scene.VolumeStack import stackOfVolume
 from VolumeRetrievalLib.Scene.WorldTransform import ijkToWorld
 from VolumeRetrievalLib.Search import QueryRegion, QueryVolume
 from VolumeRetrievalLib.Values import Region
@@ -31,7 +34,7 @@ def selected(tmp_path):
     def select(region, node):
         volume = Volume.from_array(slicer.util.arrayFromVolume(node), ijkToWorld(node))
         stack = preprocess(volume, Recipe(encoder="x", plane="axial", slice_step_mm=0.0, crop=False))
-        message = QueryRegion.message(region, node, tmp_path)
+        message = QueryRegion.message(region, stackOfVolume(node), tmp_path)
         rows = select_rows(region_from(message), stack.geometry, stack.table)
         return stack.table.index[rows].tolist()
 
@@ -74,17 +77,22 @@ def aSegmentation(node, first, last):
     return segmentation
 
 
-def test_the_whole_volume_is_no_region(tmp_path):
-    assert QueryRegion.message(None, aVolumeNode(), tmp_path) is None
-    assert QueryRegion.message(Region(), aVolumeNode(), tmp_path) is None
+@pytest.fixture
+def message(tmp_path):
+    """What is sent of a region of this volume."""
+    return lambda region, node=None: QueryRegion.message(region, stackOfVolume(node or aVolumeNode()), tmp_path)
 
 
-def test_slices_are_those_of_the_scene(selected):
-    assert selected(Region("slices", firstSlice=4, lastSlice=7), aVolumeNode()) == [4, 5, 6, 7]
+def test_the_whole_volume_is_no_region(message):
+    assert message(None) is None
+    assert message(Region()) is None
 
 
-def test_slices_of_a_volume_that_slicer_has_turned_around_are_turned_around(selected):
-    assert selected(Region("slices", firstSlice=4, lastSlice=7), aVolumeNode(flipped=True)) == [22, 23, 24, 25]
+@pytest.mark.parametrize("flipped", [False, True])
+def test_slices_are_counted_toward_the_head_whichever_way_slicer_has_turned_the_volume(selected, message, flipped):
+    region = Region("slices", firstSlice=4, lastSlice=7)
+    assert selected(region, aVolumeNode(flipped)) == [4, 5, 6, 7]
+    assert message(region, aVolumeNode(flipped)) == {"slices": [4, 7], "plane": "axial"}
 
 
 def test_slices_under_a_transform_go_with_the_volume(selected):
@@ -93,25 +101,39 @@ def test_slices_under_a_transform_go_with_the_volume(selected):
     assert selected(Region("slices", firstSlice=4, lastSlice=7), node) == [4, 5, 6, 7]
 
 
-def test_slices_of_a_series_are_numbers_of_its_stack(tmp_path):
-    assert QueryRegion.message(Region("slices", firstSlice=4, lastSlice=7), None, tmp_path) == {"slices": [4, 7]}
+def test_slices_of_a_series_of_unknown_stack_are_numbers(tmp_path):
+    assert QueryRegion.message(Region("slices", firstSlice=4, lastSlice=7), None, tmp_path) == {
+        "slices": [4, 7],
+        "plane": "",
+    }
 
 
-def test_slices_that_are_not_there_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match="30"):
-        QueryRegion.message(Region("slices", firstSlice=40, lastSlice=50), aVolumeNode(), tmp_path)
+def test_slices_that_are_not_there_are_an_error_that_counts_from_one_and_names_the_plane(message):
+    with pytest.raises(ValueError, match=r"No axial slices 41 to 51: the volume has 30, from 1 \(inferior\) to 30"):
+        message(Region("slices", firstSlice=40, lastSlice=50))
+    with pytest.raises(ValueError, match="Slices 9 to 8"):
+        message(Region("slices", firstSlice=8, lastSlice=7))
 
 
-def test_slices_with_an_acquisition_transform_are_counted_as_the_engine_counts_them(tmp_path):
-    node = aVolumeNode(flipped=True)
-    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode", "CT acquisition transform")
-    node.SetAndObserveTransformNodeID(transform.GetID())
-    assert QueryRegion.message(Region("slices", firstSlice=4, lastSlice=7), node, tmp_path) == {"slices": [22, 25]}
+def test_a_kind_of_region_that_does_not_exist_is_an_error_that_names_those_that_do(message):
+    with pytest.raises(ValueError, match=r"currentSlice.*roi, segment, slices"):
+        message(Region("currentSlice"))
 
 
-def test_a_box_along_the_axes_is_sent_as_a_box(selected, tmp_path):
+def test_no_box_and_no_slices_travel_as_voxels(message, tmp_path):
+    message(Region("slices", firstSlice=4, lastSlice=7))
+    message(Region("roi", roi=aROI((40, 40, 45), (10, 60, 6), 45)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_box_is_sent_as_numbers(selected, message):
     node, roi = aVolumeNode(), aROI((40, 40, 30), (20, 20, 12.4))
-    assert list(QueryRegion.message(Region("roi", roi=roi), node, tmp_path)) == ["box"]
+    box = message(Region("roi", roi=roi))["box"]
+    assert json.loads(json.dumps(box)) == {
+        "center": [40, 40, 30],
+        "axes": np.eye(3).tolist(),
+        "size": [20, 20, pytest.approx(12.4)],
+    }
     assert selected(Region("roi", roi=roi), node) == [8, 9, 10, 11, 12]
 
 
@@ -121,18 +143,28 @@ def test_a_box_that_was_moved_by_a_transform_counts_where_it_is_shown(selected):
     assert selected(Region("roi", roi=roi), aVolumeNode()) == [18, 19, 20, 21, 22]
 
 
-def test_an_oblique_box_selects_what_it_passes_through(selected, tmp_path):
+def test_an_oblique_box_selects_what_it_passes_through(selected):
     # 60 mm long and 6 mm thick, turned by 45 degrees: 60 sin 45 + 6 cos 45 = 46.7 mm high.
     node, roi = aVolumeNode(), aROI((40, 40, 45), (10, 60, 6), 45)
-    assert list(QueryRegion.message(Region("roi", roi=roi), node, tmp_path)) == ["mask"]
     found = selected(Region("roi", roi=roi), node)
     assert (found[0], found[-1]) == (8, 22)
     assert len(found) == 15
 
 
-def test_a_box_without_size_is_an_error(tmp_path):
+def test_a_box_under_a_transform_that_shears_is_the_box_around_it(message):
+    roi = aROI((0, 0, 0), (20, 20, 20))
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = np.eye(4)
+    matrix[0, 2] = 0.5
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    roi.SetAndObserveTransformNodeID(transform.GetID())
+    axes = np.array(message(Region("roi", roi=roi))["box"]["axes"])
+    assert axes @ axes.T == pytest.approx(np.eye(3))
+
+
+def test_a_box_without_size_is_an_error(message):
     with pytest.raises(ValueError, match="no size"):
-        QueryRegion.message(Region("roi", roi=aROI((0, 0, 0), (0, 0, 0))), aVolumeNode(), tmp_path)
+        message(Region("roi", roi=aROI((0, 0, 0), (0, 0, 0))))
 
 
 def test_a_segment_selects_its_slices_and_not_those_of_other_segments(selected):
@@ -150,27 +182,12 @@ def test_a_segmentation_under_a_transform_counts_where_it_is_shown(selected):
     assert selected(Region("segment", segmentation=segmentation, segmentID=identifier), node) == [15, 16, 17, 18]
 
 
-def test_a_segment_that_is_not_there_or_empty_is_an_error(tmp_path):
+def test_a_segment_that_is_not_there_or_empty_is_an_error(message):
     segmentation = aSegmentation(aVolumeNode(), 5, 4)
     empty = segmentation.GetSegmentation().GetSegmentIdBySegmentName("part")
     for identifier, text in (("no such", "no segment"), (empty, "empty")):
         with pytest.raises(ValueError, match=text):
-            QueryRegion.message(
-                Region("segment", segmentation=segmentation, segmentID=identifier), aVolumeNode(), tmp_path
-            )
-
-
-def test_the_current_slice_is_the_one_that_the_view_shows(selected):
-    node = aVolumeNode()
-    sliceNode = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
-    sliceNode.SetOrientation("Axial")
-    sliceNode.JumpSliceByCentering(40, 40, 31.0)
-    assert selected(Region("currentSlice", sliceView="Red"), node) == [10]
-
-
-def test_a_slice_view_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="Purple"):
-        QueryRegion.message(Region("currentSlice", sliceView="Purple"), aVolumeNode(), tmp_path)
+            message(Region("segment", segmentation=segmentation, segmentID=identifier))
 
 
 def test_voxels_are_written_as_they_are_where_they_are_shown(tmp_path):

@@ -20,7 +20,8 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region slices=41-63 --filter modality=CT
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region box=-40,-60,-120,40,20,-60
   python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude-same patient --report result.html
-The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
+Slices are counted from 0, here, in --region and in --json, toward superior, anterior or right; the HTML report counts
+them from 1. The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
 """
 
 
@@ -31,8 +32,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--region",
         metavar="REGION",
-        help="part of the query: slices=FIRST-LAST, slice=N, box=R0,A0,S0,R1,A1,S1 (RAS mm), or a mask's file, with "
-        "',label=3' behind it for one of its labels",
+        help="part of the query: slices=FIRST-LAST or slice=N (counted from 0 in the index's plane, toward superior, "
+        "anterior or right), box=R0,A0,S0,R1,A1,S1 (RAS mm), or a mask's file, with ',label=3' behind it for one of "
+        "its labels",
     )
     parser.add_argument("--crop", action="store_true", help="cut the slices down to the region in plane too")
     parser.add_argument("--top", type=at_least_one, default=10, metavar="N", help="how many volumes (default: 10)")

@@ -59,6 +59,23 @@ class PlaneGeometry:
         return {"plane": self.plane, "affine": self.affine.tolist(), "shape": list(self.shape)}
 
     @classmethod
+    def of(cls, shape: tuple[int, int, int], affine: np.ndarray, plane: str = "auto") -> PlaneGeometry:
+        """The stack that a volume of this geometry is sliced into; no voxels are needed.
+
+        Args:
+            shape: (slices, rows, columns) of the volume's voxels [k, j, i].
+            affine: float [4, 4], (i, j, k, 1) to RAS mm.
+            plane: "axial", "sagittal", "coronal", or "auto" for the one that :func:`choose_plane` chooses.
+
+        Raises:
+            NotAVolumeError: the affine gives the axes no direction.
+        """
+        matrix = np.asarray(affine, dtype=np.float64)
+        if plane == "auto":
+            plane = _automatic_plane(matrix, np.linalg.norm(matrix[:3, :3], axis=0), "volume")
+        return _stack_geometry(shape, matrix, _stack_axes(matrix, plane, "volume"), plane)
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PlaneGeometry:
         """The geometry that :meth:`to_dict` wrote."""
         slices, rows, columns = (int(n) for n in values["shape"])
@@ -100,11 +117,7 @@ def choose_plane(volume: Volume, plane: str = "auto") -> str:
     """
     if plane != "auto":
         return plane
-    spacing = volume.spacing
-    largest, second, smallest = sorted(spacing, reverse=True)
-    if largest <= _NEARLY_ISOTROPIC * smallest or second > 0.9 * largest:
-        return "axial"
-    return _PLANE_ACROSS[_nearest_world_axes(volume).index(int(np.argmax(spacing)))]
+    return _automatic_plane(volume.affine, volume.spacing, volume.files.label)
 
 
 def orient(volume: Volume, plane: str = "auto") -> OrientedStack:
@@ -117,11 +130,11 @@ def orient(volume: Volume, plane: str = "auto") -> OrientedStack:
         NotAVolumeError: the volume's affine gives its axes no direction.
     """
     plane = choose_plane(volume, plane)
-    axes = _stack_axes(volume, plane)
+    axes = _stack_axes(volume.affine, plane, volume.files.label)
     across, down, along = axes
     voxels = volume.voxels.transpose([2 - axis.source for axis in axes])
     voxels = voxels[tuple(slice(None, None, -1 if axis.reversed else None) for axis in axes)]
-    geometry = PlaneGeometry(plane, _stack_affine(volume, axes), voxels.shape)
+    geometry = _stack_geometry(volume.voxels.shape, volume.affine, axes, plane)
     acquired = across.source == 2
     return OrientedStack(
         voxels=voxels,
@@ -149,41 +162,49 @@ def thin(positions_mm: np.ndarray, step_mm: float) -> np.ndarray:
     return np.array(kept, dtype=np.int64)
 
 
-def _nearest_world_axes(volume: Volume) -> tuple[int, int, int]:
+def _automatic_plane(affine: np.ndarray, spacing: np.ndarray, name: str) -> str:
+    largest, second, smallest = sorted(spacing, reverse=True)
+    if largest <= _NEARLY_ISOTROPIC * smallest or second > 0.9 * largest:
+        return "axial"
+    return _PLANE_ACROSS[_nearest_world_axes(affine, name).index(int(np.argmax(spacing)))]
+
+
+def _nearest_world_axes(affine: np.ndarray, name: str) -> tuple[int, int, int]:
     """Which axis of the volume (0 = i, 1 = j, 2 = k) runs most nearly along each world axis R, A, S."""
-    directions = np.asarray(volume.affine, dtype=np.float64)[:3, :3]
+    directions = np.asarray(affine, dtype=np.float64)[:3, :3]
     lengths = np.linalg.norm(directions, axis=0)
     if not np.all(np.isfinite(directions)) or abs(np.linalg.det(directions)) < 1e-9 * max(lengths.prod(), 1e-30):
-        raise NotAVolumeError(
-            volume.files.label, f"its axes have no three directions in space (index-to-RAS {directions.tolist()})"
-        )
+        raise NotAVolumeError(name, f"its axes have no three directions in space (index-to-RAS {directions.tolist()})")
     cosine = np.abs(directions / lengths)
     return max(permutations(range(3)), key=lambda order: sum(cosine[world, axis] for world, axis in enumerate(order)))
 
 
-def _stack_axes(volume: Volume, plane: str) -> tuple[_Axis, _Axis, _Axis]:
+def _stack_axes(affine: np.ndarray, plane: str, name: str) -> tuple[_Axis, _Axis, _Axis]:
     """The volume's axes along slices, rows and columns of this plane."""
-    nearest = _nearest_world_axes(volume)
+    nearest = _nearest_world_axes(affine, name)
 
     def axis(world: int, ascending: bool) -> _Axis:
         source = nearest[world]
-        return _Axis(source, bool((volume.affine[world, source] > 0) != ascending))
+        return _Axis(source, bool((affine[world, source] > 0) != ascending))
 
     across, down, along = _WORLD_AXES[plane]
     return axis(across, True), axis(down, False), axis(along, False)
 
 
-def _stack_affine(volume: Volume, axes: tuple[_Axis, _Axis, _Axis]) -> np.ndarray:
-    """(column, row, slice) to RAS mm."""
-    source = np.asarray(volume.affine, dtype=np.float64)
-    counts = volume.voxels.shape[::-1]
-    affine = source.copy()
+def _stack_geometry(
+    shape: tuple[int, int, int], affine: np.ndarray, axes: tuple[_Axis, _Axis, _Axis], plane: str
+) -> PlaneGeometry:
+    """Where the stack of these axes of a volume lies; `shape` is that of its voxels [k, j, i]."""
+    source = np.asarray(affine, dtype=np.float64)
+    counts = shape[::-1]
+    matrix = source.copy()
     for column, axis in enumerate(reversed(axes)):
         step = source[:3, axis.source]
-        affine[:3, column] = -step if axis.reversed else step
+        matrix[:3, column] = -step if axis.reversed else step
         if axis.reversed:
-            affine[:3, 3] += (counts[axis.source] - 1) * step
-    return affine
+            matrix[:3, 3] += (counts[axis.source] - 1) * step
+    slices, rows, columns = (int(counts[axis.source]) for axis in axes)
+    return PlaneGeometry(plane, matrix, (slices, rows, columns))
 
 
 def _acquired_table(volume: Volume, axes: tuple[_Axis, _Axis, _Axis], geometry: PlaneGeometry) -> SliceTable:

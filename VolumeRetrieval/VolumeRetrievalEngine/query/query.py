@@ -17,7 +17,8 @@ from ..reading.modality import with_modality
 from ..recipe import Recipe
 from ..store import VolumeRecord, VolumeStore
 from ..volume import Identity, SliceTable, Volume
-from .region import Region, in_plane_box, select_rows
+from .region import Region
+from .selection import in_plane_box, select_rows
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""A region of the query volume, and which of its slices show it.
+"""A region of the query volume: the values that name one.
 
-A region is a range of slices, one slice, a box in RAS mm, or a mask image of any geometry. Boxes and masks are compared
-with every slice in world space, so that oblique and irregular stacks, and masks on grids of their own, come out right.
+A region is a box in RAS mm, turned in any way (:class:`OrientedBox`), or a mask image of any geometry. A range of
+slices, one slice, and a box along the world's axes are other ways to name such a box: :func:`box_of` says which one it
+is for a given stack. Slices are numbered from 0 in code, and from 1 in texts for people; both count the full stack of
+the query's plane, ascending toward right, anterior or superior.
 """
 
 from __future__ import annotations
@@ -14,13 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EmptyRegionError, QueryError
-from ..preprocessing.plane_geometry import PlaneGeometry
-from ..reading.image_files.mask_file import read_mask
-from ..volume import SliceTable
-from .stack_frame import TOUCH_MM, StackFrame
-
-#: How much of the surroundings stays in view when a slice is cut down to a region. Our choice.
-CROP_MARGIN_MM = 10.0
+from .oriented_box import OrientedBox
+from .stack_geometry import STACK_ENDS, StackGeometry
 
 #: Mask voxels that are mapped at a time: some 100 MB of coordinates.
 _BLOCK = 1_000_000
@@ -28,27 +25,44 @@ _BLOCK = 1_000_000
 
 @dataclass(frozen=True)
 class SliceRange:
-    """Slices `first` to `last`, both included: 0-based numbers within the full stack of the query's plane."""
+    """Slices `first` to `last`, both included: 0-based numbers within the full stack of the query's plane.
+
+    `plane` names the plane that the numbers count ("axial"), for a search that must not take them for others; "" is the
+    plane in which the query is sliced, whichever that is.
+
+    Example:
+        >>> str(SliceRange(4, 7, "axial"))
+        'axial slices 5-8'
+    """
 
     first: int
     last: int
+    plane: str = ""
 
     def __post_init__(self) -> None:
-        if self.first > self.last:
-            raise QueryError(f"slices {self.first}-{self.last}: expected the lower number first")
+        if self.first > self.last or self.first < 0:
+            raise QueryError(
+                f"slices first={self.first}, last={self.last}: expected numbers from 0 on, the lower one first"
+            )
 
     def __str__(self) -> str:
-        return f"slices {self.first}-{self.last}"
+        return slices_text(self.first, self.last, self.plane)
 
 
 @dataclass(frozen=True)
 class SingleSlice:
-    """One slice, by its 0-based number within the full stack of the query's plane."""
+    """One slice, by its 0-based number within the full stack of the query's plane; `plane` as in SliceRange."""
 
     index: int
+    plane: str = ""
 
     def __str__(self) -> str:
-        return f"slice {self.index}"
+        return str(self.range)
+
+    @property
+    def range(self) -> SliceRange:
+        """The same as a range."""
+        return SliceRange(self.index, self.index, self.plane)
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,12 @@ class BoxRAS:
             raise QueryError(f"box {self.minimum} to {self.maximum}: expected the lesser coordinates first")
 
     def __str__(self) -> str:
-        return f"box {_extent(np.array([self.minimum, self.maximum]))}"
+        return str(self.box)
+
+    @property
+    def box(self) -> OrientedBox:
+        """The same as an oriented box."""
+        return OrientedBox.around(np.array([self.minimum, self.maximum]), np.eye(3))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +118,8 @@ class MaskRegion:
         Raises:
             UnreadableFileError: see :func:`read_mask`.
         """
+        from ..reading.image_files.mask_file import read_mask  # not for regions that are no files: it loads readers
+
         voxels, affine = read_mask(path)
         if voxels.ndim == 3:
             return cls(voxels, affine, label, str(path))
@@ -129,14 +150,49 @@ class MaskRegion:
         return f"{self.name}: no voxel has label {self.label}; labels in the mask: {listed or 'none'}"
 
 
-Region = SliceRange | SingleSlice | BoxRAS | MaskRegion
+Region = OrientedBox | MaskRegion | SliceRange | SingleSlice | BoxRAS
+
+
+def box_of(region: Region, stack: StackGeometry) -> OrientedBox | MaskRegion:
+    """What a region is in space: the box over its slices of this stack, or the box or mask that it is anyway.
+
+    Raises:
+        EmptyRegionError: the stack has no such slices. QueryError: they are slices of another plane.
+    """
+    if isinstance(region, (SliceRange, SingleSlice)):
+        numbers = region if isinstance(region, SliceRange) else region.range
+        check_slices(numbers, stack.plane, stack.count)
+        return stack.slab(numbers.first, numbers.last)
+    return region.box if isinstance(region, BoxRAS) else region
+
+
+def check_slices(region: SliceRange, plane: str, count: int) -> None:
+    """That a stack of `count` slices of this plane has some of these.
+
+    Raises:
+        EmptyRegionError: it has none of them. QueryError: the region's numbers count another plane.
+    """
+    if region.plane and region.plane != plane:
+        raise QueryError(f"{region}: the query is sliced in the {plane} plane, whose slices these numbers do not count")
+    if region.first >= count:
+        ends = STACK_ENDS.get(plane, ("first", "last"))
+        raise EmptyRegionError(
+            f"there are no {slices_text(region.first, region.last, plane)}: the volume has {count}, "
+            f"counted from 1 ({ends[0]}) to {count} ({ends[1]})"
+        )
+
+
+def slices_text(first: int, last: int, plane: str = "") -> str:
+    """Slices by their 0-based numbers as people count them: "axial slices 5-8", "axial slice 5"."""
+    named = f"{plane} slice" if plane else "slice"
+    return f"{named} {first + 1}" if first == last else f"{named}s {first + 1}-{last + 1}"
 
 
 def parse_region(text: str) -> Region:
     """The region that a text describes.
 
-    `slice=40`, `slices=41-63`, `box=x0,y0,z0,x1,y1,z1` (two opposite corners, RAS mm), or the path of a mask image,
-    with `,label=3` behind it for one value of a label map.
+    `slice=40` or `slices=41-63` (which count from 0, as code does), `box=x0,y0,z0,x1,y1,z1` (two opposite corners, RAS
+    mm), or the path of a mask image, with `,label=3` behind it for one value of a label map.
 
     Raises:
         QueryError: none of these. UnreadableFileError: a mask that cannot be read.
@@ -161,149 +217,6 @@ def parse_region(text: str) -> Region:
     return MaskRegion.from_file(path, label)
 
 
-def select_rows(region: Region, geometry: PlaneGeometry, table: SliceTable) -> np.ndarray:
-    """The kept slices that show the region.
-
-    Where the region is so thin that it falls between two kept slices, the one nearest to it is taken.
-
-    Args:
-        geometry: of the query's full stack.
-        table: its kept slices.
-
-    Returns:
-        int64 [m], ascending rows of the table, at least one.
-
-    Raises:
-        EmptyRegionError: the region lies outside the volume, or the mask is empty.
-    """
-    if isinstance(region, SliceRange):
-        return _rows_of_range(region, region.first, region.last, geometry, table)
-    if isinstance(region, SingleSlice):
-        return _rows_of_range(region, region.index, region.index, geometry, table)
-    frame = StackFrame.of(geometry, table)
-    if isinstance(region, BoxRAS):
-        return _rows_of_box(region, frame)
-    return _rows_of_mask(region, frame)
-
-
-def in_plane_box(
-    region: Region, geometry: PlaneGeometry, margin_mm: float = CROP_MARGIN_MM
-) -> tuple[int, int, int, int] | None:
-    """Where the region lies within the slices, all slices taken together.
-
-    Returns:
-        (row0, row1, column0, column1) in pixels of the full stack, half-open, with a margin and within the image;
-        None for regions that are not bounded in plane (slices).
-
-    Raises:
-        EmptyRegionError: as in :func:`select_rows`.
-    """
-    if isinstance(region, (SliceRange, SingleSlice)):
-        return None
-    frame = StackFrame.of(geometry)
-    if isinstance(region, BoxRAS):
-        minimum, maximum = np.array(region.minimum), np.array(region.maximum)
-        if not frame.meets_box(minimum, maximum):
-            raise _misses(region, np.array([minimum, maximum]), frame)
-        corners = np.array([[x, y, z] for x in _pair(region, 0) for y in _pair(region, 1) for z in _pair(region, 2)])
-        pixels = frame.pixels(corners)
-        low, high = pixels.min(axis=0), pixels.max(axis=0)
-    else:
-        low, high = _mask_pixels(region, frame)
-    margin = margin_mm / np.linalg.norm([frame.columns, frame.rows], axis=1)
-    counts = np.array(frame.counts)
-    # A pixel reaches half a pixel to both sides of its middle. At least one is left, whatever rounding does.
-    first = np.clip(np.floor(low - margin + 0.5), 0, counts - 1).astype(int)
-    last = np.clip(np.ceil(high + margin - 0.5), first, counts - 1).astype(int)
-    return int(first[1]), int(last[1]) + 1, int(first[0]), int(last[0]) + 1
-
-
-def _rows_of_range(region: Region, first: int, last: int, geometry: PlaneGeometry, table: SliceTable) -> np.ndarray:
-    count = geometry.shape[0]
-    if first >= count or last < 0:
-        raise EmptyRegionError(
-            f"{region}: outside the volume, whose {count} {geometry.plane} slices are numbered 0 to {count - 1}"
-        )
-    rows = np.flatnonzero((table.index >= first) & (table.index <= last))
-    if len(rows):
-        return rows
-    return np.array([np.abs(table.index - 0.5 * (first + last)).argmin()], dtype=np.int64)
-
-
-def _rows_of_box(region: BoxRAS, frame: StackFrame) -> np.ndarray:
-    minimum, maximum = np.array(region.minimum), np.array(region.maximum)
-    rows = np.flatnonzero(frame.slices_meeting_box(minimum, maximum))
-    if len(rows):
-        return rows
-    if not frame.meets_box(minimum, maximum):
-        raise _misses(region, np.array([minimum, maximum]), frame)
-    middle = float(frame.height(0.5 * (minimum + maximum)))
-    return np.array([np.abs(frame.heights - middle).argmin()], dtype=np.int64)
-
-
-def _rows_of_mask(region: MaskRegion, frame: StackFrame) -> np.ndarray:
-    """Rows whose rectangle passes through a marked voxel, a parallelepiped around its middle."""
-    steps = region.affine[:3, :3]
-    half_height = 0.5 * float(np.abs(frame.normal @ steps).sum())
-    met = np.zeros(len(frame.heights) + 1, np.int64)
-    nearest, nearest_distance = -1, np.inf
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    for points in region.points():
-        low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
-        heights = frame.height(points[_in_view(points, steps, frame, half_height)])
-        if not len(heights):
-            continue
-        # Half-open, so that a slice on the border of two voxels belongs to one of them.
-        first = np.searchsorted(frame.heights, heights - half_height - TOUCH_MM, side="left")
-        behind = np.searchsorted(frame.heights, heights + half_height - TOUCH_MM, side="left")
-        met += np.bincount(first, minlength=len(met)) - np.bincount(behind, minlength=len(met))
-        row, distance = _nearest(frame.heights, heights)
-        if distance < nearest_distance:
-            nearest, nearest_distance = row, distance
-    rows = np.flatnonzero(np.cumsum(met)[:-1] > 0)
-    if len(rows):
-        return rows
-    if nearest < 0:
-        raise _misses(region, np.array([low, high]), frame)
-    return np.array([nearest], dtype=np.int64)
-
-
-def _mask_pixels(region: MaskRegion, frame: StackFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The least and greatest column and row that the mask reaches within the stack."""
-    steps = region.affine[:3, :3]
-    half_height = 0.5 * float(np.abs(frame.normal @ steps).sum())
-    half_pixels = 0.5 * np.abs(frame.to_pixels @ steps).sum(axis=1)
-    low, high = np.full(2, np.inf), np.full(2, -np.inf)
-    seen = []
-    for points in region.points():
-        seen += [points.min(axis=0), points.max(axis=0)]
-        pixels = frame.pixels(points[_in_view(points, steps, frame, half_height)])
-        if len(pixels):
-            low, high = np.minimum(low, pixels.min(axis=0)), np.maximum(high, pixels.max(axis=0))
-    if not np.isfinite(low).all():
-        raise _misses(region, np.array(seen), frame)
-    return low - half_pixels, high + half_pixels
-
-
-def _in_view(points: np.ndarray, steps: np.ndarray, frame: StackFrame, half_height: float) -> np.ndarray:
-    """Which voxels around these middles reach into the space that the stack covers: bool [m]."""
-    heights = frame.height(points)
-    half_pixels = 0.5 * np.abs(frame.to_pixels @ steps).sum(axis=1)
-    pixels = frame.pixels(points)
-    within = ((pixels + half_pixels > -0.5) & (pixels - half_pixels < np.array(frame.counts) - 0.5)).all(axis=1)
-    return within & (heights + half_height > frame.bottom) & (heights - half_height < frame.top)
-
-
-def _nearest(heights: np.ndarray, wanted: np.ndarray) -> tuple[int, float]:
-    """The row whose height is nearest to any of the wanted ones, and how near."""
-    above = np.clip(np.searchsorted(heights, wanted), 0, len(heights) - 1)
-    below = np.maximum(above - 1, 0)
-    rows = np.concatenate([below, above])
-    distances = np.abs(heights[rows] - np.concatenate([wanted, wanted]))
-    place = int(distances.argmin())
-    return int(rows[place]), float(distances[place])
-
-
 def _marked(voxels: np.ndarray, label: int | None) -> np.ndarray:
     if not np.issubdtype(voxels.dtype, np.floating):
         return voxels != 0 if label is None else voxels == label
@@ -325,22 +238,3 @@ def _parse_box(value: str) -> BoxRAS:
         raise QueryError(f"region 'box={value}': expected six numbers x0,y0,z0,x1,y1,z1 in RAS mm")
     low, high = np.minimum(numbers[:3], numbers[3:]), np.maximum(numbers[:3], numbers[3:])
     return BoxRAS(tuple(low.tolist()), tuple(high.tolist()))
-
-
-def _pair(region: BoxRAS, axis: int) -> tuple[float, float]:
-    return region.minimum[axis], region.maximum[axis]
-
-
-def _misses(region: Region, points: np.ndarray, frame: StackFrame) -> EmptyRegionError:
-    """The error for a region outside the volume: where both lie."""
-    where = str(region) if isinstance(region, BoxRAS) else f"{region}, which lies at {_extent(points)},"
-    return EmptyRegionError(
-        f"{where} misses the volume, which lies at {_extent(frame.corners())} "
-        "(RAS; DICOM's and ITK's LPS coordinates have the opposite sign of x and y)"
-    )
-
-
-def _extent(points: np.ndarray) -> str:
-    low, high = points.min(axis=0), points.max(axis=0)
-    axes = (f"{name} {a:.1f} to {b:.1f}" for name, a, b in zip("xyz", low, high, strict=True))
-    return ", ".join(axes) + " mm"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..preprocessing.plane_geometry import PlaneGeometry
 from ..volume import SliceTable
+from .oriented_box import OrientedBox
 
 #: What counts as touching, in mm: far below any voxel, far above the rounding of float64 geometry.
 TOUCH_MM = 1e-4
@@ -90,36 +91,32 @@ class StackFrame:
         ]
         return (ends[:, None] + np.array(edges)).reshape(8, 3)
 
-    def slices_meeting_box(self, minimum: np.ndarray, maximum: np.ndarray) -> np.ndarray:
-        """Which slices' rectangles meet this box in RAS mm: bool [n]."""
+    def slices_meeting_box(self, box: OrientedBox) -> np.ndarray:
+        """Which slices' rectangles meet this box: bool [n]."""
         n_columns, n_rows = self.counts
         middles = self.origins + 0.5 * (n_columns - 1) * self.columns + 0.5 * (n_rows - 1) * self.rows
-        return _boxes_meet(
-            middles - 0.5 * (minimum + maximum),
-            np.stack([self.columns, self.rows, self.normal]),
-            np.array([0.5 * n_columns, 0.5 * n_rows, 0.0]),
-            0.5 * (maximum - minimum),
-        )
+        edges = np.stack([self.columns, self.rows, self.normal])
+        return _meet_box(box, middles, edges, np.array([0.5 * n_columns, 0.5 * n_rows, 0.0]))
 
-    def meets_box(self, minimum: np.ndarray, maximum: np.ndarray) -> bool:
-        """Whether the space that the stack covers meets this box in RAS mm."""
+    def meets_box(self, box: OrientedBox) -> bool:
+        """Whether the space that the stack covers meets this box."""
         corners = self.corners()
-        along = corners[4] - corners[0]
-        meeting = _boxes_meet(
-            (corners.mean(axis=0) - 0.5 * (minimum + maximum))[None],
-            np.stack([self.columns, self.rows, along]),
-            np.array([0.5 * self.counts[0], 0.5 * self.counts[1], 0.5]),
-            0.5 * (maximum - minimum),
-        )
-        return bool(meeting[0])
+        edges = np.stack([self.columns, self.rows, corners[4] - corners[0]])
+        half_lengths = np.array([0.5 * self.counts[0], 0.5 * self.counts[1], 0.5])
+        return bool(_meet_box(box, corners.mean(axis=0)[None], edges, half_lengths)[0])
 
     def _lifted(self, row: int, height: float) -> np.ndarray:
         """The middle of the first pixel of the slice of this row, if it lay at this height."""
         return self.origins[row] + (height - self.heights[row]) * self.normal
 
 
+def _meet_box(box: OrientedBox, middles: np.ndarray, edges: np.ndarray, half_lengths: np.ndarray) -> np.ndarray:
+    """Whether parallelepipeds with these middles, RAS mm [n, 3], meet a box; the others as in `_boxes_meet`."""
+    return _boxes_meet((middles - box.center) @ box.axes.T, edges @ box.axes.T, half_lengths, 0.5 * box.size)
+
+
 def _boxes_meet(apart: np.ndarray, edges: np.ndarray, half_lengths: np.ndarray, half_box: np.ndarray) -> np.ndarray:
-    """Whether parallelepipeds meet a box along the world's axes, by the separating axis theorem.
+    """Whether parallelepipeds meet a box along the axes of their coordinates, by the separating axis theorem.
 
     Two convex bodies are apart only if they are so along the normal of a face of one of them, or along the cross
     product of an edge of each (Gottschalk, Lin and Manocha, SIGGRAPH 1996).
@@ -130,10 +127,10 @@ def _boxes_meet(apart: np.ndarray, edges: np.ndarray, half_lengths: np.ndarray, 
         half_lengths: [3], half of each edge, in units of its direction; 0 makes a rectangle.
         half_box: [3], half of the box's sides in mm.
     """
-    world = np.eye(3)
+    own = np.eye(3)
     faces = [np.cross(edges[one], edges[two]) for one, two in ((0, 1), (1, 2), (2, 0))]
-    crosses = [np.cross(edge, axis) for edge in edges for axis in world]
-    axes = np.array([*world, *faces, *crosses])
+    crosses = [np.cross(edge, axis) for edge in edges for axis in own]
+    axes = np.array([*own, *faces, *crosses])
     lengths = np.linalg.norm(axes, axis=1)
     used = lengths > 1e-9 * lengths.max()  # parallel edges span no plane
     axes = axes[used] / lengths[used, None]

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import QueryError
 from ..progress import ProgressCallback
+from ..query.oriented_box import OrientedBox
 from ..query.region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
 from ..reading import read_volume
 from ..retriever import Retriever
@@ -77,10 +78,12 @@ def region_from(values: Params | None) -> Region | None:
     try:
         if "slices" in values:
             first, last = values["slices"]
-            return SliceRange(int(first), int(last))
+            return SliceRange(int(first), int(last), str(values.get("plane", "")))
         if "slice" in values:
-            return SingleSlice(int(values["slice"]))
+            return SingleSlice(int(values["slice"]), str(values.get("plane", "")))
         if "box" in values:
+            if isinstance(values["box"], Mapping):
+                return OrientedBox.from_dict(values["box"])
             one, other = (tuple(float(value) for value in corner) for corner in values["box"])
             return BoxRAS(one, other)
         if "mask" in values:

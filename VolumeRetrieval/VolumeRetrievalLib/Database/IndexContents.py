@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from VolumeRetrievalEngine.errors import StoreError, VolumeRetrievalError
 from VolumeRetrievalEngine.searching.match import Match
+
+if TYPE_CHECKING:
+    from VolumeRetrievalEngine.query.stack_geometry import StackGeometry
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,28 @@ class IndexContents:
                 return [self._indexedVolume(store, record) for record in records]
         except VolumeRetrievalError:
             return []
+
+    def plane(self) -> str:
+        """In which plane volumes are sliced for this index; "auto" where there is none yet."""
+        try:
+            with self._store() as store:
+                return store.recipe.plane
+        except VolumeRetrievalError:
+            return "auto"
+
+    def stack(self, volumeID: str) -> StackGeometry | None:
+        """Where the slices of an indexed volume lie, those that were left out of the index too; None if it is gone."""
+        from VolumeRetrievalEngine.preprocessing.plane_geometry import PlaneGeometry
+        from VolumeRetrievalEngine.query.stack_geometry import StackGeometry
+
+        try:
+            with self._store() as store:
+                record = store.find(volumeID)
+                if record is None:
+                    return None
+                return StackGeometry.of_plane(PlaneGeometry.from_dict(record.geometry), store.slices(record.key))
+        except VolumeRetrievalError:
+            return None
 
     def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
         """The JPEG of each match's best slice; b"" where there is none. The store is opened once for all."""

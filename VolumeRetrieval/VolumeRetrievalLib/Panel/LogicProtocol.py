@@ -30,6 +30,7 @@ from ..Values import (
     SearchOptions,
     SeriesChoice,
     ShownPair,
+    StackDescription,
     StoreChoice,
 )
 
@@ -98,6 +99,19 @@ class LogicProtocol(Protocol):
 
     def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
         """The similarity matrix of a match of the last search, float32 [n_q, n_rows]."""
+
+    # Regions
+
+    def stackOf(self, query: Any) -> StackDescription | None:
+        """The slices that a region's numbers count, of a volume node or a series; None for a series not indexed."""
+
+    def rangeOfView(self, volumeNode: Any, sliceNode: Any) -> tuple[int, int] | str:
+        """First and last slice (0-based) that a slice view shows of a volume; or a sentence why it shows none."""
+
+    def showRegionPreview(self, query: Any, region: Region) -> None:
+        """Draw the region's slices in the slice views; nothing for other kinds of region."""
+
+    def hideRegionPreview(self) -> None: ...
 
     # Showing
 

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import SearchResult
 
+from ..Texts import planeName
 from ..Values import (
     CURRENT_SLICE,
     REGION_KINDS,
@@ -22,8 +23,6 @@ from ..Values import (
     Region,
     SearchOptions,
 )
-from ..Views.RegionPreview import RegionPreview
-from ..Views.StackGeometry import StackGeometry
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
 
@@ -48,7 +47,6 @@ class QuerySection:
         self._job: Job | None = None
         self._searchButton = EnabledReason(ui.searchButton)
         self._seriesFilled = False
-        self._preview = RegionPreview()
         ui.querySourceComboBox.connect("currentIndexChanged(int)", self._onSourceChanged)
         ui.regionComboBox.connect("currentIndexChanged(int)", self._onRegionChanged)
         ui.querySeriesFilter.connect("textChanged(QString)", self._filterSeries)
@@ -71,7 +69,7 @@ class QuerySection:
 
     def hidePreview(self) -> None:
         """Take the drawn region out of the scene, when the module is left or the scene closed."""
-        self._preview.remove()
+        self.logic.hideRegionPreview()
 
     def query(self) -> Any:
         """The volume node or the SeriesInstanceUID that is chosen; None if none is."""
@@ -133,7 +131,7 @@ class QuerySection:
         """Enable and disable what can and cannot be done now."""
         running = self._job is not None
         self._searchButton.update(self.problem())
-        self._preview.update(self.query() if self._isFromScene() else None, self.region())
+        self.logic.showRegionPreview(self.query(), self.region())
         self.ui.cancelSearchButton.visible = running
 
     def say(self, text: str) -> None:
@@ -205,11 +203,9 @@ class QuerySection:
     def _onVolumeChanged(self, *_ignored: Any) -> None:
         node = self.ui.queryVolumeSelector.currentNode()
         self.ui.slicesOfLabel.text = ""
-        if node is not None and node.GetImageData() is not None:
-            geometry = StackGeometry.ofVolume(node, "auto")
-            self.ui.slicesOfLabel.text = _("of {n} {plane} slices").format(
-                n=round(geometry.size[2] / geometry.spacing), plane=_planeName(geometry.plane)
-            )
+        stack = self.logic.stackOf(node) if node is not None else None
+        if stack is not None:
+            self.ui.slicesOfLabel.text = _("of {n} {plane} slices").format(n=stack.count, plane=planeName(stack.plane))
         self.refresh()
 
     def _fillSliceViews(self) -> None:
@@ -249,10 +245,6 @@ class QuerySection:
         self._job = None
         self.say(_("The search was stopped."))
         self.refresh()
-
-
-def _planeName(plane: str) -> str:
-    return {"axial": _("axial"), "coronal": _("coronal"), "sagittal": _("sagittal")}[plane]
 
 
 def _children(item: Any) -> list[Any]:

@@ -42,6 +42,16 @@ def ijkToWorld(volumeNode: Any) -> np.ndarray:
     return nodeToWorld(volumeNode) @ arrayOf(matrix)
 
 
+def gridToWorld(volumeNode: Any) -> np.ndarray:
+    """As ijkToWorld, but of the volume's regular grid: a parent transform that is not linear is left out."""
+    parent = volumeNode.GetParentTransformNode()
+    if parent is None or parent.IsTransformToWorldLinear():
+        return ijkToWorld(volumeNode)
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return arrayOf(matrix)
+
+
 def isAcquisitionTransform(node: Any) -> bool:
     """Whether this is what Slicer puts above volumes with irregular slices: with it, the world is the patient again.
 

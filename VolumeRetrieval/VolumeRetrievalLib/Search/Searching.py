@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.query.stack_geometry import StackGeometry
 from VolumeRetrievalEngine.searching.match import SearchResult
 
 from ..Database.DatabaseIndex import DatabaseIndex
@@ -17,8 +18,8 @@ from ..Processes.SearchParameters import searchOptions, serveArguments
 from ..Processes.SearchWorkerClient import Answer, Request, SearchWorkerClient
 from ..Scene.LoadedVolumes import LoadedVolumes
 from ..Settings import Settings
-from ..Values import Region, SearchOptions
-from . import QueryRegion, QueryVolume
+from ..Values import ROI, SEGMENT, SLICES, Region, SearchOptions
+from . import QueryRegion, QueryStack, QueryVolume
 from .LastSearch import LastSearch
 
 
@@ -51,7 +52,7 @@ class Searching:
         folder = self._folders.make()
         try:
             params, source = self._query(query, folder)
-            params["region"] = QueryRegion.message(region, None if isinstance(query, str) else query, folder)
+            params["region"] = self._region(query, region, folder)
             params["options"] = searchOptions(options, settings)
             # What is gone from the database is left out below, and its places are filled.
             params["options"]["top"] += len(removed)
@@ -80,6 +81,18 @@ class Searching:
             answer.cancelled()
 
         return self._client.request("search", params, Answer(finished, failed, cancelled, answer.progress))
+
+    def _region(self, query: Any, region: Region | None, folder: Path) -> dict[str, Any] | None:
+        if isinstance(query, str) and region is not None and region.kind in (ROI, SEGMENT):
+            raise ValueError(
+                _("A series of the database is searched whole or by slices: load it to mark an ROI or a segment.")
+            )
+        stack = self.stackOf(query) if region is not None and region.kind == SLICES else None
+        return QueryRegion.message(region, stack, folder)
+
+    def stackOf(self, query: Any) -> StackGeometry | None:
+        """The stack that slice numbers of this query count (QueryStack.stackOf)."""
+        return QueryStack.stackOf(query, self._index, self._loaded)
 
     def _query(self, query: Any, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         """The query as parameters of a search, and as LastSearch remembers it."""

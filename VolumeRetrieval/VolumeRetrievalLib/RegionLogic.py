@@ -1,0 +1,54 @@
+"""What the logic knows about regions of a query before it is searched with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+from VolumeRetrievalEngine.query.oriented_box import OrientedBox
+
+from .Search import QueryRegion, QueryStack
+from .Search.Searching import Searching
+from .Values import SLICES, Region, StackDescription
+from .Views.RegionPreview import RegionPreview
+from .Views.ViewSlices import rangeOfStack
+
+
+class RegionLogic:
+    """Counts, chooses and draws the slices of a query as a search will take them; part of RetrievalLogic."""
+
+    def __init__(self, queries: Searching):
+        self._queries = queries
+        self._preview = RegionPreview()
+
+    def stackOf(self, query: Any) -> StackDescription | None:
+        """The slices that a region's numbers count, of a volume node or of a series (its SeriesInstanceUID).
+
+        None for a series that is not indexed: how many slices it has is known when it is searched with.
+        """
+        stack = self._queries.stackOf(query)
+        return None if stack is None else QueryStack.describe(stack)
+
+    def rangeOfView(self, volumeNode: Any, sliceNode: Any) -> tuple[int, int] | str:
+        """First and last slice (0-based) that a slice view shows of a volume; or a sentence why it shows none."""
+        stack = self._queries.stackOf(volumeNode)
+        return _("Select a volume with voxels.") if stack is None else rangeOfStack(stack, sliceNode)
+
+    def showRegionPreview(self, query: Any, region: Region) -> None:
+        """Draw the slices of this region in the user's slice views, until another region is shown or this one hidden.
+
+        Nothing is drawn of other kinds of region, which are in the views already, nor of a series.
+        """
+        if region.kind != SLICES or query is None or isinstance(query, str):
+            self._preview.remove()
+            return
+
+        def box() -> OrientedBox | None:
+            stack = self._queries.stackOf(query)
+            return None if stack is None else QueryRegion.boxOf(region, stack)
+
+        self._preview.show(query, box)
+
+    def hideRegionPreview(self) -> None:
+        """Take the drawn region out of the scene."""
+        self._preview.remove()
