@@ -357,8 +357,11 @@ def test_search_prints_the_ranking_and_writes_the_report(indexed: Path, tmp_path
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--region", "slice=8"], "numbered 0 to 7"),
-        (["--region", "slices=5-2"], "slices 5-2"),
+        (
+            ["--region", "slice=8"],
+            "--region slice=8, which counts from 0: no axial slice 9: the volume has 8, counted from 1",
+        ),
+        (["--region", "slices=5-2"], "'slices=5-2': expected the lower number first"),
         (["--region", "nothing.nii"], "no such file"),
         (["--region", "box=1,2,3"], "six numbers"),
         (["--region", "box=900,900,900,901,901,901"], "misses the volume"),

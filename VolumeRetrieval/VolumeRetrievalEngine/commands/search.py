@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..query.region import parse_region
+from ..errors import EmptyRegionError
+from ..query.region import SingleSlice, SliceRange, parse_region
 from ..reading import MetadataTable
 from ..retriever import Retriever
 from ..searching.match import Match, SearchResult
@@ -94,21 +95,19 @@ def run(options: argparse.Namespace) -> int:
         metadata=MetadataTable.from_csv(options.metadata) if options.metadata else None,
         modality=options.modality,
     )
-    result = retriever.search(
-        query,
-        region=parse_region(str(a_path(options.region))) if options.region else None,
-        crop=options.crop,
-        name=options.query if a_path(options.query).exists() else "",
-        options=SearchOptions(
-            top=options.top,
-            ranking="exhaustive" if options.exhaustive else options.ranking,
-            filter=options.candidates,
-            distinct=options.distinct,
-            rerank=options.rerank,
-            attributes=AttributeFilter.parse(options.filter),
-            exclude=frozenset({"volume", *options.exclude_same}),
-        ),
-    )
+    region = parse_region(str(a_path(options.region))) if options.region else None
+    try:
+        result = retriever.search(
+            query,
+            region=region,
+            crop=options.crop,
+            name=options.query if a_path(options.query).exists() else "",
+            options=_search_options(options),
+        )
+    except EmptyRegionError as error:
+        if isinstance(region, (SliceRange, SingleSlice)):  # what was typed counts from 0, the text from 1
+            raise EmptyRegionError(f"--region {options.region}, which counts from 0: {error}") from error
+        raise
     if options.json:
         print_json([match.summary() for match in result.matches])
     else:
@@ -120,14 +119,26 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _search_options(options: argparse.Namespace) -> SearchOptions:
+    return SearchOptions(
+        top=options.top,
+        ranking="exhaustive" if options.exhaustive else options.ranking,
+        filter=options.candidates,
+        distinct=options.distinct,
+        rerank=options.rerank,
+        attributes=AttributeFilter.parse(options.filter),
+        exclude=frozenset({"volume", *options.exclude_same}),
+    )
+
+
 def _print_result(result: SearchResult) -> None:
     slices = result.query_table.index
     print(
-        f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]}); "
+        f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]} counted from 0); "
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
     )
     print_table(
-        ("rank", "score", "modality", "body part", "matched slices", "extent", "volume"),
+        ("rank", "score", "modality", "body part", "slices, from 0", "extent", "volume"),
         [_row(match) for match in result.matches],
         right=(0, 1),
     )

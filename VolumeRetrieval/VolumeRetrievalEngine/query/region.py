@@ -177,7 +177,7 @@ def check_slices(region: SliceRange, plane: str, count: int) -> None:
     if region.first >= count:
         ends = STACK_ENDS.get(plane, ("first", "last"))
         raise EmptyRegionError(
-            f"there are no {slices_text(region.first, region.last, plane)}: the volume has {count}, "
+            f"no {slices_text(region.first, region.last, plane)}: the volume has {count}, "
             f"counted from 1 ({ends[0]}) to {count} ({ends[1]})"
         )
 
@@ -201,6 +201,8 @@ def parse_region(text: str) -> Region:
     if kind == "slice" and re.fullmatch(r"\d+", value):
         return SingleSlice(int(value))
     if kind == "slices" and (bounds := re.fullmatch(r"(\d+)\s*[-:]\s*(\d+)", value)):
+        if int(bounds[1]) > int(bounds[2]):
+            raise QueryError(f"region {text!r}: expected the lower number first")
         return SliceRange(int(bounds[1]), int(bounds[2]))
     if kind == "box":
         return _parse_box(value)
