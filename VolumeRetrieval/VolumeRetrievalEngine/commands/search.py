@@ -134,7 +134,7 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
 def _print_result(result: SearchResult) -> None:
     slices = result.query_table.index
     print(
-        f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]} counted from 0); "
+        f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]} from 0); "
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
     )
     print_table(
