@@ -160,8 +160,8 @@ def test_what_is_drawn_is_what_is_searched(query):
     # A segment.
     assert query.searched(aSegment(query, range(4, 7))) == marked(query, range(4, 7))
 
-    # The slice that a view shows, also in a view of the user's own.
-    view = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode")
+    # The slice that a view shows.
+    view = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     stack = stackOfVolume(query.node)
     toRas = view.GetSliceToRAS()
     for axis in range(3):

@@ -39,6 +39,14 @@ def aTransform(*translation):
     return transform
 
 
+def aSliceView(name):
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
+    node.UnRegister(None)
+    node.SetLayoutName(name)  # before it is added: a view is made of it then
+    node.SetName(name)
+    return slicer.mrmlScene.AddNode(node)
+
+
 def previews():
     return slicer.util.getNodesByClass("vtkMRMLMarkupsROINode")
 
@@ -84,8 +92,7 @@ def test_it_is_drawn_in_slice_views_only_those_made_later_included(logic):
     display = previews()[0].GetDisplayNode()
     assert display.IsDisplayableInView(red.GetID())
     assert not display.IsDisplayableInView(threeD.GetID()) and not display.GetVisibility3D()
-    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "MyView")
-    column = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "Result")
+    own, column = aSliceView("MyView"), aSliceView("MyColumn")
     column.SetViewGroup(CompareLayout.FIRST_VIEW_GROUP + 1)  # another patient, whose coordinates are the same by chance
     slicer.app.processEvents()
     assert display.IsDisplayableInView(own.GetID())
@@ -109,7 +116,7 @@ def test_it_follows_the_volume_and_goes_with_it(logic):
 def test_it_goes_when_the_scene_is_closed_and_does_not_come_back(logic):
     logic.showRegionPreview(aVolume(), REGION)
     slicer.mrmlScene.Clear(0)
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "MyView")
+    aSliceView("MyView")
     slicer.app.processEvents()
     assert previews() == []
 
