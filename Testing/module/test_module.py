@@ -11,7 +11,7 @@ import pytest
 import qt
 import slicer
 from fake_logic import FakeLogic
-from slicer_application.application import loadModule, makeWidget
+from slicer_application.modules import loadModule, makeWidget
 
 MODULE_FILE = Path(__file__).parents[2] / "VolumeRetrieval" / "VolumeRetrieval.py"
 
@@ -36,9 +36,9 @@ def aVolume(name):
 
 
 def test_the_module_describes_itself(module):
-    parent = slicer.modules.volumeretrieval.parent
-    assert (parent.title, parent.categories) == ("Volume Retrieval", ["Informatics"])
-    assert "Not for clinical use" in parent.helpText
+    described = slicer.modules.volumeretrieval
+    assert (described.title, described.categories) == ("Volume Retrieval", ("Informatics",))
+    assert "Not for clinical use" in described.helpText
 
 
 def test_the_panel_is_there_with_nothing_indexed_and_says_so(widget):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import slicer
-from slicer_application.application import loadModule
+from slicer_application.modules import loadModule
 from VolumeRetrievalLib.Samples.SampleArchive import importArchive, loadQuery
 from VolumeRetrievalLib.Settings import Settings
 

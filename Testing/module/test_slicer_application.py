@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctk
 import numpy as np
+import pydicom
 import pytest
 import qt
 import slicer
@@ -258,3 +259,116 @@ def test_an_object_that_nobody_keeps_goes_at_once():
     button.installEventFilter(Filter(button))
     button.close()
     assert seen
+
+
+def test_a_class_of_qt_has_no_base_but_the_wrapper():
+    button = qt.QPushButton()
+    assert isinstance(button, qt.QPushButton)
+    assert not isinstance(button, qt.QWidget)
+    assert button.inherits("QWidget")
+
+    class Own(qt.QPushButton):
+        pass
+
+    assert isinstance(Own(), Own) and isinstance(Own(), qt.QPushButton)
+
+
+def test_a_selector_without_none_takes_the_first_node_by_itself_and_none_is_no_choice():
+    selector, seen = slicer.qMRMLNodeComboBox(), []
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.noneEnabled = False
+    selector.setMRMLScene(slicer.mrmlScene)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", seen.append)
+    first = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "first")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "second")
+    assert (selector.currentNode(), seen) == (first, [first])
+    selector.setCurrentNode(None)
+    assert selector.currentNode() is None
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "third")
+    assert selector.currentNode() is None
+
+
+def test_a_reference_is_forgotten_when_a_scene_is_opened_until_the_node_is_wrapped_anew(tmp_path):
+    from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+    @parameterNodeWrapper
+    class Parameters:
+        volume: slicer.vtkMRMLScalarVolumeNode
+
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+    node.UnRegister(None)
+    node.SetSingletonTag("Reopened")
+    node = slicer.mrmlScene.AddNode(node)
+    parameters = Parameters(node)
+    parameters.volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    slicer.util.saveScene(str(tmp_path / "scene.mrml"))
+    slicer.util.loadScene(str(tmp_path / "scene.mrml"))
+    node = slicer.mrmlScene.GetSingletonNode("Reopened", "vtkMRMLScriptedModuleNode")
+    assert node.GetNodeReference("volume").GetName() == "CT"
+    assert parameters.volume is None
+    assert Parameters(node).volume.GetName() == "CT"
+
+
+MODULE = """
+import slicer
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule, ScriptedLoadableModuleLogic, ScriptedLoadableModuleWidget)
+
+made = []
+
+class Standing(ScriptedLoadableModule):
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        slicer.app.connect("startupCompleted()", lambda: made.append("started"))
+
+class StandingWidget(ScriptedLoadableModuleWidget):
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        self.logic = StandingLogic()
+        made.append("widget")
+
+class StandingLogic(ScriptedLoadableModuleLogic):
+    pass
+"""
+
+
+def test_nothing_of_a_module_runs_at_start_but_what_it_connects_and_its_logic_comes_with_its_widget(tmp_path):
+    from slicer_application.modules import loadModule
+
+    (tmp_path / "Standing.py").write_text(MODULE)
+    module = loadModule(tmp_path / "Standing.py")
+    assert module.made == []
+    slicer.app._qt.startupCompleted.emit()
+    assert module.made == ["started"]
+    logic = slicer.util.getModuleLogic("Standing")
+    assert module.made == ["started", "widget"]
+    assert slicer.util.getModuleWidget("Standing").logic is logic
+
+
+def test_a_question_is_answered_with_no_in_testing_mode():
+    """util.py compares its answer in testing mode, True, with qt.QMessageBox.Ok, which is 1024."""
+    assert slicer.util.confirmOkCancelDisplay("Install?") is False
+
+
+def test_a_fresh_profile_has_no_dicom_database():
+    assert not slicer.dicomDatabase.isOpen
+    assert slicer.dicomDatabase.databaseDirectory == ""
+
+
+def test_a_loaded_series_says_which_it_is_before_anything_observed_later_has_run(tmp_path):
+    from DICOMLib import DICOMUtils
+    from phantom_database import writePhantoms
+
+    series = writePhantoms(tmp_path, 1, ("head",))[0]
+    (loadables, _) = DICOMUtils.getLoadablesFromFileLists([[str(file) for file in series.files]])
+    loadables["DICOMScalarVolumePlugin"][0].selected = True
+    (identifier,) = DICOMUtils.loadLoadables(loadables)
+    node = slicer.mrmlScene.GetNodeByID(identifier)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    uid = hierarchy.GetItemUID(
+        hierarchy.GetItemByDataNode(node), slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName()
+    )
+    headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in series.files]
+    assert uid == headers[0].SeriesInstanceUID
+    instances = node.GetAttribute("DICOM.instanceUIDs").split()
+    assert sorted(instances) == sorted(str(one.SOPInstanceUID) for one in headers)

@@ -7,7 +7,6 @@ and which are methods), Base/Python/slicerqt.py (what is put into the slicer pac
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from . import (
     i18n,
     io_manager,
     layout,
+    modules,
     mrml_widgets,
     packaging,
     pythonqt,
@@ -37,18 +37,9 @@ from . import (
     subject_hierarchy,
     uiloader,
 )
+from .modules import loadModule, makeWidget
 
-
-class qSlicerModuleManager(QtCore.QObject):
-    moduleAboutToBeUnloaded = pyqtSignal("QString")
-
-    def __init__(self):
-        super().__init__()
-        self._modules = {}
-
-    @pyqtSlot(str, result=object)
-    def module(self, name):
-        return self._modules.get(name)
+__all__ = ["loadModule", "makeWidget", "start"]
 
 
 class qSlicerCommandOptions(QtCore.QObject):
@@ -68,7 +59,7 @@ class qSlicerApplication(QtCore.QObject):
         self._core = core
         self._temporaryPath = temporaryPath
         self._layoutManager = layout.qMRMLLayoutManager(core.scene, core.app_logic)
-        self._moduleManager = qSlicerModuleManager()
+        self._moduleManager = modules.qSlicerModuleManager()
         self._database = dicom_database.ctkDICOMDatabase()
         self._options = qSlicerCommandOptions()
         self._ioManager = io_manager.qSlicerCoreIOManager()
@@ -225,7 +216,7 @@ def start(temporaryPath: Path | None = None) -> None:
         segmentations=_Module(core.segmentations_logic),
     )
     sys.modules["qt"].QTimer.singleShot = staticmethod(_singleShot)
-    for name, cls in {**mrml_widgets.classes, **subject_hierarchy.classes}.items():
+    for name, cls in {**mrml_widgets.classes, **subject_hierarchy.classes, **modules.classes}.items():
         setattr(slicer, name, pythonqt.wrapClass(cls))
     dicom_utils.package.DICOMUtils = dicom_utils
     sys.modules["DICOMLib"] = dicom_utils.package
@@ -261,54 +252,8 @@ def _qtMessage(kind, context, text):
         print(text, file=sys.stderr)
 
 
-class qSlicerScriptedLoadableModuleWidget(mrml_widgets.qMRMLWidget):
-    """The parent of a module's widget in the module panel (qSlicerAbstractModuleWidget.h: isEntered is read-only;
-    qSlicerScriptedLoadableModuleWidget.cxx: setPythonSource, reload)."""
-
-    entered = True
-    isEntered = pyqtProperty(bool, lambda self: self.entered)
-    python = None
-
-    def make(self, widgetClass):
-        self.python = widgetClass(pythonqt.wrap(self))
-        setattr(slicer.modules, widgetClass.__name__, self.python)
-        self.python.setup()
-
-    @pyqtSlot()
-    def reload(self):
-        name = type(self.python).__name__
-        self.make(getattr(sys.modules[self.python.moduleName], name))
-
-    @pyqtSlot(result=object)
-    def self(self):
-        return self.python
-
-
-def makeWidget(widgetClass: type) -> object:
-    """A module's widget as the module panel makes it: with a parent, then set up."""
-    parent = pythonqt.wrap(qSlicerScriptedLoadableModuleWidget())
-    parent.setMRMLScene(slicer.mrmlScene)
-    parent._qt.setLayout(QtWidgets.QVBoxLayout())
-    parent._qt.make(widgetClass)
-    widget = parent._qt.python
-    getattr(slicer.modules, widget.moduleName.lower()).widgetRepresentation = lambda: parent
-    return widget
-
-
-def loadModule(path: Path) -> types.ModuleType:
-    """Import a scripted module's file and register it, as qSlicerScriptedLoadableModule.cxx does."""
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    parent = types.SimpleNamespace(path=str(path))
-    getattr(module, path.stem)(parent)
-    setattr(slicer.modules, path.stem.lower(), types.SimpleNamespace(path=str(path), parent=parent))
-    return module
-
-
 class _Module:
-    """slicer.modules.<name>: only its logic."""
+    """slicer.modules.<name> of a module that is written in C++: only its logic."""
 
     def __init__(self, logic):
         self._logic = logic

@@ -63,8 +63,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._observers = []
         self._scene = scene
         if scene is not None:
-            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
-                self._observers.append((scene, scene.AddObserver(event, lambda *_: self._fill())))
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent, scene.EndImportEvent)
+            for event in events:
+                self._observers.append((scene, scene.AddObserver(event, lambda *_: self._onScene())))
         self._fill()
 
     @pyqtSlot(result=object)
@@ -83,18 +84,26 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
                     nodes.append(node)
         return nodes
 
+    def _onScene(self):
+        # qMRMLSceneModel.cxx, onMRMLSceneNodeAdded: nodes of a scene that is being opened are listed at its end.
+        if not self._scene.IsImporting():
+            self._fill()
+
     def _fill(self):
-        current = self._currentId()
+        wasEmpty = self._combo.count() == 0
+        before, current = self._combo.currentIndex(), self._currentId()
         self._combo.blockSignals(True)
         self._combo.clear()
         nodes = self._nodes()
-        if self._values["noneEnabled"] or not nodes:
+        if self._values["noneEnabled"]:
             self._combo.addItem(self._values["noneDisplay"], "")
         for node in nodes:
             self._combo.addItem(node.GetName(), node.GetID())
         index = self._combo.findData(current)
-        # Without noneEnabled the first node is selected by itself (qMRMLNodeComboBox.cxx, updateDefaultText etc.).
-        self._combo.setCurrentIndex(max(index, 0))
+        if index < 0 and (wasEmpty or current):
+            # QComboBox: in an empty box the first row is chosen by itself; for a removed one, its neighbor.
+            index = min(max(before, 0), self._combo.count() - 1)
+        self._combo.setCurrentIndex(index)
         self._combo.blockSignals(False)
         self._indexChanged()
 
@@ -117,9 +126,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     @pyqtSlot(str)
     def setCurrentNodeID(self, identifier):
+        # setCurrentNodeIDInternal: what is not listed is None where that is listed, else no choice ("Select a ...")
         index = self._combo.findData(identifier or "")
-        if index >= 0:
-            self._combo.setCurrentIndex(index)
+        self._combo.setCurrentIndex(0 if index < 0 and self._values["noneEnabled"] else index)
 
     @pyqtSlot(result=int)
     def nodeCount(self):

@@ -8,6 +8,7 @@ become text; nodes are node references), guiConnectors.py (which widgets fit whi
 from __future__ import annotations
 
 import typing
+import weakref
 from dataclasses import dataclass
 
 import qt
@@ -87,7 +88,7 @@ def parameterNodeWrapper(cls):
 
     def makeProperty(parameter):
         return property(
-            lambda self: parameter.read(self.parameterNode), lambda self, value: self.setValue(parameter.name, value)
+            lambda self: self._cache[parameter.name], lambda self, value: self.setValue(parameter.name, value)
         )
 
     for name, parameter in parameters.items():
@@ -99,10 +100,23 @@ def parameterNodeWrapper(cls):
         for parameter in parameters.values():
             if not parameter.isIn(parameterNode) and not parameter.isNode:
                 parameter.write(parameterNode, parameter.default)
+        # wrapper.py, _CachedParameterWrapper: values are read when the node says that it was modified, and kept. When a
+        # scene is opened, the referenced node may come after that: then None stays until somebody wraps the node anew.
+        self._cache = {name: parameter.read(parameterNode) for name, parameter in parameters.items()}
+        weak = weakref.ref(self)
+
+        def onModified(*_):
+            alive = weak()
+            if alive is not None:
+                alive._cache = {name: parameter.read(parameterNode) for name, parameter in parameters.items()}
+
+        self._cacheObserver = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, onModified)
 
     def setValue(self, name, value):
         with slicer.util.NodeModify(self.parameterNode):
             parameters[name].write(self.parameterNode, value)
+            # Read back before anybody is told.
+            self._cache[name] = parameters[name].read(self.parameterNode)
 
     def connectGui(self, gui):
         connections, updating = [], [False]
@@ -131,7 +145,7 @@ def parameterNodeWrapper(cls):
             updating[0] = True
             try:
                 for name, widget, _signal, _read, write in connections:
-                    write(widget, parameters[name].read(self.parameterNode))
+                    write(widget, self._cache[name])
             finally:
                 updating[0] = False
 
@@ -155,7 +169,9 @@ def parameterNodeWrapper(cls):
     members = {
         "__init__": initialize,
         "setValue": setValue,
-        "getValue": lambda self, name: parameters[name].read(self.parameterNode),
+        "getValue": lambda self, name: self._cache[name],
+        "isCached": lambda self, name: name in self._cache,
+        "__del__": lambda self: self.parameterNode.RemoveObserver(self._cacheObserver),
         "connectGui": connectGui,
         "disconnectGui": disconnectGui,
         "AddObserver": lambda self, event, slot, priority=0.0: self.parameterNode.AddObserver(event, slot, priority),

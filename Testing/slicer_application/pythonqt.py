@@ -1,7 +1,8 @@
 """PyQt5 objects that behave as they do through PythonQt, which is how Slicer's Python sees Qt.
 
 A wrapper holds the real Qt object and lets only that through which PythonQt would let through. Every rule below names
-the file of commontk/PythonQt (branch patched-10) that it was read in. Where PythonQt only prints a warning, this
+the file of PythonQt that it was read in: MeVisLab/pythonqt of 2026 (9992368e, called 4.1), which Slicer 5.12 is built
+with, with commontk's patch for QFlags on top. Where PythonQt only prints a warning, this
 raises: the stand-in is stricter than need be.
 """
 
@@ -26,6 +27,16 @@ _classes: dict[type, ClassWrapper] = {}
 
 class ClassWrapper(type):
     """The type of the wrapped classes: gives their enumerations and static methods."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        # PythonQt.cpp, createNewPythonQtClassWrapper: every class of C++ has one base, the instance wrapper, so that a
+        # button is no instance of qt.QWidget; `inherits` tells.
+        return cls.__subclasscheck__(type(instance))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        if "_qtClass" not in cls.__dict__ or cls.__dict__["_qtClass"] is None:
+            return type.__subclasscheck__(cls, subclass)
+        return next((one for one in subclass.__mro__ if one.__dict__.get("_qtClass")), None) is cls
 
     def __getattr__(cls, name: str) -> Any:
         qtClass = cls.__dict__.get("_qtClass") or _qtClassOf(cls)

@@ -1,8 +1,8 @@
 """What of Qt PythonQt offers, as far as the module needs it.
 
 Properties, slots, signals and enumerations of a QObject come from Qt's own meta object, as in PythonQt. Everything
-else PythonQt knows through generated wrappers; the methods below were read in them (commontk/PythonQt, branch
-patched-10, generated_cpp_511/com_trolltech_qt_core, _gui and _gui_builtin: `PythonQtWrapper_<class>::<method>`).
+else PythonQt knows through generated wrappers; the methods below were read in them (MeVisLab/pythonqt of
+2026, generated_cpp_515/com_trolltech_qt_core, _gui and their _builtin: `PythonQtWrapper_<class>::<method>`).
 A method that is not here is refused: look it up there before adding it.
 """
 
@@ -147,7 +147,10 @@ methods = {
     "QItemSelectionModel": _of("selectedRows hasSelection isRowSelected currentIndex"),
     "QModelIndex": _of("row column isValid data"),
     "QLayout": _of("addWidget removeWidget removeItem count itemAt setContentsMargins setEnabled takeAt"),
-    "QBoxLayout": _of("addWidget addLayout addStretch insertWidget insertLayout addSpacing setStretch addItem"),
+    "QBoxLayout": _of(
+        "addWidget addLayout addStretch insertWidget insertLayout addSpacing addSpacerItem setStretch setStretchFactor "
+        "removeWidget"
+    ),
     "QGridLayout": _of("addWidget addLayout setColumnStretch setRowStretch"),
     "QFormLayout": _of("addRow labelForField"),
     "QStackedLayout": _of("addWidget"),

@@ -10,7 +10,7 @@ import slicer
 from children import WAYS_TO_GO, Told, cleanUp, commandWithoutTorch, fakeCommand, letGo, waitUntil
 from engine.weights_server import CONTENT, WeightsServer, serving
 from publisher import NAME, publish
-from slicer_application.application import loadModule, makeWidget
+from slicer_application.modules import loadModule, makeWidget
 from VolumeRetrievalLib.Encoders import EncoderTexts
 from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError

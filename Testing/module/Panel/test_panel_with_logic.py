@@ -9,7 +9,7 @@ import pytest
 import slicer
 from children import WAYS_TO_GO, commandWithoutTorch, letGo, realCommand, waitUntil
 from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
-from slicer_application.application import loadModule, makeWidget
+from slicer_application.modules import loadModule, makeWidget
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
 from VolumeRetrievalLib.Processes import ProcessIDs

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from slicer_application.application import loadModule
+from slicer_application.modules import loadModule
 from slicer_application.sample_data import clickSample
 from VolumeRetrievalEngine.progress import Cancelled
 from VolumeRetrievalLib.Samples import SampleArchive

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import slicer
-from slicer_application.application import loadModule, makeWidget
+from slicer_application.modules import loadModule, makeWidget
 from VolumeRetrievalLib.Samples.SelfTest import NotHere, SelfTest
 from VolumeRetrievalLib.Settings import Settings
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import slicer
 from slicer_application import subject_hierarchy
-from slicer_application.application import loadModule
+from slicer_application.modules import loadModule
+from slicer_application.pythonqt import unwrap
 
 MODULE_FILE = Path(__file__).parents[3] / "VolumeRetrieval" / "VolumeRetrieval.py"
 
@@ -32,7 +33,7 @@ def widget():
     loadModule(MODULE_FILE)
     slicer.app._qt.startupCompleted.emit()
     made = Widget()
-    slicer.modules.volumeretrieval.widgetRepresentation = lambda: made
+    unwrap(slicer.modules.volumeretrieval).setWidget(made)
     return made
 
 
