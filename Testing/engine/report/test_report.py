@@ -137,8 +137,8 @@ def test_it_shows_the_query_slice_and_the_three_best_volumes_at_their_best_slice
     alts = [image["alt"] for image in page.all("img")]
     first = result.matches[0]
     assert alts[:4] == [
-        f"Query, axial slice {first.best_query_slice}",
-        *(f"Volume {match.rank}, axial slice {match.best_slice}" for match in result.matches[:3]),
+        f"Query, axial slice {first.best_query_slice + 1}",
+        *(f"Volume {match.rank}, axial slice {match.best_slice + 1}" for match in result.matches[:3]),
     ]
     assert pictures_in(page)[:4] == [a_jpeg(200 + first.best_query_row), a_jpeg(1), a_jpeg(2), a_jpeg(3)]
 
@@ -149,10 +149,10 @@ def test_it_ranks_every_match_with_score_slices_and_millimetres():
     for match in result.matches:
         (one,) = match.ranges
         assert f"{match.score:.3f}" in page.text
-        assert f"{one.first_slice}–{one.last_slice}" in page.text
+        assert f"{one.first_slice + 1}–{one.last_slice + 1}" in page.text
     assert "(27 mm)" in page.text
     assert "in 77 volumes on 2026-03-01 09:30" in page.text
-    assert "Searched with 10 axial slices (20–29)" in page.text
+    assert "Searched with 10 axial slices (21–30)" in page.text
     assert "Not for clinical use" in page.text
 
 
@@ -162,7 +162,7 @@ def test_each_of_the_best_has_its_matrix_with_ranges_votes_and_path():
     drawings = re.findall(r'<svg class="matrix".*?</svg>', text, flags=re.DOTALL)
     assert len(drawings) == 3
     (one,) = result.matches[0].ranges
-    assert f"range A: slices {one.first_slice} to {one.last_slice}, 100% of the weight" in drawings[0]
+    assert f"range A: slices {one.first_slice + 1} to {one.last_slice + 1}, 100% of the weight" in drawings[0]
     elements = list(ElementTree.fromstring(drawings[0]).iter())
     by_class = {element.get("class"): element for element in elements}
     image = by_class["pixels"]

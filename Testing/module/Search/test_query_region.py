@@ -120,6 +120,18 @@ def test_a_kind_of_region_that_does_not_exist_is_an_error_that_names_those_that_
         message(Region("currentSlice"))
 
 
+def test_the_only_segment_of_a_segmentation_need_not_be_named(message):
+    segmentation = aSegmentation(aVolumeNode(), 12, 15)
+    segmentation.GetSegmentation().RemoveSegment(segmentation.GetSegmentation().GetNthSegmentID(1))
+    assert message(Region("segment", segmentation=segmentation))["mask"]["name"] == "part"
+    assert message(Region("segment", segmentation=segmentation, segmentID="part"))["mask"]["name"] == "part"
+
+
+def test_what_is_no_region_is_an_error(message):
+    with pytest.raises(ValueError, match="'liver' is no region"):
+        message("liver")
+
+
 def test_no_box_and_no_slices_travel_as_voxels(message, tmp_path):
     message(Region("slices", firstSlice=4, lastSlice=7))
     message(Region("roi", roi=aROI((40, 40, 45), (10, 60, 6), 45)))
@@ -185,7 +197,7 @@ def test_a_segmentation_under_a_transform_counts_where_it_is_shown(selected):
 def test_a_segment_that_is_not_there_or_empty_is_an_error(message):
     segmentation = aSegmentation(aVolumeNode(), 5, 4)
     empty = segmentation.GetSegmentation().GetSegmentIdBySegmentName("part")
-    for identifier, text in (("no such", "no segment"), (empty, "empty")):
+    for identifier, text in (("no such", r"no segment 'no such'.*part, all"), ("", "part, all"), (empty, "empty")):
         with pytest.raises(ValueError, match=text):
             message(Region("segment", segmentation=segmentation, segmentID=identifier))
 

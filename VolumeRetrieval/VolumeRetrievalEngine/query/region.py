@@ -127,7 +127,8 @@ class MaskRegion:
         return cls(_any_layer(voxels, label), affine, name=name)
 
     def __str__(self) -> str:
-        return f"mask {self.name}" + ("" if self.label is None else f", label {self.label}")
+        name = self.name if self.name.startswith("mask") else f"mask {self.name}"
+        return name + ("" if self.label is None else f", label {self.label}")
 
     def points(self) -> Iterator[np.ndarray]:
         """RAS mm [m, 3] of the region's voxel middles, a block at a time.

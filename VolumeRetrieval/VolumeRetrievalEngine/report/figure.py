@@ -149,7 +149,7 @@ def _row_axis(query: SliceTable, top: float, height: float, title: str) -> str:
     labels = []
     for row in _ticks(len(query), max(2, int(height / 40))):
         y = top + (row + 0.5) * height / len(query)
-        labels.append(f'<text class="tick end" x="{_LEFT - 5}" y="{y + 4:.1f}">{int(query.index[row])}</text>')
+        labels.append(f'<text class="tick end" x="{_LEFT - 5}" y="{y + 4:.1f}">{int(query.index[row]) + 1}</text>')
     middle = top + height / 2
     # On a low matrix the title would run into the profile's numbers.
     text = title if height >= 190 else "query slice" if height >= 80 else "query"
@@ -165,7 +165,7 @@ def _column_axis(match: Match, x: np.ndarray, bottom: float) -> str:
         middle = 0.5 * (x[column] + x[column + 1])
         labels.append(
             f'<path class="axis" d="M{middle:.1f} {bottom}v4"/>'
-            f'<text class="tick middle" x="{middle:.1f}" y="{bottom + 16}">{int(index[column])}</text>'
+            f'<text class="tick middle" x="{middle:.1f}" y="{bottom + 16}">{int(index[column]) + 1}</text>'
         )
     title = f"slice of volume {match.rank} ({DIRECTIONS.get(match.plane, 'ascending')})"
     labels.append(f'<text class="title" x="{_LEFT + _PLOT / 2}" y="{bottom + 34}">{escape(title)}</text>')
@@ -179,7 +179,8 @@ def _ticks(count: int, most: int) -> list[int]:
 
 def _in_words(match: Match, rows: int, columns: int) -> str:
     ranges = "; ".join(
-        f"range {range_name(number)}: slices {one.first_slice} to {one.last_slice}, {one.weight:.0%} of the weight"
+        f"range {range_name(number)}: slices {one.first_slice + 1} to {one.last_slice + 1}, "
+        f"{one.weight:.0%} of the weight"
         for number, one in enumerate(match.ranges)
     )
     flipped = " The path runs backward." if match.correspondence is not None and match.correspondence.flipped else ""

@@ -118,7 +118,7 @@ class _Pictures:
 def _heading(result: SearchResult, title: str, when: datetime) -> str:
     numbers = result.query_table.index
     plural = "" if len(numbers) == 1 else "s"
-    span = f"{int(numbers[0])}" if len(numbers) == 1 else f"{int(numbers[0])}–{int(numbers[-1])}"
+    span = f"{int(numbers[0]) + 1}" if len(numbers) == 1 else f"{int(numbers[0]) + 1}–{int(numbers[-1]) + 1}"
     searched = (
         f"Searched with {len(numbers)} {escape(result.query_plane)} slice{plural} ({span}) in {result.n_volumes} "
         f"volumes on {when:%Y-%m-%d %H:%M}."
@@ -132,17 +132,17 @@ def _heading(result: SearchResult, title: str, when: datetime) -> str:
 
 def _gallery(result: SearchResult, best: tuple[Match, ...], pictures: _Pictures) -> str:
     first = best[0]
-    slice_text = f"{result.query_plane} slice {first.best_query_slice}"
+    slice_text = f"{result.query_plane} slice {_number(first.best_query_slice)}"
     figures = [
         f'<figure class="query">{pictures.html(None, first.best_query_row, f"Query, {slice_text}")}'
         f"<figcaption><b>Query</b><br>{escape(slice_text)}, the one with the strongest match</figcaption></figure>"
     ]
     for match in best:
-        alt = f"Volume {match.rank}, {match.plane} slice {match.best_slice}"
+        alt = f"Volume {match.rank}, {match.plane} slice {_number(match.best_slice)}"
         figures.append(
             f"<figure>{pictures.html(match, match.best_row, alt)}<figcaption><b>{match.rank}. {_score(match)}</b> "
-            f"{escape(_kind(match))}<br>slice {match.best_slice} of {match.n_slices}, most like query slice "
-            f"{match.best_query_slice}</figcaption></figure>"
+            f"{escape(_kind(match))}<br>slice {_number(match.best_slice)} of {match.n_slices}, most like query slice "
+            f"{_number(match.best_query_slice)}</figcaption></figure>"
         )
     return '<h2>Best matching slices</h2>\n<div class="pictures">' + "".join(figures) + "</div>"
 
@@ -173,13 +173,13 @@ def _found(match: Match) -> str:
 
 
 def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
-    query_alt = f"Query, {result.query_plane} slice {match.best_query_slice}"
-    alt = f"Volume {match.rank}, {match.plane} slice {match.best_slice}"
+    query_alt = f"Query, {result.query_plane} slice {_number(match.best_query_slice)}"
+    alt = f"Volume {match.rank}, {match.plane} slice {_number(match.best_slice)}"
     pair = (
         f'<div class="pictures pair"><figure class="query">{pictures.html(None, match.best_query_row, query_alt)}'
-        f"<figcaption><b>Query</b>, slice {match.best_query_slice}</figcaption></figure>"
+        f"<figcaption><b>Query</b>, slice {_number(match.best_query_slice)}</figcaption></figure>"
         f"<figure>{pictures.html(match, match.best_row, alt)}"
-        f"<figcaption><b>Volume {match.rank}</b>, slice {match.best_slice}</figcaption></figure></div>"
+        f"<figcaption><b>Volume {match.rank}</b>, slice {_number(match.best_slice)}</figcaption></figure></div>"
     )
     figure = "<p>This ranking compares no slices with each other: there is no matrix to show.</p>"
     if match.similarity is not None:
@@ -237,7 +237,7 @@ def _footer(result: SearchResult) -> str:
         f'<p class="soft" style="margin-top:2rem;font-size:.85rem">{encoder}Ranking: {escape(result.ranking)}; '
         f"candidates by: {escape(result.filter)}, {result.n_candidates} of {result.n_volumes} volumes"
         f"{'; ' + seconds if seconds else ''}. The score is the mean, over the query's slices, of the highest cosine "
-        f"similarity to any slice of the volume; slice numbers count from 0.{notes}</p>"
+        f"similarity to any slice of the volume; slices are counted from 1.{notes}</p>"
     )
 
 
@@ -256,13 +256,19 @@ def _kind(match: Match) -> str:
     return " · ".join(text for text in known if text) or "nothing known"
 
 
+def _number(slice_number: int) -> str:
+    """A slice as people count it; a ranking that compares no slices knows none."""
+    return f"{slice_number + 1}" if slice_number >= 0 else "unknown"
+
+
 def _slices(one: MatchedRange) -> str:
-    return f"{one.first_slice}" if one.first_slice == one.last_slice else f"{one.first_slice}–{one.last_slice}"
+    first, last = one.first_slice + 1, one.last_slice + 1
+    return f"{first}" if first == last else f"{first}–{last}"
 
 
 def _votes(one: MatchedRange) -> str:
     """How many query slices voted for a range, and from where to where."""
-    first, last = min(one.query_slices), max(one.query_slices)
+    first, last = min(one.query_slices) + 1, max(one.query_slices) + 1
     return f"{first}" if len(one.query_slices) == 1 else f"{len(one.query_slices)} of {first}–{last}"
 
 

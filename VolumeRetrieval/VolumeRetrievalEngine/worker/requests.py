@@ -88,7 +88,7 @@ def region_from(values: Params | None) -> Region | None:
             return BoxRAS(one, other)
         if "mask" in values:
             voxels, affine = _array(values["mask"])
-            return MaskRegion(voxels, affine)
+            return MaskRegion(voxels, affine, name=str(values["mask"].get("name") or "mask"))
     except (TypeError, ValueError, KeyError) as error:
         raise QueryError(f"region {dict(values)!r}: {error}") from error
     raise QueryError(f"region {dict(values)!r}: expected slices, slice, box or mask")

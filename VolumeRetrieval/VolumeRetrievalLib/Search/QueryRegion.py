@@ -32,7 +32,11 @@ def engineRegion(region: Region | None, stack: StackGeometry | None) -> Oriented
     Raises:
         ValueError: what marks the region is missing or empty, or there is no such region.
     """
-    if region is None or region.kind == WHOLE_VOLUME:
+    if region is None:
+        return None
+    if not hasattr(region, "kind"):
+        raise ValueError(_("{region} is no region: expected a Region.").format(region=repr(region)))
+    if region.kind == WHOLE_VOLUME:
         return None
     if region.kind == SLICES:
         return _slices(region.firstSlice, region.lastSlice, stack)
@@ -65,7 +69,7 @@ def message(region: Region | None, stack: StackGeometry | None, folder: Path) ->
         return {"box": value.to_dict()}
     file = folder / "region.npy"
     np.save(file, value.voxels)
-    return {"mask": {"file": str(file), "affine": value.affine.tolist()}}
+    return {"mask": {"file": str(file), "affine": value.affine.tolist(), "name": value.name}}
 
 
 def boxOf(region: Region, stack: StackGeometry) -> OrientedBox | None:
@@ -113,8 +117,16 @@ _CORNERS = np.array([[a, b, c] for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c i
 
 
 def _segment(segmentationNode: Any, segmentID: str) -> MaskRegion:
-    if segmentationNode is None or segmentationNode.GetSegmentation().GetSegment(segmentID) is None:
-        raise ValueError(_("The region has no segment."))
+    if segmentationNode is None:
+        raise ValueError(_("The region has no segmentation."))
+    segmentation = segmentationNode.GetSegmentation()
+    if not segmentID and segmentation.GetNumberOfSegments() == 1:  # there is nothing to choose from
+        segmentID = segmentation.GetNthSegmentID(0)
+    if segmentation.GetSegment(segmentID) is None:
+        named = segmentation.GetSegmentIdBySegmentName(segmentID) if segmentID else ""
+        if not named:
+            raise ValueError(_noSegment(segmentationNode, segmentID))
+        segmentID = named
     # vtkMRMLSegmentationNode.h: a copy of this segment alone, once there are labelmaps.
     segmentationNode.CreateBinaryLabelmapRepresentation()
     labelmap = slicer.vtkOrientedImageData()
@@ -128,4 +140,11 @@ def _segment(segmentationNode: Any, segmentID: str) -> MaskRegion:
     first = np.eye(4)
     first[:3, 3] = labelmap.GetExtent()[::2]
     affine = nodeToWorld(segmentationNode) @ arrayOf(matrix) @ first
-    return MaskRegion(voxels, affine, name=segmentationNode.GetSegmentation().GetSegment(segmentID).GetName())
+    return MaskRegion(voxels, affine, name=segmentation.GetSegment(segmentID).GetName())
+
+
+def _noSegment(segmentationNode: Any, segmentID: str) -> str:
+    segmentation = segmentationNode.GetSegmentation()
+    names = [segmentation.GetNthSegment(number).GetName() for number in range(segmentation.GetNumberOfSegments())]
+    text = _("{node} has no segment {segment}: expected one of {names}.")
+    return text.format(node=segmentationNode.GetName(), segment=repr(segmentID), names=", ".join(names) or _("none"))

@@ -83,11 +83,12 @@ class Searching:
         return self._client.request("search", params, Answer(finished, failed, cancelled, answer.progress))
 
     def _region(self, query: Any, region: Region | None, folder: Path) -> dict[str, Any] | None:
-        if isinstance(query, str) and region is not None and region.kind in (ROI, SEGMENT):
+        kind = getattr(region, "kind", "")
+        if isinstance(query, str) and kind in (ROI, SEGMENT):
             raise ValueError(
                 _("A series of the database is searched whole or by slices: load it to mark an ROI or a segment.")
             )
-        stack = self.stackOf(query) if region is not None and region.kind == SLICES else None
+        stack = self.stackOf(query) if kind == SLICES else None
         return QueryRegion.message(region, stack, folder)
 
     def stackOf(self, query: Any) -> StackGeometry | None:
