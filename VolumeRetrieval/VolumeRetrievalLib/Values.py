@@ -103,10 +103,10 @@ REGION_KINDS = (WHOLE_VOLUME, ROI, SEGMENT, SLICES, CURRENT_SLICE)
 class Region:
     """A part of the query volume; which values count depends on `kind`.
 
-    `roi` is a vtkMRMLMarkupsROINode; `segmentation` a vtkMRMLSegmentationNode and `segmentID` one of its segments (its name
-    will do, and nothing where there is only one);
-    `firstSlice` and `lastSlice` are 0-based and inclusive numbers of the stack that `logic.stackOf(query)` describes:
-    they ascend toward right, anterior or superior, whichever way the volume's voxels run.
+    `roi` is a vtkMRMLMarkupsROINode; `segmentation` a vtkMRMLSegmentationNode and `segmentID` one of its segments (its
+    name will do, and nothing where there is only one); `firstSlice` and `lastSlice` are 0-based and inclusive numbers
+    of the stack that `logic.stackOf(query)` describes: they ascend toward right, anterior or superior, whichever way
+    the volume's voxels run.
     """
 
     kind: str = WHOLE_VOLUME
