@@ -10,6 +10,7 @@ from VolumeRetrievalEngine.method.correspondence import Correspondence
 from VolumeRetrievalEngine.method.localization import MatchedRange
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles
+from VolumeRetrievalLib.Processes.EngineErrors import EngineError
 from VolumeRetrievalLib.Scene.VolumeStack import stackOfVolume
 from VolumeRetrievalLib.Search import QueryStack
 from VolumeRetrievalLib.Values import (
@@ -98,7 +99,7 @@ class FakeJob:
 
     def fail(self, text):
         self.isRunning = False
-        self.callbacks.failed(text)
+        self.callbacks.failed(EngineError(text))
 
 
 class FakeLogic:
@@ -201,8 +202,8 @@ class FakeLogic:
         self.indexedWith.append(encoder)
         return self._job(callbacks)
 
-    def search(self, query, region=None, options=None, callbacks=None):
-        self.searches.append((query, region, options))
+    def search(self, query, region=None, criteria=None, callbacks=None):
+        self.searches.append((query, region, criteria))
         return self._job(callbacks)
 
     def describe(self, match):

@@ -27,11 +27,12 @@ from fake_logic import CLOSED, EMPTY, READY, FakeInstaller  # noqa: E402
 from panel_factory import makePanel  # noqa: E402
 from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
 from PyQt5 import QtGui, QtWidgets  # noqa: E402
+from VolumeRetrievalEngine.encoders.default import DefaultEncoder  # noqa: E402
+from VolumeRetrievalEngine.progress import Progress  # noqa: E402
 from VolumeRetrievalLib.Encoders import EncoderTexts  # noqa: E402
 from VolumeRetrievalLib.Encoders.Encoders import Encoders  # noqa: E402
 from VolumeRetrievalLib.Packages.PackageInstaller import PackageInstaller, PackageState  # noqa: E402
 from VolumeRetrievalLib.Settings import Settings  # noqa: E402
-from VolumeRetrievalLib.Values import DefaultEncoder, Progress  # noqa: E402
 from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
 
 _WIDTH = 500
@@ -98,7 +99,7 @@ def panels(folder: Path, story: PhantomStory) -> None:
     logic = PhantomLogic(story, READY)
     panel, widget = makePanel(logic)
     panel.ui.updateIndexButton.click()
-    logic.jobs[0].callbacks.progress(Progress("index", 164, 418, "PHANTOM-0007/neck", 1260.0))
+    logic.jobs[0].callbacks.progress(Progress("index", 164, 418, "PHANTOM-0007/neck", remaining=1260.0))
     panel.ui.skippedButton.click()
     savePanel(panel, widget, folder / "indexing.png", ("results", "matchMap"))
 
@@ -134,7 +135,7 @@ def encoders(path: Path, logic: PhantomLogic) -> None:
     panel.encoders.select("dinov2-vits14")
     panel.encoders.ask = lambda text: True
     panel.ui.installWeightsButton.click()
-    logic.jobs[0].callbacks.progress(Progress("download", 31_000_000, 88_283_115, "dinov2-vits14", 95.0))
+    logic.jobs[0].callbacks.progress(Progress("download", 31_000_000, 88_283_115, "dinov2-vits14", remaining=95.0))
     savePanel(panel, widget, path, ("query", "results", "matchMap"))
 
 

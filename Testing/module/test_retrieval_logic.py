@@ -21,7 +21,7 @@ from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError, WorkCancelled
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 from VolumeRetrievalLib.Settings import Settings
-from VolumeRetrievalLib.Values import Callbacks, Region, SearchOptions
+from VolumeRetrievalLib.Values import Callbacks, Region, SearchCriteria
 
 LATER = 50  # milliseconds without news until the database is read again
 
@@ -176,7 +176,7 @@ class TestIndexing:
         first, second = Told(), Told()
         fresh.indexDatabase(called(first))
         job = fresh.indexDatabase(called(second))
-        assert not job.isRunning and "running already" in second.errors[0]
+        assert not job.isRunning and "running already" in str(second.errors[0])
         with pytest.raises(RuntimeError, match="running already"):
             fresh.removeSeries(["1"]) or fresh.indexDatabase()
         waitUntil(lambda: first.isOver)
@@ -272,6 +272,32 @@ class TestSearching:
         assert [sorted(set(one) & {"query", "volume"}) for one in sent] == [["query"], ["volume"]]
         assert unchanged.matches[0].volume_id != match.volume_id
 
+    def test_the_similarity_of_a_match_comes_when_it_is_asked_for(self, logic, archive):
+        result = logic.search(archive[0].series_uid, top=2)
+        best, second = result.matches
+        matrix, told = logic.similarity(best), Told()
+
+        assert matrix.dtype == np.float32 and matrix.shape == (len(result.query_table), best.n_rows)
+        assert matrix.max(axis=1).mean() == pytest.approx(best.score, abs=1e-3)
+        logic.similarity(second, called(told))
+        assert not told.isOver  # never before the caller knows the job
+        waitUntil(lambda: told.isOver)
+        assert told.results[0].shape == (len(result.query_table), second.n_rows)
+        asked = logic._client._lastNumber
+        logic.similarity(best, called(told))
+        waitUntil(lambda: len(told.results) == 2)
+        assert told.results[1] is matrix and logic._client._lastNumber == asked
+
+    def test_a_similarity_that_cannot_be_had_any_more_says_why(self, logic, archive):
+        with pytest.raises(ValueError, match="search first"):
+            logic.similarity(aMatch(1))
+        match = logic.search(archive[0].series_uid, top=1).matches[0]
+        with pytest.raises(ValueError, match="not a result of the last search"):
+            logic.similarity(aMatch(1))
+        logic._client.release()
+        with pytest.raises(EngineError, match="no longer knows this search"):
+            logic.similarity(match)
+
     def test_a_series_that_is_not_indexed_is_read_by_the_worker(self, fresh, archive):
         fresh.indexDatabase()
         importSeries(archive[2:3])
@@ -280,8 +306,8 @@ class TestSearching:
 
     def test_filters_and_the_same_patient(self, logic, archive):
         uid = archive[0].series_uid
-        assert logic.search(uid, options=SearchOptions(filters={"modality": "MR"})).matches == ()
-        others = logic.search(uid, options=SearchOptions(excludeSamePatient=True)).matches
+        assert logic.search(uid, criteria=SearchCriteria(filters={"modality": "MR"})).matches == ()
+        others = logic.search(uid, criteria=SearchCriteria(excludeSamePatient=True)).matches
         assert {match.series_uid for match in others} == {one.series_uid for one in archive[2:]}
 
     @pytest.mark.parametrize(
@@ -295,7 +321,7 @@ class TestSearching:
             logic.search(query)
         told = Told()
         assert not logic.search(query, callbacks=called(told)).isRunning
-        assert text in told.errors[0]
+        assert text in str(told.errors[0])
 
     def test_searching_before_anything_is_indexed_says_so(self, fresh, phantomQuery):
         with pytest.raises(EngineError, match="index something first"):
@@ -410,6 +436,21 @@ class TestLoading:
         logic.removeShown()
         assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 1
 
+    def test_what_cannot_be_loaded_is_named_and_the_others_are_shown(self, logic, phantomQuery):
+        found = logic.search(aQueryNode(phantomQuery), top=2).matches
+        changes, steps = [], []
+        logic.onShownChanged(lambda: changes.append(logic.isShown))
+        gone = aMatch(7)
+
+        problems = logic.showMatches([gone, found[0]], steps.append)
+        with pytest.raises(RuntimeError, match=r"Result 7: .*no longer in the index"):
+            logic.showMatches([gone])
+        logic.removeShown()
+
+        assert len(problems) == 1 and problems[0].startswith("Result 7: ")
+        assert [(one.stage, one.done, one.total) for one in steps] == [("load", 0, 2), ("load", 1, 2)]
+        assert changes == [True, False]
+
     def test_a_query_from_the_database_is_loaded_to_be_shown(self, logic, archive):
         logic.showMatches(logic.search(archive[0].series_uid, top=1).matches)
         assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 2
@@ -422,7 +463,7 @@ class TestLife:
         assert "No DICOM database" in logic.status().problem
         told = Told()
         logic.indexDatabase(called(told))
-        assert "No DICOM database" in told.errors[0]
+        assert "No DICOM database" in str(told.errors[0])
         with pytest.raises(RuntimeError, match="No DICOM database"):
             logic.loadMatch(aMatch(1))
         assert (logic.pids, logic.series(), logic.thumbnails([aMatch(1)])) == ((), [], [b""])
@@ -537,7 +578,7 @@ class TestLife:
         Settings(encoder="torchscript", weights=weights).save()
         told = Told()
         fresh.indexDatabase(called(told))
-        assert "choose" in told.errors[0] and weights in told.errors[0] and fresh.pids == ()
+        assert "choose" in str(told.errors[0]) and weights in str(told.errors[0]) and fresh.pids == ()
 
     @pytest.mark.parametrize("encoder", ["torchscript", "descriptor", ""])
     def test_the_indexing_job_gets_the_networks_file(self, makeLogic, tmp_path, encoder):

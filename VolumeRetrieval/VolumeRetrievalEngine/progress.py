@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 class Cancelled(Exception):
@@ -12,7 +13,7 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True)
-class Step:
+class Progress:
     """Where some work stands.
 
     Attributes:
@@ -30,9 +31,14 @@ class Step:
     rate: float = 0.0
     remaining: float | None = None
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Progress:
+        """What a message (worker/PROTOCOL.md) tells; what else is in it is left out."""
+        return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})
+
 
 #: Called with every step; may raise Cancelled.
-ProgressCallback = Callable[[Step], None]
+ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass
@@ -55,7 +61,7 @@ class ProgressClock:
         known = self.weight > 0 and elapsed > 0
         remaining = elapsed * (self.total_weight - self.weight) / self.weight if known else None
         rate = self.done / elapsed if known else 0.0
-        self.report(Step(self.stage, self.done, self.total, item, rate, remaining))
+        self.report(Progress(self.stage, self.done, self.total, item, rate, remaining))
 
     def advance(self, weight: float, item: str = "") -> None:
         """One item of this weight is finished."""

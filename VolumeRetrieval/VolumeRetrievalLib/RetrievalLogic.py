@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.encoders.default import DefaultEncoder
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .Database import IndexedStores
@@ -20,7 +22,7 @@ from .Processes import Jobs
 from .Processes.ChildProcess import ProcessProtocol, QtProcess
 from .Processes.EngineProcess import EngineCommand
 from .Processes.PrivateFolders import PrivateFolders
-from .Processes.SearchWorkerClient import Answer, SearchWorkerClient
+from .Processes.SearchWorkerClient import SearchWorkerClient
 from .Processes.Waiting import waitFor
 from .RegionLogic import RegionLogic
 from .Scene import ResultTable
@@ -33,14 +35,12 @@ from .Settings import Settings
 from .Values import (
     Callbacks,
     DatabaseStatus,
-    DefaultEncoder,
     EncoderChoice,
     IndexReport,
     Job,
     MatchDescription,
-    Progress,
     Region,
-    SearchOptions,
+    SearchCriteria,
     SeriesChoice,
     ShownPair,
     StoreChoice,
@@ -214,7 +214,7 @@ class RetrievalLogic(RegionLogic):
         self,
         query: Any,
         region: Region | None = None,
-        options: SearchOptions | None = None,
+        criteria: SearchCriteria | None = None,
         callbacks: Callbacks | None = None,
         top: int | None = None,
     ) -> Job | SearchResult:
@@ -223,9 +223,9 @@ class RetrievalLogic(RegionLogic):
         Raises (without callbacks):
             ValueError: the query or the region cannot be used. EngineError: the search failed, its text says why.
         """
-        chosen = options or SearchOptions()
+        chosen = criteria or SearchCriteria()
         if top is not None:
-            chosen = SearchOptions(top, chosen.filters, chosen.excludeSamePatient)
+            chosen = replace(chosen, top=top)
         return Jobs.run(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
 
     def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
@@ -369,7 +369,7 @@ class RetrievalLogic(RegionLogic):
             return
         if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
             try:
-                self._indexing.database(Answer(failed=_logFailure))
+                self._indexing.database(Callbacks(failed=_logFailure))
             except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
                 _logFailure(error)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match
 
-from .Values import DatabaseStatus, Progress
+from .Values import DatabaseStatus
 
 
 def size(byteCount: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match
 
 
@@ -19,17 +20,6 @@ class SkippedSeries:
     series: str
     reason: str
     failed: bool = False
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where some work stands; `total` 0 means not known yet, `remaining` seconds None likewise."""
-
-    stage: str
-    done: int
-    total: int
-    item: str = ""
-    remaining: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +66,11 @@ def _ignore(*_: Any) -> None:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Called on the main thread; exactly one of finished, failed and cancelled ends a job."""
+    """Called on the main thread; exactly one of finished, failed and cancelled ends a job. `failed` gets an exception
+    (ValueError or EngineError), whose text can be shown."""
 
     finished: Callable[[Any], None] = _ignore
-    failed: Callable[[str], None] = _ignore
+    failed: Callable[[Exception], None] = _ignore
     cancelled: Callable[[], None] = _ignore
     progress: Callable[[Progress], None] = _ignore
 
@@ -130,7 +121,7 @@ class StackDescription:
 
 
 @dataclass(frozen=True)
-class SearchOptions:
+class SearchCriteria:
     """What to find. `filters` are engine attributes: modality, body_part, date_from and date_to (YYYYMMDD)."""
 
     top: int = 10
@@ -185,15 +176,6 @@ class EncoderChoice:
     needsWeights: bool = False
     weights: WeightsInfo | None = None
     missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class DefaultEncoder:
-    """What a new index is made with: the encoder's name, the library that runs it, and why it is this one."""
-
-    name: str
-    backend: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from VolumeRetrievalEngine.commands.console import (
     readable_duration,
     readable_size,
 )
-from VolumeRetrievalEngine.progress import Step
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.store.schema import STORE_FILE
 
 VOLUMES = 5
@@ -227,17 +227,17 @@ finally:
 
 
 def test_progress_tells_rate_and_remaining_time() -> None:
-    text = progress_text(Step("index", 12, 107, "/data/ct.nii.gz", rate=4.06, remaining=83.0))
+    text = progress_text(Progress("index", 12, 107, "/data/ct.nii.gz", rate=4.06, remaining=83.0))
     assert text == "index 12/107, 4.1/s, 1 min 23 s left: /data/ct.nii.gz"
-    assert "30.0/min" in progress_text(Step("index", 1, 9, rate=0.5, remaining=16.0))
-    assert progress_text(Step("index", 0, 9, "a.nii")) == "index 0/9: a.nii"
+    assert "30.0/min" in progress_text(Progress("index", 1, 9, rate=0.5, remaining=16.0))
+    assert progress_text(Progress("index", 0, 9, "a.nii")) == "index 0/9: a.nii"
 
 
 def test_a_terminal_gets_one_line_that_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with ProgressLine() as line:
-        line(Step("index", 3, 9, "/a/very/long/path/of/many/folders/to/the/volume.nii.gz", 1.0, 6.0))
+        line(Progress("index", 3, 9, "/a/very/long/path/of/many/folders/to/the/volume.nii.gz", 1.0, 6.0))
     drawn = capsys.readouterr().err
     assert drawn.startswith("\rindex 3/9")
     assert drawn.rstrip().endswith("volume.nii.gz")

@@ -18,7 +18,7 @@ from VolumeRetrievalEngine.encoders.weights import download as download_module
 from VolumeRetrievalEngine.encoders.weights.download import download, size_on_server
 from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 from VolumeRetrievalEngine.errors import WeightsError
-from VolumeRetrievalEngine.progress import Cancelled, Step
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 
 pytest.importorskip("requests")
 
@@ -58,7 +58,7 @@ def left_in(folder: Path) -> list[str]:
 def until(n_bytes: int):
     """A progress callback that cancels once so many bytes have come."""
 
-    def stop(step: Step) -> None:
+    def stop(step: Progress) -> None:
         if step.done >= n_bytes:
             raise Cancelled
 
@@ -73,7 +73,7 @@ def test_a_server_is_asked_for_the_size_without_the_file(server: WeightsServer) 
 
 
 def test_the_whole_file_arrives_and_nothing_else_stays(server: WeightsServer, file: Path) -> None:
-    steps: list[Step] = []
+    steps: list[Progress] = []
     download(server.entry(), file, steps.append)
     assert file.read_bytes() == CONTENT
     assert left_in(file.parent) == ["net.pth"]
@@ -114,7 +114,7 @@ def test_what_came_before_a_lasting_cut_stays_and_the_next_try_goes_on(server: W
     assert "300000 of 1000000 bytes" in said or "too early" in said
     assert "0.3 MB have come and are kept" in said and "weights install test-net" in said
     assert PartFile(file).size == 300_000
-    steps: list[Step] = []
+    steps: list[Progress] = []
     download(entry, file, steps.append)
     assert file.read_bytes() == CONTENT
     assert server.asked[-1] == ("/net.pth", "bytes=300000-")
@@ -385,7 +385,7 @@ def test_too_little_room_on_the_disk_is_said_before_the_first_byte(
 
 
 def test_a_disk_that_fills_up_meanwhile_is_said_and_what_came_is_kept(server: WeightsServer, file: Path) -> None:
-    def full(step: Step) -> None:
+    def full(step: Progress) -> None:
         if step.done > 100_000:
             raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -15,7 +15,7 @@ from VolumeRetrievalEngine.encoders.choice import available_encoders, create_enc
 from VolumeRetrievalEngine.encoders.encode import encode, prefetched, recipe_for
 from VolumeRetrievalEngine.errors import EncoderError
 from VolumeRetrievalEngine.preprocessing import preprocess
-from VolumeRetrievalEngine.progress import Cancelled, Step
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.volume import Volume
 
@@ -173,9 +173,9 @@ def test_a_stack_of_another_size_is_refused():
 def test_progress_is_told_and_may_cancel():
     encoder = create_encoder("descriptor")
     stack = preprocess(a_volume(), recipe_for(encoder))
-    told: list[Step] = []
+    told: list[Progress] = []
 
-    def stop_after_two(step: Step) -> None:
+    def stop_after_two(step: Progress) -> None:
         told.append(step)
         if len(told) == 2:
             raise Cancelled

@@ -27,7 +27,7 @@ from VolumeRetrievalEngine.encoders.weights import folder as weights_module
 from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder, default_weights_folder
 from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 from VolumeRetrievalEngine.errors import MissingPackageError, WeightsError
-from VolumeRetrievalEngine.progress import Cancelled, Step
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 
 pytest.importorskip("requests")
 
@@ -147,7 +147,7 @@ def test_a_list_of_consents_that_is_damaged_asks_again(server: WeightsServer, we
 def test_a_stopped_download_is_partial_and_goes_on(server: WeightsServer, weights: WeightsFolder) -> None:
     entry = server.entry()
 
-    def stop(step: Step) -> None:
+    def stop(step: Progress) -> None:
         if step.done >= 200_000:
             raise Cancelled
 

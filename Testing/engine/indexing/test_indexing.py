@@ -17,7 +17,7 @@ from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.indexing import run as indexing
 from VolumeRetrievalEngine.indexing.run import IndexingReport, find_gone, index_volumes
 from VolumeRetrievalEngine.patients import PatientTokens
-from VolumeRetrievalEngine.progress import Cancelled, Step
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.reading import MetadataTable, Root, Roots, ScanCache, discover
 from VolumeRetrievalEngine.reading.image_files.image_file import ImageFileSource
 from VolumeRetrievalEngine.store import VolumeStore
@@ -125,7 +125,7 @@ def test_a_failed_replacement_leaves_what_was_there(archive: Archive) -> None:
 def test_cancelling_keeps_what_is_finished_and_the_next_run_goes_on(archive: Archive) -> None:
     write_blobs(archive.folder, 6)
 
-    def after_three(step: Step) -> None:
+    def after_three(step: Progress) -> None:
         if step.done == 3:
             raise Cancelled
 
@@ -138,7 +138,7 @@ def test_cancelling_keeps_what_is_finished_and_the_next_run_goes_on(archive: Arc
 
 def test_progress_goes_from_nothing_to_everything(archive: Archive) -> None:
     write_blobs(archive.folder, 4)
-    steps: list[Step] = []
+    steps: list[Progress] = []
     archive.run(progress=steps.append)
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     assert (steps[0].done, steps[-1].done, steps[-1].total) == (0, 4, 4)

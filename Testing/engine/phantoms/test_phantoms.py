@@ -24,7 +24,7 @@ from VolumeRetrievalEngine.phantoms import (
     write_archive,
     write_dicom_series,
 )
-from VolumeRetrievalEngine.progress import Cancelled, Step
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.reading import Roots, discover
 
 COARSE = (4.0, 6.0)
@@ -324,9 +324,9 @@ def test_an_archive_holds_all_regions_and_never_the_query_patient(an_archive: li
 
 
 def test_writing_an_archive_tells_its_progress_and_can_be_stopped(tmp_path: Path) -> None:
-    steps: list[Step] = []
+    steps: list[Progress] = []
 
-    def stop_after_one(step: Step) -> None:
+    def stop_after_one(step: Progress) -> None:
         steps.append(step)
         if step.done == 1:
             raise Cancelled

@@ -13,7 +13,7 @@ from engine.dicom_files import multiframe_data_set, slice_data_set, stored_value
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 from VolumeRetrievalEngine.errors import NotAVolumeError, StoreError, UnreadableFileError
 from VolumeRetrievalEngine.patients import PatientTokens
-from VolumeRetrievalEngine.progress import Cancelled, Step
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.reading import Discovery, Root, Roots, discover, read_volume
 from VolumeRetrievalEngine.volume import SourceFiles, file_volume_id
 
@@ -194,14 +194,14 @@ def test_files_that_may_not_be_read_are_failures(tmp_path: Path):
 
 def test_progress_is_told_and_can_stop_the_scan(tmp_path: Path):
     write_series(tmp_path, stored_values((120, 4, 4)))
-    steps: list[Step] = []
+    steps: list[Progress] = []
     scan(tmp_path, progress=steps.append)
     assert {step.stage for step in steps} == {"scan"}
     assert steps[-1].done == steps[-1].total == 120
     counted = [step.done for step in steps if step.total]
     assert counted == [0, 50, 100, 120]
 
-    def stop(step: Step) -> None:
+    def stop(step: Progress) -> None:
         if step.total and step.done >= 50:
             raise Cancelled
 

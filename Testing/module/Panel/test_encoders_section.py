@@ -9,10 +9,12 @@ import slicer
 from fake_logic import CATALOGUE, READY, FakeJob, FakeLogic
 from panel_factory import makePanel
 from PyQt5 import QtWidgets
+from VolumeRetrievalEngine.encoders.default import DefaultEncoder
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalLib.Encoders import EncoderTexts
 from VolumeRetrievalLib.Panel.EncodersSection import askConsent
 from VolumeRetrievalLib.Settings import Settings
-from VolumeRetrievalLib.Values import DefaultEncoder, EncoderChoice, Progress, StoreChoice
+from VolumeRetrievalLib.Values import EncoderChoice, StoreChoice
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
     panel.ui.installWeightsButton.click()
     assert panel.ui.cancelWeightsButton.visible and not panel.ui.removeWeightsButton.enabled
     assert "being installed" in panel.ui.weightsFolderLineEdit.toolTip
-    logic.jobs[0].callbacks.progress(Progress("download", 3_000_000_000, 6_000_000_000, "small-vit", 120.0))
+    logic.jobs[0].callbacks.progress(Progress("download", 3_000_000_000, 6_000_000_000, "small-vit", remaining=120.0))
     assert (panel.ui.weightsProgressBar.value, panel.ui.weightsProgressBar.maximum) == (500, 1000)
     assert panel.ui.weightsNewsLabel.text == "Small ViT: 3.0 GB of 6.0 GB, 2 min left"
 

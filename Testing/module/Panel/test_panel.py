@@ -13,9 +13,10 @@ from fake_logic import CLOSED, EMPTY, FakeInstaller, FakeLogic, aResult, aThumbn
 from panel_factory import makePanel
 from PyQt5 import QtCore, QtTest, QtWidgets
 from slicer_application import i18n
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalLib.Packages.PackageInstaller import InstallationDeclined, InstallationFailed, PackageState
 from VolumeRetrievalLib.Settings import Settings
-from VolumeRetrievalLib.Values import CURRENT_SLICE, ROI, SEGMENT, SLICES, EncoderChoice, IndexReport, Progress
+from VolumeRetrievalLib.Values import CURRENT_SLICE, ROI, SEGMENT, SLICES, EncoderChoice, IndexReport
 
 NOTHING_INSTALLED = PackageState(
     {},
@@ -67,7 +68,7 @@ def test_without_a_database_indexing_is_disabled_and_says_why(panel, logic):
 def test_indexing_shows_progress_and_its_end(panel, logic):
     panel.ui.updateIndexButton.click()
     assert panel.ui.cancelIndexingButton.visible and not panel.ui.updateIndexButton.enabled
-    logic.jobs[0].callbacks.progress(Progress("index", 100, 400, "/data/archive/p7/s2", 750.0))
+    logic.jobs[0].callbacks.progress(Progress("index", 100, 400, "/data/archive/p7/s2", remaining=750.0))
     assert (panel.ui.indexProgressBar.value, panel.ui.indexProgressBar.maximum) == (100, 400)
     assert panel.ui.indexProgressLabel.text == "100 of 400, 12 min left\n/data/archive/p7/s2"
     logic.jobs[0].finish(IndexReport(added=6, unchanged=412, removed=1, failed=1))

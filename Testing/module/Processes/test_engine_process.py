@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 from children import Told, fakeCommand, launcherCommand, waitUntil
+from VolumeRetrievalEngine.worker.messages import LineSplitter
 from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError
 from VolumeRetrievalLib.Processes.EngineProcess import EngineCommand, EngineProcess
 from VolumeRetrievalLib.Processes.IndexingJob import IndexingJob
-from VolumeRetrievalLib.Processes.SearchWorkerClient import Answer, SearchWorkerClient
+from VolumeRetrievalLib.Processes.SearchWorkerClient import SearchWorkerClient
+from VolumeRetrievalLib.Values import Callbacks
 
 ANSWER_ALL = """
 hello()
@@ -83,7 +85,7 @@ def client(tmp_path):
 
 def ask(client, method, **params):
     told = Told()
-    told.request = client.request(method, params, Answer(*told.arguments()))
+    told.request = client.request(method, params, Callbacks(*told.arguments()))
     return told
 
 
@@ -127,6 +129,16 @@ class TestMessages:
         assert child.messages == [{"type": "a"}]
         assert caplog.text.count("is no message") == 3
         assert "Jane" not in caplog.text
+
+    def test_a_line_that_is_too_long_ends_the_child_and_is_told(self, start, monkeypatch):
+        monkeypatch.setattr(LineSplitter.__init__, "__defaults__", (1 << 20,))
+        child = start("""
+            write(b"x" * (3 << 20))
+            say(type="a")
+            time.sleep(60)
+            """)
+        waitUntil(lambda: child.ends)
+        assert child.messages == [] and "longer than 1 MB" in child.ends[0]
 
     def test_the_last_half_line_of_a_child_that_died_is_no_message(self, start):
         child = start("""say(type="a"); write(b'{"type": "b"')""")
@@ -234,6 +246,15 @@ class TestSearchWorkerClient:
         told = waitFor(ask(worker, "search"))
         assert (told.errors[0].type, str(told.errors[0])) == ("EmptyRegionError", "no slice")
 
+    def test_an_error_without_a_request_is_told_to_whoever_waits(self, client):
+        worker = client("""
+            hello()
+            next(requests())
+            say(type="error", error={"type": "MessageTooLongError", "text": "too long"})
+            """)
+        waiting = [ask(worker, "a"), ask(worker, "b")]
+        assert [str(waitFor(one).errors[0]) for one in waiting] == ["too long", "too long"]
+
     def test_a_crash_is_reported_and_the_next_request_starts_it_again(self, client, caplog):
         caplog.set_level(logging.INFO)
         worker = client(CRASH)
@@ -328,7 +349,7 @@ class TestSearchWorkerClient:
 class TestIndexingJob:
     def run(self, tmp_path, body, **values):
         told = Told()
-        job = IndexingJob(fakeCommand(tmp_path, body), Answer(*told.arguments()), **values)
+        job = IndexingJob(fakeCommand(tmp_path, body), Callbacks(*told.arguments()), **values)
         job.start(["somewhere"])
         return job, told
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..progress import Step
+from ..progress import Progress
 
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 30.0
@@ -69,7 +69,7 @@ class ProgressLine:
     Use as a context manager, so that whatever is printed next begins on a line of its own. `text` words a step.
     """
 
-    def __init__(self, text: Callable[[Step], str] | None = None) -> None:
+    def __init__(self, text: Callable[[Progress], str] | None = None) -> None:
         self._text = text or progress_text
         self._terminal = sys.stderr.isatty()
         self._last = 0.0
@@ -82,7 +82,7 @@ class ProgressLine:
         if self._drawn:
             print(file=sys.stderr)
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Progress) -> None:
         now = time.monotonic()
         finished = bool(step.total) and step.done == step.total
         if not finished and now - self._last < (_REDRAW_SECONDS if self._terminal else _LINE_SECONDS):
@@ -97,7 +97,7 @@ class ProgressLine:
             print(text, file=sys.stderr, flush=True)
 
 
-def progress_text(step: Step) -> str:
+def progress_text(step: Progress) -> str:
     """Where the work stands, its rate and the time that remains: "index 12/107, 4.1/s, 23 s left: /data/ct.nii.gz"."""
     parts = [f"{step.stage} {step.done}" + (f"/{step.total}" if step.total else "")]
     if step.rate:

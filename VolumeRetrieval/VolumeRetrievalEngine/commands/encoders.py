@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..encoders.choice import EncoderChoice, available_encoders
+from ..encoders.choice import AvailableEncoder, available_encoders
 from ..encoders.default import default_encoder
 from ..worker.messages import MessageWriter
 from .console import print_table
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _also_needed(one: EncoderChoice) -> str:
+def _also_needed(one: AvailableEncoder) -> str:
     if one.needs_weights:
         return "--weights FILE"
     return "; ".join(f"weights install {name}" for name in one.to_install)

@@ -14,7 +14,7 @@ from types import FrameType
 
 import SimpleITK as sitk
 
-from ..progress import Cancelled, ProgressCallback, Step
+from ..progress import Cancelled, Progress, ProgressCallback
 
 _LESS_IMPORTANT = 10  # "nice" levels below a normal process
 _STOPPING = "\nstopping after the volume in work (Ctrl-C again: at once; the volume in work is then lost)\n"
@@ -23,7 +23,7 @@ _STOPPING = "\nstopping after the volume in work (Ctrl-C again: at once; the vol
 @contextmanager
 def stoppable(
     report: ProgressCallback, input_stream: int | None = None, said: str = _STOPPING
-) -> Iterator[Callable[[Step], None]]:
+) -> Iterator[Callable[[Progress], None]]:
     """A progress callback that ends the work at its next step once Ctrl-C (or SIGTERM) came.
 
     A second Ctrl-C ends it at once; what is stored is whole either way, because each volume is one transaction.
@@ -41,7 +41,7 @@ def stoppable(
         with contextlib.suppress(OSError):
             os.write(2, said.encode())  # not print, which a signal may have interrupted
 
-    def step(one: Step) -> None:
+    def step(one: Progress) -> None:
         report(one)
         if asked.is_set():
             raise Cancelled

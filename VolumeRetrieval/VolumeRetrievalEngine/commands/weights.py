@@ -39,7 +39,7 @@ from ..encoders.pretrained import installing_folder
 from ..encoders.weights.download import size_on_server
 from ..encoders.weights.folder import FOLDER_VARIABLE, WeightsFolder
 from ..errors import VolumeRetrievalError, WeightsError
-from ..progress import Cancelled, ProgressCallback, Step
+from ..progress import Cancelled, Progress, ProgressCallback
 from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, print_table, readable_duration, readable_size
 from .exit_codes import DONE, FAILED, INTERRUPTED
@@ -301,7 +301,7 @@ def _in_words(one: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _progress_text(step: Step) -> str:
+def _progress_text(step: Progress) -> str:
     """ "download 12.3 MB of 86.6 MB, 4.1 MB/s, 18 s left"."""
     parts = [f"{step.stage} {readable_size(step.done)}" + (f" of {readable_size(step.total)}" if step.total else "")]
     if step.rate:
@@ -317,7 +317,7 @@ class _Seldom:
     def __init__(self, report: ProgressCallback):
         self._report, self._last = report, float("-inf")
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Progress) -> None:
         now = time.monotonic()
         if now - self._last >= _MESSAGE_SECONDS or (step.total and step.done == step.total):
             self._last = now

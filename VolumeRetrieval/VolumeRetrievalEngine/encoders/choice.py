@@ -34,7 +34,7 @@ from .weights.folder import WeightsFolder
 
 __all__ = [
     "Encoder",
-    "EncoderChoice",
+    "AvailableEncoder",
     "available_encoders",
     "create_encoder",
     "encode",
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class EncoderChoice:
+class AvailableEncoder:
     """An encoder that can be asked for.
 
     Attributes:
@@ -146,7 +146,7 @@ def create_encoder(
     return kind.make(variant, None if weights is None else Path(weights), **settings)
 
 
-def available_encoders() -> tuple[EncoderChoice, ...]:
+def available_encoders() -> tuple[AvailableEncoder, ...]:
     """Every encoder that can be asked for, and what each still needs."""
     choices = []
     for kind_name, kind in _KINDS.items():
@@ -154,11 +154,11 @@ def available_encoders() -> tuple[EncoderChoice, ...]:
         if missing and kind.or_packages:
             missing = _missing(kind.or_packages)
         names = [f"{kind_name}:{variant}" for variant in kind.variants] or [kind_name]
-        choices += [EncoderChoice(name, kind.needs_weights, missing) for name in names]
+        choices += [AvailableEncoder(name, kind.needs_weights, missing) for name in names]
     return (*choices, *_catalogued())
 
 
-def _catalogued() -> Iterator[EncoderChoice]:
+def _catalogued() -> Iterator[AvailableEncoder]:
     folder = WeightsFolder()
     there, problems = set(), []
     for name, entry in CATALOG.items():
@@ -170,7 +170,7 @@ def _catalogued() -> Iterator[EncoderChoice]:
         log.warning("%s", problems[0])  # mostly the others say the same of the folder around them
     for name, entry in CATALOG.items():
         absent = tuple(one for one in (*entry.needs, name) if one not in there)
-        yield EncoderChoice(name, False, missing_packages(entry), absent)
+        yield AvailableEncoder(name, False, missing_packages(entry), absent)
 
 
 def missing_packages(entry: CatalogEntry) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import EncoderError
 from ..preprocessing import Stack, chain
-from ..progress import ProgressCallback, Step
+from ..progress import Progress, ProgressCallback
 from ..recipe import Recipe
 from .base import Encoder
 
@@ -60,7 +60,7 @@ def encode(
         embeddings[done : done + len(images)] = encoder.embed(images)
         done += len(images)
         if progress is not None:
-            progress(Step("embed", done, total))
+            progress(Progress("embed", done, total))
     return embeddings
 
 

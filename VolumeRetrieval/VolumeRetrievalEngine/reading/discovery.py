@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..patients import PatientTokens
-from ..progress import ProgressCallback, Step
+from ..progress import Progress, ProgressCallback
 from ..roots import Root, Roots, absolute_path
 from ..volume import Attributes, Identity, file_volume_id
 from .dicom.header import STUDY_ISSUER, failed, looks_like_dicom, read_dicom_facts, skipped
@@ -50,7 +50,7 @@ def discover(
         metadata, modality: for files that do not say themselves what they are.
         tokens: turns patients and studies into tokens.
         scan_cache: spares opening files that have not changed.
-        progress: called with Step("scan", files done, files, path); Cancelled goes through.
+        progress: called with Progress("scan", files done, files, path); Cancelled goes through.
     """
     roots = root if isinstance(root, Roots) else Roots([root])
     for path in paths:
@@ -96,7 +96,7 @@ class _Scan:
             with quiet():
                 for number, stamp in enumerate(stamps):
                     if self.progress is not None and number % _TELL_EVERY == 0:
-                        self.progress(Step("scan", number, len(stamps), stamp.path))
+                        self.progress(Progress("scan", number, len(stamps), stamp.path))
                     self._sort_in(stamp, self._facts(stamp), series, discovery)
         finally:
             if self.cache is not None:
@@ -106,7 +106,7 @@ class _Scan:
             discovery.sources += [self._completed(one, Path(one.slice_paths[0])) for one in sources]
             discovery.skipped += too_small
         if self.progress is not None:
-            self.progress(Step("scan", len(stamps), len(stamps)))
+            self.progress(Progress("scan", len(stamps), len(stamps)))
         return discovery
 
     def _sort_in(

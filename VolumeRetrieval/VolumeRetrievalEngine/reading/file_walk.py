@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..progress import ProgressCallback, Step
+from ..progress import Progress, ProgressCallback
 from ..roots import Roots, absolute_path
 from .facts import FileStamp
 from .source import Skipped
@@ -65,7 +65,7 @@ class FileWalk:
             for name in sorted(names):
                 self._take(place / name, stamps, found)
             if self.progress is not None:
-                self.progress(Step("scan", len(stamps), 0, folder))
+                self.progress(Progress("scan", len(stamps), 0, folder))
 
     def _take(self, path: Path, stamps: dict[str, FileStamp], found: Found) -> None:
         if self._excluded(path):

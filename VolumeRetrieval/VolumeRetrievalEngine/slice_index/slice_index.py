@@ -34,7 +34,7 @@ HNSW_BYTES = 2 << 30
 TRAINING_ROWS = 200_000
 
 
-class IndexedStore(EmbeddingSource, Protocol):
+class IndexableStore(EmbeddingSource, Protocol):
     """What is needed of a store that an index is kept beside."""
 
     @property
@@ -62,7 +62,7 @@ class SliceIndex:
     def open(
         cls,
         folder: Path | str | None,
-        store: IndexedStore,
+        store: IndexableStore,
         level: Level = "slices",
         kind: str = "auto",
         writable: bool = False,
@@ -93,7 +93,7 @@ class SliceIndex:
 
     @classmethod
     def made_anew(
-        cls, folder: Path | str, store: IndexedStore, level: Level = "slices", kind: str = "auto"
+        cls, folder: Path | str, store: IndexableStore, level: Level = "slices", kind: str = "auto"
     ) -> SliceIndex:
         """The index made from everything in the store, and written over the one there is; raises as :meth:`open`."""
         index = cls(level, checked_kind(kind), Path(folder) / f"{level}.index")
@@ -132,7 +132,7 @@ class SliceIndex:
         """int64, the keys of all volumes, in the order of their rows."""
         return self._map.keys[self._map.alive]
 
-    def sync(self, store: IndexedStore) -> bool:
+    def sync(self, store: IndexableStore) -> bool:
         """Catch up with the store; returns whether anything changed. Writes the file where this process may."""
         if store.generation == self._map.generation and self._index is not None:
             return False
@@ -144,7 +144,7 @@ class SliceIndex:
             self._save(store)
         return changed
 
-    def rebuild(self, store: IndexedStore) -> None:
+    def rebuild(self, store: IndexableStore) -> None:
         """Make the index anew from everything in the store, and write its file where this process may."""
         self._rebuild(store)
         self._save(store)
@@ -184,7 +184,7 @@ class SliceIndex:
         segments = self._map.chosen(allowed_keys)
         return len(segments), int(self._map.count[segments].sum())
 
-    def _caught_up(self, store: IndexedStore) -> bool:
+    def _caught_up(self, store: IndexableStore) -> bool:
         assert self._index is not None
         if not catch_up(self._map, store, self.level, self._index.add):
             return False
@@ -202,7 +202,7 @@ class SliceIndex:
             raise QueryError(f"an index of kind {self.kind!r} does not hold the rows themselves")
         return self._map.keys[chosen], compare(query, vectors, self._map.first[chosen], self._map.count[chosen])
 
-    def _agrees_with(self, store: IndexedStore) -> bool:
+    def _agrees_with(self, store: IndexableStore) -> bool:
         """Whether the index holds the volumes of the store, with as many rows.
 
         A store that was put back from a copy goes on counting where the copy stood: the generation alone does not tell.
@@ -213,11 +213,11 @@ class SliceIndex:
         alive = self._map.alive
         return dict(counted) == dict(zip(self.keys.tolist(), self._map.count[alive].tolist(), strict=True))
 
-    def _save(self, store: IndexedStore) -> None:
+    def _save(self, store: IndexableStore) -> None:
         if self._path is not None and isinstance(self._index, FaissIndex):
             write_index_file(self._path, self._index, self._map, store.store_id)
 
-    def _rebuild(self, store: IndexedStore) -> None:
+    def _rebuild(self, store: IndexableStore) -> None:
         """Make the index from everything in the store."""
         self._map, self._index = RowMap(), None
         changes, counted = pending(self._map, store, self.level)
@@ -236,7 +236,7 @@ class SliceIndex:
         del sample
         catch_up(self._map, store, self.level, self._index.add)
 
-    def _sample(self, store: IndexedStore, counted: list[tuple[int, int]]) -> np.ndarray:
+    def _sample(self, store: IndexableStore, counted: list[tuple[int, int]]) -> np.ndarray:
         """float32 [s, d]: rows of volumes spread over the store, to train IVF lists on; else the first volume's."""
         total = sum(count for _key, count in counted)
         dimension = read_level(store, [counted[0][0]], self.level)[0].shape[1]

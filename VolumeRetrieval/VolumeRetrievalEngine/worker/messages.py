@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from .. import __version__
 from ..errors import MessageTooLongError
-from ..progress import Step
+from ..progress import Progress
 
 PROTOCOL_VERSION = 2
 
@@ -110,7 +110,7 @@ class MessageWriter:
         """Say who speaks."""
         self.write({"type": "hello", "protocol": PROTOCOL_VERSION, "version": __version__, "pid": os.getpid()})
 
-    def progress(self, step: Step, request: int | None = None) -> None:
+    def progress(self, step: Progress, request: int | None = None) -> None:
         """Say where some work stands."""
         self.write({"type": "progress", **_identified(request), **asdict(step)})
 

@@ -8,7 +8,7 @@ import threading
 from typing import Any, BinaryIO
 
 from ..errors import MessageTooLongError, QueryError, VolumeRetrievalError
-from ..progress import Cancelled, Step
+from ..progress import Cancelled, Progress
 from .messages import Message, MessageWriter, read_messages
 from .requests import METHODS
 from .retriever_pool import RetrieverPool
@@ -74,7 +74,7 @@ class SearchWorker:
     def _answer(self, message: Message) -> None:
         request = message["id"]
 
-        def progress(step: Step) -> None:
+        def progress(step: Progress) -> None:
             self._stop_if_cancelled(request)
             self._answers.progress(step, request)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.slicer_database.series_list import SeriesList
 
 from ..Processes.ChildProcess import ProcessProtocol, QtProcess
@@ -15,9 +16,8 @@ from ..Processes.EngineProcess import EngineCommand
 from ..Processes.IndexingJob import IndexingJob
 from ..Processes.PrivateFolders import PrivateFolders
 from ..Processes.SearchParameters import indexArguments
-from ..Processes.SearchWorkerClient import Answer
 from ..Settings import Settings
-from ..Values import IndexReport, Progress
+from ..Values import Callbacks, IndexReport
 from .DatabaseIndex import DatabaseIndex
 
 
@@ -42,12 +42,12 @@ class Indexing:
         self.job: IndexingJob | None = None
         self.progress: Progress | None = None  # where the run stands; None while there is none
 
-    def database(self, answer: Answer, encoder: str = "") -> IndexingJob:
+    def database(self, answer: Callbacks, encoder: str = "") -> IndexingJob:
         """Index what is new or changed in the database, and remove what is gone from it; with this encoder, or that of
         the settings."""
         return self._start(["--slicer-database", self._index.directory], answer, encoder=encoder)
 
-    def series(self, uids: Sequence[str], answer: Answer, remove: bool = False) -> IndexingJob:
+    def series(self, uids: Sequence[str], answer: Callbacks, remove: bool = False) -> IndexingJob:
         """Index these series, or remove them from the index."""
         if remove:
             listed = SeriesList(self._index.folder.parent, (), removed=tuple(uids))
@@ -66,7 +66,7 @@ class Indexing:
             self._folders.remove(folder)
             raise
 
-    def folder(self, path: str, answer: Answer) -> IndexingJob:
+    def folder(self, path: str, answer: Callbacks) -> IndexingJob:
         """Index the volumes in a folder, of DICOM or other files, and remove those that are gone from it."""
         return self._start([path, "--prune"], answer)
 
@@ -78,7 +78,7 @@ class Indexing:
     def _start(
         self,
         what: Sequence[str],
-        answer: Answer,
+        answer: Callbacks,
         cleanUp: Callable[[], None] = lambda: None,
         encoder: str = "",
     ) -> IndexingJob:
@@ -104,7 +104,7 @@ class Indexing:
 
         self.job = job = IndexingJob(
             self._makeCommand(),
-            Answer(ended(answer.finished), ended(answer.failed), ended(answer.cancelled), progressed),
+            Callbacks(ended(answer.finished), ended(answer.failed), ended(answer.cancelled), progressed),
             self._makeProcess(),
         )
         self.progress = Progress("scan", 0, 0)

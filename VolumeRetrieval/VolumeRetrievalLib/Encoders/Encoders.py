@@ -11,9 +11,8 @@ from slicer.i18n import tr as _
 from ..Processes.ChildProcess import ProcessProtocol, QtProcess
 from ..Processes.EngineJob import EngineJob
 from ..Processes.EngineProcess import EngineCommand
-from ..Processes.SearchWorkerClient import Answer
 from ..Settings import Settings
-from ..Values import EncoderChoice, WeightsInfo
+from ..Values import Callbacks, EncoderChoice, WeightsInfo
 from . import EncoderTexts
 
 #: How long a download may go on after it was cancelled; what has come stays, however it ends.
@@ -76,7 +75,7 @@ class Encoders:
             )
         return made
 
-    def findDefault(self, answer: Answer) -> EngineJob:
+    def findDefault(self, answer: Callbacks) -> EngineJob:
         """Ask a process, which may load networks, what an index is made with if no encoder is chosen."""
         job = EngineJob(
             self._makeCommand(),
@@ -90,7 +89,7 @@ class Encoders:
         job.start(["encoders", "--json"])
         return job
 
-    def install(self, name: str, file: str, consent: bool, answer: Answer) -> EngineJob:
+    def install(self, name: str, file: str, consent: bool, answer: Callbacks) -> EngineJob:
         """Download the weights of an encoder of the catalogue, or take them from a file, and check them.
 
         Raises:
@@ -113,7 +112,7 @@ class Encoders:
         self.job = job = EngineJob(
             self._makeCommand(),
             "weights",
-            Answer(
+            Callbacks(
                 self._ending(answer.finished),
                 self._ending(answer.failed),
                 self._ending(answer.cancelled),

@@ -7,11 +7,12 @@ from typing import Any
 
 import qt
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.progress import Progress
 
 from .. import Texts
 from ..Encoders import EncoderTexts
 from ..Settings import Settings
-from ..Values import Callbacks, IndexReport, Job, Progress
+from ..Values import Callbacks, IndexReport, Job
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
 
@@ -104,9 +105,9 @@ class DatabaseSection:
         )
         self._end("\n".join(one for one in (news, EncoderTexts.ran(report)) if one))
 
-    def _onFailed(self, text: str) -> None:
+    def _onFailed(self, error: Exception) -> None:
         self._end("")
-        self.showError(text)
+        self.showError(str(error))
 
     def _onCancelled(self) -> None:
         self._end(_("Indexing was stopped; the next update goes on from here."))

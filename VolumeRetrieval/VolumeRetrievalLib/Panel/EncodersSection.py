@@ -9,11 +9,13 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.encoders.default import DefaultEncoder
+from VolumeRetrievalEngine.progress import Progress
 
 from .. import Texts
 from ..Encoders import EncoderTexts
 from ..Settings import Settings
-from ..Values import Callbacks, DefaultEncoder, EncoderChoice, Job, Progress
+from ..Values import Callbacks, EncoderChoice, Job
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
 
@@ -183,9 +185,9 @@ class EncodersSection:
             (text.format(encoder=EncoderTexts.title(found.name)), EncoderTexts.sentence(found.reason))
         )
 
-    def _onNoDefault(self, text: str) -> None:
+    def _onNoDefault(self, error: Exception) -> None:
         self._isDefaultAsked = False
-        self.ui.defaultEncoderLabel.text = text
+        self.ui.defaultEncoderLabel.text = str(error)
 
     def _onCollapsed(self, collapsed: bool) -> None:
         if not collapsed:
@@ -232,9 +234,9 @@ class EncodersSection:
             text = _("{title} is installed. Press Use to index with it.")
         self._end(text.format(title=choice.title, problem=choice.problem))
 
-    def _onFailed(self, text: str) -> None:
+    def _onFailed(self, error: Exception) -> None:
         self._end("")
-        self.showError(text)
+        self.showError(str(error))
 
     def _end(self, news: str) -> None:
         self._job = None

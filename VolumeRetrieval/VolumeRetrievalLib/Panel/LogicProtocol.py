@@ -15,19 +15,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from VolumeRetrievalEngine.encoders.default import DefaultEncoder
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from ..Values import (
     Callbacks,
     DatabaseStatus,
-    DefaultEncoder,
     EncoderChoice,
     IndexReport,
     Job,
     MatchDescription,
-    Progress,
     Region,
-    SearchOptions,
+    SearchCriteria,
     SeriesChoice,
     ShownPair,
     StackDescription,
@@ -92,7 +92,7 @@ class LogicProtocol(Protocol):
         self,
         query: Any,
         region: Region | None = None,
-        options: SearchOptions | None = None,
+        criteria: SearchCriteria | None = None,
         callbacks: Callbacks | None = None,
     ) -> Job | SearchResult:
         """`query` is a scalar volume node or a SeriesInstanceUID."""

@@ -76,7 +76,7 @@ class MatchMapSection:
         if match is not None:
             callbacks = Callbacks(
                 finished=lambda matrix: self._onSimilarity(match, matrix),
-                failed=lambda text: self._onFailed(match, text),
+                failed=lambda error: self._onFailed(match, error),
             )
             job = self.logic.similarity(match, callbacks)
             self._job = job if job.isRunning else None
@@ -89,11 +89,11 @@ class MatchMapSection:
             self.pair = (match.best_query_row, match.best_row)
             self._draw()
 
-    def _onFailed(self, match: Match, text: str) -> None:
+    def _onFailed(self, match: Match, error: Exception) -> None:
         if match is self._match:
             self._job = None
             self._match = None
-            self._draw(text)
+            self._draw(str(error))
 
     def _cancel(self) -> None:
         job, self._job = self._job, None

@@ -21,7 +21,7 @@ from ..Values import (
     Callbacks,
     Job,
     Region,
-    SearchOptions,
+    SearchCriteria,
 )
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
@@ -94,14 +94,14 @@ class QuerySection:
             sliceView=self.ui.currentSliceViewComboBox.currentText if kind == CURRENT_SLICE else "",
         )
 
-    def options(self) -> SearchOptions:
+    def criteria(self) -> SearchCriteria:
         filters = {
             "modality": _MODALITIES[self.ui.modalityFilterComboBox.currentIndex],
             "body_part": self.ui.bodyPartFilterLineEdit.text.strip().upper(),
             "date_from": self.ui.dateFromLineEdit.text.strip().replace("-", ""),
             "date_to": self.ui.dateToLineEdit.text.strip().replace("-", ""),
         }
-        return SearchOptions(
+        return SearchCriteria(
             top=self.ui.topSpinBox.value,
             filters={name: value for name, value in filters.items() if value},
             excludeSamePatient=self.ui.excludePatientCheckBox.checked,
@@ -145,7 +145,7 @@ class QuerySection:
             return
         self.say(_("Searching..."))
         callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled)
-        job = self.logic.search(self.query(), self.region(), self.options(), callbacks)
+        job = self.logic.search(self.query(), self.region(), self.criteria(), callbacks)
         self._job = job if job.isRunning else None
         self.refresh()
 
@@ -235,11 +235,11 @@ class QuerySection:
         self.refresh()
         self.onResult(result)
 
-    def _onFailed(self, text: str) -> None:
+    def _onFailed(self, error: Exception) -> None:
         self._job = None
         self.say("")
         self.refresh()
-        self.showError(text)
+        self.showError(str(error))
 
     def _onCancelled(self) -> None:
         self._job = None

@@ -8,11 +8,12 @@ from typing import Any
 
 import qt
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.progress import Progress
 
+from ..Values import Callbacks
 from .ChildProcess import ProcessProtocol
 from .EngineErrors import EngineError
 from .EngineProcess import EngineCommand, EngineProcess
-from .SearchWorkerClient import Answer, progressOf
 
 
 class EngineJob:
@@ -22,7 +23,7 @@ class EngineJob:
         self,
         command: EngineCommand,
         name: str,
-        answer: Answer,
+        answer: Callbacks,
         endedText: str,
         process: ProcessProtocol | None = None,
         cancelMilliseconds: int = 60000,
@@ -72,7 +73,7 @@ class EngineJob:
     def _onMessage(self, message: dict[str, Any]) -> None:
         if message["type"] == "progress":
             if not self._isCancelled:
-                self._answer.progress(progressOf(message))
+                self._answer.progress(Progress.from_dict(message))
         elif message["type"] == "result":
             result = message.get("result") or {}
             self._outcome = self._answer.cancelled if result.get("cancelled") else lambda: self._answer.finished(result)

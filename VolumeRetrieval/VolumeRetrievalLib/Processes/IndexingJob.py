@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
+from ..Values import Callbacks
 from .ChildProcess import ProcessProtocol
 from .EngineJob import EngineJob
 from .EngineProcess import EngineCommand
-from .SearchWorkerClient import Answer
 
 
 class IndexingJob(EngineJob):
@@ -18,7 +18,7 @@ class IndexingJob(EngineJob):
     def __init__(
         self,
         command: EngineCommand,
-        answer: Answer,
+        answer: Callbacks,
         process: ProcessProtocol | None = None,
         cancelMilliseconds: int = 60000,
     ):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import qt
 
 from ..Values import Callbacks, Job
-from .SearchWorkerClient import Answer
 from .Waiting import waitFor
 
 
@@ -42,7 +42,7 @@ class _KnownResult:
 
 
 def run(
-    start: Callable[[Answer], Job],
+    start: Callable[[Callbacks], Job],
     convert: Callable[[Any], Any] | None,
     callbacks: Callbacks | None,
 ) -> Any:
@@ -56,15 +56,12 @@ def run(
         return convert(result) if convert else result
     try:
         return start(
-            Answer(
-                lambda result: callbacks.finished(convert(result) if convert else result),
-                lambda error: callbacks.failed(str(error)),
-                callbacks.cancelled,
-                callbacks.progress,
-            )
+            callbacks
+            if convert is None
+            else replace(callbacks, finished=lambda result: callbacks.finished(convert(result)))
         )
     except (ValueError, RuntimeError) as error:
-        callbacks.failed(str(error))
+        callbacks.failed(error)
         return _NoJob()
 
 

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.encoders.choice import available_encoders
 
 from ..Settings import Settings
-from ..Values import SearchOptions
+from ..Values import SearchCriteria
 
 
 def serveArguments(store: Path, settings: Settings) -> list[str]:
@@ -41,15 +41,15 @@ def indexArguments(store: Path, settings: Settings) -> list[str]:
     return arguments
 
 
-def searchOptions(options: SearchOptions, settings: Settings) -> dict[str, Any]:
+def searchOptions(criteria: SearchCriteria, settings: Settings) -> dict[str, Any]:
     """The parameter `options` of a search (worker/PROTOCOL.md, searching/options.py)."""
     return {
-        "top": options.top,
+        "top": criteria.top,
         "ranking": "exhaustive" if settings.exhaustive else "two-stage",
         "filter": settings.filter or "auto",
         "distinct": settings.filterCount,
-        "attributes": _conditions(options.filters),
-        "exclude": ["volume", "patient"] if options.excludeSamePatient else ["volume"],
+        "attributes": _conditions(criteria.filters),
+        "exclude": ["volume", "patient"] if criteria.excludeSamePatient else ["volume"],
     }
 
 

@@ -9,25 +9,12 @@ from typing import Any
 
 import qt
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.progress import Progress
 
-from ..Values import Progress
+from ..Values import Callbacks
 from .ChildProcess import ProcessProtocol, QtProcess
 from .EngineErrors import EngineError
 from .EngineProcess import EngineCommand, EngineProcess
-
-
-def _ignore(*_: Any) -> None:
-    """What is not asked for is not told."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Called on the main thread; exactly one of finished, failed and cancelled ends a request."""
-
-    finished: Callable[[Any], None] = _ignore
-    failed: Callable[[EngineError], None] = _ignore
-    cancelled: Callable[[], None] = _ignore
-    progress: Callable[[Progress], None] = _ignore
 
 
 @dataclass
@@ -35,7 +22,7 @@ class Request:
     """A request that was sent. It is a job of LogicProtocol."""
 
     number: int
-    answer: Answer
+    answer: Callbacks
     _client: SearchWorkerClient = field(repr=False)
     isRunning: bool = True
     isCancelled: bool = False
@@ -85,7 +72,7 @@ class SearchWorkerClient:
             self._arguments = list(arguments)
             self.release()
 
-    def request(self, method: str, params: dict[str, Any], answer: Answer) -> Request:
+    def request(self, method: str, params: dict[str, Any], answer: Callbacks) -> Request:
         """Ask for something; the answer comes later, from the event loop."""
         self._lastNumber += 1
         request = Request(self._lastNumber, answer, self)
@@ -148,7 +135,7 @@ class SearchWorkerClient:
         if request is None:
             return
         if message["type"] == "progress" and not request.isCancelled:
-            request.answer.progress(progressOf(message))
+            request.answer.progress(Progress.from_dict(message))
         elif message["type"] == "result":
             answer = self._settle(request)
             answer.cancelled() if request.isCancelled else answer.finished(message.get("result"))
@@ -180,21 +167,10 @@ class SearchWorkerClient:
             logging.warning("VolumeRetrieval, the search worker does not answer and is ended")
             self._worker.kill()
 
-    def _settle(self, request: Request) -> Answer:
+    def _settle(self, request: Request) -> Callbacks:
         """The request is over; whom to tell."""
         self._requests.pop(request.number, None)
         request.isRunning = False
         if request.timer is not None:
             request.timer.stop()
         return request.answer
-
-
-def progressOf(message: dict[str, Any]) -> Progress:
-    """The progress that a message tells."""
-    return Progress(
-        str(message.get("stage", "")),
-        int(message.get("done") or 0),
-        int(message.get("total") or 0),
-        str(message.get("item", "")),
-        message.get("remaining"),
-    )

@@ -8,11 +8,11 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..Values import Callbacks
 from .EngineErrors import EngineError, WorkCancelled
-from .SearchWorkerClient import Answer
 
 
-def waitFor(start: Callable[[Answer], Any]) -> Any:
+def waitFor(start: Callable[[Callbacks], Any]) -> Any:
     """Start some work and return its result; the event loop goes on meanwhile.
 
     Raises:
@@ -26,7 +26,7 @@ def waitFor(start: Callable[[Answer], Any]) -> Any:
         loop.exit(0)
 
     start(
-        Answer(
+        Callbacks(
             finished=lambda result: settle(("result", result)),
             failed=lambda error: settle(("error", error)),
             cancelled=lambda: settle(("error", WorkCancelled(_("The work was stopped.")))),

@@ -15,7 +15,7 @@ import slicer
 from slicer.i18n import tr as _
 
 if TYPE_CHECKING:  # this module is imported whenever Slicer starts, the engine only when it is needed
-    from VolumeRetrievalEngine.progress import ProgressCallback, Step
+    from VolumeRetrievalEngine.progress import Progress, ProgressCallback
 
 CATEGORY = "VolumeRetrieval"
 PATIENTS = 12
@@ -117,7 +117,7 @@ class _ProgressDialog:
     def __init__(self) -> None:
         self._dialog: Any = None
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Progress) -> None:
         from VolumeRetrievalEngine.progress import Cancelled
 
         if self._dialog is None:

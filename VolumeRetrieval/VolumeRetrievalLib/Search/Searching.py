@@ -15,10 +15,10 @@ from ..Database.DatabaseIndex import DatabaseIndex
 from ..Processes.EngineErrors import EngineError
 from ..Processes.PrivateFolders import PrivateFolders
 from ..Processes.SearchParameters import searchOptions, serveArguments
-from ..Processes.SearchWorkerClient import Answer, Request, SearchWorkerClient
+from ..Processes.SearchWorkerClient import Request, SearchWorkerClient
 from ..Scene.LoadedVolumes import LoadedVolumes
 from ..Settings import Settings
-from ..Values import ROI, SEGMENT, SLICES, Region, SearchOptions
+from ..Values import ROI, SEGMENT, SLICES, Callbacks, Region, SearchCriteria
 from . import QueryRegion, QueryStack, QueryVolume
 from .LastSearch import LastSearch
 
@@ -41,7 +41,7 @@ class Searching:
         self._loadSettings = loadSettings
         self.last: LastSearch | None = None
 
-    def start(self, query: Any, region: Region | None, options: SearchOptions, answer: Answer) -> Request:
+    def start(self, query: Any, region: Region | None, criteria: SearchCriteria, answer: Callbacks) -> Request:
         """Search with a volume node or a SeriesInstanceUID.
 
         Raises:
@@ -53,7 +53,7 @@ class Searching:
         try:
             params, source = self._query(query, folder)
             params["region"] = self._region(query, region, folder)
-            params["options"] = searchOptions(options, settings)
+            params["options"] = searchOptions(criteria, settings)
             # What is gone from the database is left out below, and its places are filled.
             params["options"]["top"] += len(removed)
             params["encoder"] = self._index.storeName
@@ -65,7 +65,7 @@ class Searching:
         def finished(values: dict[str, Any]) -> None:
             self._folders.remove(folder)
             try:
-                result = self._leaveOut(SearchResult.from_dict(values), removed, options.top)
+                result = self._leaveOut(SearchResult.from_dict(values), removed, criteria.top)
             except (KeyError, TypeError, ValueError) as error:
                 answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
                 return
@@ -80,7 +80,7 @@ class Searching:
             self._folders.remove(folder)
             answer.cancelled()
 
-        return self._client.request("search", params, Answer(finished, failed, cancelled, answer.progress))
+        return self._client.request("search", params, Callbacks(finished, failed, cancelled, answer.progress))
 
     def _region(self, query: Any, region: Region | None, folder: Path) -> dict[str, Any] | None:
         kind = getattr(region, "kind", "")

@@ -10,7 +10,8 @@ from VolumeRetrievalEngine.searching.match import Match
 from VolumeRetrievalEngine.worker.matrices import decode_matrix
 
 from ..Processes.EngineErrors import EngineError
-from ..Processes.SearchWorkerClient import Answer, Request, SearchWorkerClient
+from ..Processes.SearchWorkerClient import Request, SearchWorkerClient
+from ..Values import Callbacks
 from .LastSearch import LastSearch
 
 #: Going back and forth between a few results asks once for each; a matrix has up to a megabyte.
@@ -28,7 +29,7 @@ class Similarities:
         """The matrix, float32 [n_q, n_rows], if it was asked for before."""
         return self._kept.get((last.result.search_id, match.key))
 
-    def request(self, last: LastSearch, match: Match, answer: Answer) -> Request:
+    def request(self, last: LastSearch, match: Match, answer: Callbacks) -> Request:
         """Ask for the matrix; `answer.finished` gets it."""
         name = (last.result.search_id, match.key)
 
@@ -44,10 +45,12 @@ class Similarities:
                 self._kept.pop(next(iter(self._kept)))
             answer.finished(matrix)
 
-        def failed(error: EngineError) -> None:
-            if error.type == "UnknownSearchError":  # the worker was started again since
+        def failed(error: Exception) -> None:
+            if (
+                isinstance(error, EngineError) and error.type == "UnknownSearchError"
+            ):  # the worker was started again since
                 error = EngineError(_("The search process no longer knows this search: search again."), error.type)
             answer.failed(error)
 
         params = {"search": name[0], "key": name[1], "encoder": last.storeName}
-        return self._client.request("similarity", params, Answer(finished, failed, answer.cancelled))
+        return self._client.request("similarity", params, Callbacks(finished, failed, answer.cancelled))

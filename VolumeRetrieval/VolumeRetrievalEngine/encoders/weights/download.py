@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ...errors import MissingPackageError, WeightsError
-from ...progress import ProgressCallback, Step
+from ...progress import Progress, ProgressCallback
 from ..catalog.entry import CatalogEntry
 from .part_file import PartFile
 from .records import has_hash
@@ -153,7 +153,7 @@ class _Transfer:
                 stream.flush()
                 self._tell(clock.step(stream.tell()))
 
-    def _tell(self, step: Step) -> None:
+    def _tell(self, step: Progress) -> None:
         if self._progress is not None:
             self._progress(step)
 
@@ -245,12 +245,12 @@ class _Clock:
     def __init__(self, start: int, total: int, item: str):
         self._start, self._total, self._item, self._began = start, total, item, time.monotonic()
 
-    def step(self, done: int) -> Step:
+    def step(self, done: int) -> Progress:
         elapsed = time.monotonic() - self._began
         rate = (done - self._start) / elapsed if elapsed > 0 else 0.0
         total = self._total if self._total >= done else 0  # what the publisher says may be rounded
         remaining = (total - done) / rate if rate and total else None
-        return Step("download", done, total, self._item, rate, remaining)
+        return Progress("download", done, total, self._item, rate, remaining)
 
 
 def _session() -> requests.Session:
