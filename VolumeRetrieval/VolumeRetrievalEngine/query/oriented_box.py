@@ -24,7 +24,7 @@ class OrientedBox:
         size: float64 [3], mm along each axis; 0 makes a plane, a line or a point.
 
     Example:
-        >>> OrientedBox(center=(10, 0, -35), axes=np.eye(3), size=(60, 60, 20))
+        >>> OrientedBox(np.array([10, 0, -35]), np.eye(3), np.array([60, 60, 20]))
         box x -20.0 to 40.0, y -30.0 to 30.0, z -45.0 to -25.0 mm
     """
 

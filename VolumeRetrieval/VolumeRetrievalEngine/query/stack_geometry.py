@@ -30,10 +30,11 @@ class StackGeometry:
         positions: float64 [count], mm of each slice's middle along the normal, ascending.
 
     Example:
-        >>> stack = StackGeometry.of((120, 512, 512), affine)
+        >>> stack = StackGeometry.of((120, 512, 512), np.diag([-0.8, -0.8, 3.0, 1.0]))
         >>> stack.plane, stack.count, stack.ends
         ('axial', 120, ('inferior', 'superior'))
         >>> stack.slab(4, 7)  # slices 5 to 8, as people count
+        box x -409.2 to 0.4, y -409.2 to 0.4, z 10.5 to 22.5 mm
     """
 
     plane: str
