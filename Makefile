@@ -25,7 +25,7 @@ help:
 	@echo "make demo        index and search an archive of phantom patients; reports in demo/"
 	@echo "make test        the test suite, of the engine and of the Slicer module"
 	@echo "make screenshots pictures of the panel and of results; writes Resources/Screenshots"
-	@echo "make lint        ruff: rules and format"
+	@echo "make lint        ruff: rules and format; mypy: types"
 	@echo "make benchmark   speed, beside other engines"
 	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
 	@echo "make train       train the default encoder anew on the volumes in ../shared; about an hour on two cores"
@@ -57,9 +57,10 @@ train: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 clean:
-	rm -rf demo build dist VolumeRetrieval/*.egg-info .pytest_cache .ruff_cache
+	rm -rf demo build dist VolumeRetrieval/*.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find Testing VolumeRetrieval -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

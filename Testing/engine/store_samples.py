@@ -19,7 +19,7 @@ _ENGINE = Path(__file__).resolve().parents[2] / "VolumeRetrieval"
 #: Adds volumes START, START + 1, ... and says so after each. With "step", only when a line comes in.
 WRITER = """
 import sys
-from store_samples import RECIPE, new_volume
+from engine.store_samples import RECIPE, new_volume
 from VolumeRetrievalEngine.store import VolumeStore
 folder, start, count, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 with VolumeStore.create(folder, RECIPE) as store:

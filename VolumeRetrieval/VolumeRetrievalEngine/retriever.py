@@ -34,6 +34,7 @@ from .reading import MetadataTable, ScanCache, discover, read_volume
 from .recipe import Recipe
 from .report import write_report
 from .report.pictures import pictures_of_volumes
+from .roots import Roots
 from .searching.match import Match, SearchResult
 from .searching.options import SearchOptions
 from .searching.recent_queries import RecentQueries
@@ -167,7 +168,16 @@ class Retriever:
             self._update_indexes(store)
         return report
 
-    def _index(self, store, roots, paths, exclude, metadata, modality, progress) -> IndexingReport:
+    def _index(
+        self,
+        store: VolumeStore,
+        roots: Roots,
+        paths: Sequence[Path],
+        exclude: Sequence[str],
+        metadata: MetadataTable | None,
+        modality: str,
+        progress: ProgressCallback | None,
+    ) -> IndexingReport:
         try:
             discovery = discover(
                 paths,
@@ -245,7 +255,7 @@ class Retriever:
         ids = ids_of(store, name)
         if len(ids) != 1:
             raise UnknownVolumeError(f"{name}: {len(ids)} volumes fit: {', '.join(one[:12] for one in ids[:5])} ...")
-        return store.find(ids[0])
+        return _known(store, ids[0])
 
     def path_of(self, record: VolumeRecord) -> str:
         """Where a volume's file, or the folder of its series, is now."""
@@ -320,7 +330,7 @@ class Retriever:
             name = name or ("" if known else str(query))
             query = str(query) if known else self.resolve_query(query)
         if isinstance(query, str):
-            record = session.store.find(query)
+            record = _known(session.store, query)
             name = name or self.path_of(record)
             if not crop:
                 return query_from_store(session.store, record, name, region)
@@ -398,6 +408,13 @@ class Retriever:
         except StoreError as error:
             logger.warning("volumes of the query's patient or study cannot be recognised: %s", error)
             return PatientTokens.ephemeral()
+
+
+def _known(store: VolumeStore, volume_id: str) -> VolumeRecord:
+    record = store.find(volume_id)
+    if record is None:
+        raise UnknownVolumeError(f"{volume_id}: was removed from the store just now")
+    return record
 
 
 def _own_values(recipe: Recipe) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _write(descriptor: int, text: str) -> None:
     os.write(descriptor, text.encode("utf-8", "backslashreplace"))
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..encoders.choice import encoder_facts, encoder_in_words
 from ..encoders.networks.device import available_cores
@@ -140,14 +141,14 @@ def _result(report: IndexingReport, retriever: Retriever) -> dict[str, object]:
 def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[IndexingReport, Retriever]:
     listed = _listed_series(options)
     if listed is not None:
-        store = options.store or listed.default_store
+        store = _required(options.store or listed.default_store)
         retriever = _retriever(options, store)
         return index_series(retriever, StoreFolder(store), listed, progress), retriever
     for path in options.paths:
         if not path.exists():
             raise UnreadableFileError(path, "there is no such file or folder")
     metadata = MetadataTable.from_csv(options.metadata) if options.metadata else None
-    retriever = _retriever(options, options.store)
+    retriever = _retriever(options, _required(options.store))
     report = retriever.add(
         options.paths,
         exclude=options.exclude,
@@ -166,9 +167,13 @@ def _listed_series(options: argparse.Namespace) -> SeriesList | None:
     return SeriesList.from_file(options.files) if options.files else None
 
 
-def _retriever(options: argparse.Namespace, store: Path | None) -> Retriever:
+def _required(store: Path | None) -> Path:
     if store is None:
         raise QueryError("index: expected --store DIR, the folder of the index")
+    return store
+
+
+def _retriever(options: argparse.Namespace, store: Path) -> Retriever:
     return Retriever.create(store, encoder_request(options), **_recipe_values(options))
 
 
@@ -178,7 +183,7 @@ def _exit_code(report: IndexingReport) -> int:
     return DONE if report.read_anything else FAILED
 
 
-def _recipe_values(options: argparse.Namespace) -> dict[str, object]:
+def _recipe_values(options: argparse.Namespace) -> dict[str, Any]:
     """What was asked for explicitly; the rest is the last used recipe's, or the default."""
     asked = {"plane": options.plane, "slice_step_mm": options.slice_step, "crop": False if options.no_crop else None}
     return {name: value for name, value in asked.items() if value is not None}

@@ -12,11 +12,14 @@ from ..encoders.request import EncoderRequest
 from ..reading.metadata import modality_name
 
 #: DICOM's terms for the modalities that images come from (PS3.3 C.7.3.1.1.1).
+#: Runs a command and returns its exit code.
+Run = Callable[[argparse.Namespace], int]
+
 _MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "RF", "MG", "CR", "DX", "OCT", "OT")
 
 
 def bare_command(
-    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run: Callable[[argparse.Namespace], int]
+    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run: Run
 ) -> argparse.ArgumentParser:
     """A command with what all have in common: help with examples, --json and --verbose."""
     parser = commands.add_parser(
@@ -38,7 +41,7 @@ def bare_command(
 
 
 def new_command(
-    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run, store_default: str = ""
+    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run: Run, store_default: str = ""
 ) -> argparse.ArgumentParser:
     """A command with the arguments that every one on an index has; --store may be left out where a default is named."""
     parser = bare_command(commands, name, help, examples, run)

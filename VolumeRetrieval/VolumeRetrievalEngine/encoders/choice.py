@@ -131,7 +131,7 @@ def create_encoder(
         WeightsError: weights that are missing or do not fit.
         MissingPackageError: a package is not installed.
     """
-    settings = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads}
+    settings: dict[str, Any] = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads}
     if name in CATALOG:
         return catalog_encoder(name, None if weights is None else Path(weights), **settings)
     kind_name, _, variant = name.partition(":")

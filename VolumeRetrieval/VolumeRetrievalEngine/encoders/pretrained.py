@@ -9,9 +9,10 @@ from ..errors import MissingPackageError, NeededWeightsError, WeightsError
 from .architectures import network_of
 from .catalog import entry
 from .catalog.entry import CatalogEntry
+from .networks.device import require_torch
 from .networks.input_spec import InputSpec
 from .networks.monai_network import MonaiNetwork
-from .networks.network import Network, require_torch
+from .networks.network import Network
 from .weights.folder import WeightsFolder
 from .weights.records import has_hash
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import RecipeError, WeightsError
 from ..recipe import PREPROCESSING_VERSION, Recipe
 from .base import Encoder
 from .choice import create_encoder
 from .default import default_encoder
+from .descriptor import Descriptor
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class EncoderRequest:
 
     def create(self) -> Encoder:
         """The encoder, the default one where none is named; EncoderError or WeightsError if it cannot be had."""
-        settings = {
+        settings: dict[str, Any] = {
             "weights": self.weights,
             "device": self.device,
             "precision": self.precision,
@@ -53,7 +55,7 @@ class EncoderRequest:
             return create_encoder(self.name, **settings)
         choice = default_encoder()
         encoder = create_encoder(choice.name, **settings)
-        if choice.backend == "numpy":
+        if isinstance(encoder, Descriptor):
             encoder.backend_reason = choice.reason
         return encoder
 

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .shapes import Ellipsoid, Outline, Point, Shape, Union, tube
+from .shapes import Ellipsoid, Outline, Point, Points, Shape, Union, tube, widened
 
 #: Organ or tissue: CT number in HU without and with an intravenous contrast agent (portal venous phase).
 ORGANS: dict[str, tuple[float, float]] = {
@@ -174,11 +174,11 @@ class Body:
         )
 
     def tube(
-        self, name: str, points: Sequence[Point], radii: float | Sequence[float], shift: float = 2.0, **options: object
+        self, name: str, points: Points, radii: float | Point, shift: float = 2.0, stretch: Point = (1, 1, 1)
     ) -> Union:
         """A tube that lies and measures a little differently in every person; its ends move with the rest."""
         nodes = np.asarray(points, float) + self.vary.shift(name, shift)
-        return tube(nodes, np.asarray(radii, float) * self.vary.size(name, 0.05)[0], **options)
+        return tube(nodes, np.asarray(radii, float) * self.vary.size(name, 0.05)[0], stretch)
 
 
 #: z, half width, front, back of the trunk without the fat under its skin.
@@ -230,7 +230,7 @@ def add_outside(body: Body) -> None:
     for organ, skin, more in (("skin", 2.0, fat), ("fat", 0.0, fat), ("muscle", 0.0, 0.0)):
         limb = skin + 0.6 * more
         body.add(organ, trunk_outline(skin, more))
-        body.add_pair(organ, _widened(thigh, limb) | _widened(arm, 0.6 * limb))
+        body.add_pair(organ, widened(thigh, limb) | widened(arm, 0.6 * limb))
         body.add(organ, neck.grown(*[skin + 0.25 * more] * 3))
         inset = -4.0 if organ == "muscle" else 0.0
         body.add(organ, face.grown(*[skin + inset] * 3) | scalp.grown(skin + inset))
@@ -242,9 +242,3 @@ def add_outside(body: Body) -> None:
         gland = Ellipsoid(np.add(breast.center, (0, 6, -4)), np.asarray(breast.radii) * 0.55)
         body.add_pair("fat", gland, hu=-5, over=("fat",), texture=True)
     body.closed = True
-
-
-def _widened(shape: Union, mm: float) -> Union:
-    nodes = [piece.start for piece in shape.pieces] + [shape.pieces[-1].end]
-    radii = [piece.radius_start for piece in shape.pieces] + [shape.pieces[-1].radius_end]
-    return tube(nodes, [radius + mm for radius in radii], smooth=False)

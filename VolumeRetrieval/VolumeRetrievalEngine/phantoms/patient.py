@@ -62,9 +62,9 @@ class Patient:
             fat_mm=fat,
             breath_mm=float(rng.normal(0, 7)),
             contrast=bool(rng.random() < 0.5),
-            turned_degrees=tuple(float(v) for v in _bounded(rng, 3) * (1.2, 1.2, 2.2)),
+            turned_degrees=_three(_bounded(rng, 3) * (1.2, 1.2, 2.2)),
             head_yaw_degrees=float(3.0 * _bounded(rng, 1)[0]),
-            position_mm=tuple(float(v) for v in rng.normal((0, 0, -250), (6, 6, 60))),
+            position_mm=_three(rng.normal((0, 0, -250), (6, 6, 60))),
         )
 
     @property
@@ -102,8 +102,8 @@ class Patient:
     def to_body(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scanner coordinates (RAS mm; float32 arrays that broadcast together) to those of the reference body."""
         back = self._turned.T.astype(np.float32)
-        u, v, w = (np.float32(value) for value in self.position_mm)
-        u, v, w = x - u, y - v, z - w
+        left, behind, below = (np.float32(value) for value in self.position_mm)
+        u, v, w = x - left, y - behind, z - below
         u, v, w = (row[0] * u + row[1] * v + row[2] * w for row in back)
         edges = [self.stretched(z) for z in _SEGMENTS]
         rates = 1 / np.asarray(self.lengths)
@@ -127,6 +127,11 @@ class Patient:
         y = y + 2.4 * strength * np.sin(z * np.float32(1 / 44) + x * np.float32(1 / 29) + b)
         z = z + 2.8 * strength * np.sin(x * np.float32(1 / 26) + y * np.float32(1 / 33) + c)
         return x, y, z
+
+
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
 
 
 def _bounded(rng: np.random.Generator, count: int) -> np.ndarray:

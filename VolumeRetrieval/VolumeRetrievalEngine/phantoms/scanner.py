@@ -226,7 +226,8 @@ def _box(bounds: np.ndarray, lowest: list[np.ndarray], highest: list[np.ndarray]
         if not len(reach):
             return None
         found.append(slice(int(reach[0]), int(reach[-1]) + 1))
-    return tuple(found)
+    k, j, i = found
+    return k, j, i
 
 
 def _paint_table(patient: Patient, labels: np.ndarray, voxels: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:

@@ -12,14 +12,21 @@ from functools import lru_cache
 
 import numpy as np
 
-Point = Sequence[float]
+#: Three numbers, and rows of them.
+Point = Sequence[float] | np.ndarray
+Points = Sequence[Point] | np.ndarray
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
 class Shape:
-    """A solid. `bounds` (float64 [2, 3], lowest and highest corner) holds all of it, generously."""
+    """A solid."""
 
-    bounds: np.ndarray
+    _bounds: np.ndarray
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """float64 [2, 3], lowest and highest corner of a box that holds all of it, generously."""
+        return self._bounds
 
     def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """bool array: which points lie inside."""
@@ -50,7 +57,7 @@ class Union(Shape):
     def __init__(self, pieces: tuple[Shape, ...]):
         self._pieces = pieces
         corners = np.stack([piece.bounds for piece in pieces])
-        self.bounds = np.stack([corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)])
+        self._bounds = np.stack([corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)])
 
     @property
     def pieces(self) -> tuple[Shape, ...]:
@@ -70,7 +77,7 @@ class _Both(Shape):
     def __init__(self, first: Shape, second: Shape):
         self.first, self.second = first, second
         low = np.maximum(first.bounds[0], second.bounds[0])
-        self.bounds = np.stack([low, np.maximum(low, np.minimum(first.bounds[1], second.bounds[1]))])
+        self._bounds = np.stack([low, np.maximum(low, np.minimum(first.bounds[1], second.bounds[1]))])
 
     def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         return self.first.inside(x, y, z) & self.second.inside(x, y, z)
@@ -82,7 +89,7 @@ class _Both(Shape):
 class _Without(Shape):
     def __init__(self, first: Shape, second: Shape):
         self.first, self.second = first, second
-        self.bounds = first.bounds
+        self._bounds = first.bounds
 
     def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         return self.first.inside(x, y, z) & ~self.second.inside(x, y, z)
@@ -96,10 +103,10 @@ class HalfSpace(Shape):
 
     def __init__(self, normal: Point, offset: float):
         self.normal, self.offset = np.asarray(normal, float), float(offset)
-        self.bounds = np.array([[-np.inf] * 3, [np.inf] * 3])
+        self._bounds = np.array([[-np.inf] * 3, [np.inf] * 3])
 
     def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        total = np.float32(-self.offset)
+        total: np.ndarray | np.float32 = np.float32(-self.offset)
         for weight, value in zip(self.normal, (x, y, z), strict=True):
             if weight:
                 total = total + np.float32(weight) * value
@@ -147,7 +154,7 @@ class Ellipsoid(Shape):
         if self.turned is not None:
             turned = self.turned.astype(np.float32)
             offsets = [row[0] * offsets[0] + row[1] * offsets[1] + row[2] * offsets[2] for row in turned]
-        level = np.float32(0)
+        level = np.zeros((), np.float32)
         for offset, radius in zip(offsets, self.radii, strict=True):
             square = np.square(offset * np.float32(1 / radius))
             level = level + (np.square(square) if self.power == 4 else square)
@@ -191,9 +198,7 @@ class _Cone(Shape):
         return replace(self, start=self.start * MIRROR, end=self.end * MIRROR)
 
 
-def tube(
-    points: Sequence[Point], radii: float | Sequence[float], stretch: Point = (1, 1, 1), smooth: bool = True
-) -> Union:
+def tube(points: Points, radii: float | Point, stretch: Point = (1, 1, 1), smooth: bool = True) -> Union:
     """A tapered tube through points [n, 3] with a radius at each; `stretch` makes its section an ellipse.
 
     With `smooth` the points are joined by a Catmull-Rom spline (two pieces for each span), else by straight lines.
@@ -217,7 +222,15 @@ def tube(
     )
 
 
-def profile(knots: Sequence[float], values: Sequence[float], at: np.ndarray, smoothing_mm: int = 25) -> np.ndarray:
+def widened(line: Union, mm: float) -> Union:
+    """A tube with every radius this much longer, joined by straight lines."""
+    cones = [piece for piece in line.pieces if isinstance(piece, _Cone)]
+    nodes = [piece.start for piece in cones] + [cones[-1].end]
+    radii = [piece.radius_start for piece in cones] + [cones[-1].radius_end]
+    return tube(nodes, [radius + mm for radius in radii], smooth=False)
+
+
+def profile(knots: Point, values: Point, at: np.ndarray, smoothing_mm: int = 25) -> np.ndarray:
     """float32, values between the knots at every millimetre `at`, the corners rounded by a moving mean."""
     padded = np.arange(at[0] - smoothing_mm, at[-1] + smoothing_mm + 1)
     kernel = np.ones(smoothing_mm) / smoothing_mm
@@ -232,7 +245,7 @@ class Outline(Shape):
     Table rows: z, half width, front, back (mm from `middle_y`).
     """
 
-    def __init__(self, table: Sequence[Sequence[float]], squareness: float = 0.6, middle_y: float = 0.0):
+    def __init__(self, table: Points, squareness: float = 0.6, middle_y: float = 0.0):
         rows = np.asarray(table, float)
         self.low, self.high = float(rows[0, 0]), float(rows[-1, 0])
         heights = np.arange(self.low, self.high + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .anatomy import Body, neck_outline, trunk_outline
-from .shapes import Ellipsoid, HalfSpace, Outline, Point, Shape, Union, profile, tube
+from .shapes import Ellipsoid, HalfSpace, Outline, Point, Points, Shape, Union, profile, tube
 
 #: Bottom of the fifth lumbar vertebra, and the heights of the 24 vertebrae above it.
 SPINE_BOTTOM = 80.0
@@ -46,7 +46,7 @@ class Spine(Shape):
         # How far back the spinous processes reach: long in the loins, short in the upper neck.
         self._process = profile([80, 120, 300, 540, 600, 670], [20, 22, 25, 28, 17, 10], heights)
         self._wing = profile([80, 150, 250, 300, 540, 580, 670], [38, 44, 34, 30, 36, 24, 30], heights)
-        self.bounds = np.array([[-50.0, -150.0, self.low], [50.0, 20.0, self.high]])
+        self._bounds = np.array([[-50.0, -150.0, self.low], [50.0, 20.0, self.high]])
 
     def mirrored(self) -> Spine:
         return self
@@ -101,7 +101,7 @@ class Ribs(Shape):
         thick = 8.5 - inset
         self.inner = cage.grown(-thick, -thick, -thick)
         self.half_height = (6.2 - inset) / self.PITCH
-        self.bounds = cage.bounds
+        self._bounds = cage.bounds
 
     def mirrored(self) -> Ribs:
         return self
@@ -146,7 +146,7 @@ def add_rib_cage(body: Body, cage: Outline) -> None:
     body.add("sternum", tube(sternum, width - 2.2, (2.6, 0.65, 1)), hu=170)
 
 
-def _long_bone(body: Body, organ: str, points: list[Point], radii: list[float], marrow_hu: float = -30) -> None:
+def _long_bone(body: Body, organ: str, points: Points, radii: Point, marrow_hu: float = -30) -> None:
     body.add_pair(organ, tube(points, radii), hu=1000)
     body.add_pair(organ, tube(points, np.asarray(radii) * 0.55), hu=marrow_hu)
 

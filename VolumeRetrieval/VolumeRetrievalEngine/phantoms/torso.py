@@ -26,7 +26,7 @@ class BelowDiaphragm(Shape):
 
     def __init__(self, cage: Outline, right: float, left: float):
         self.cage, self.right, self.left = cage, float(right), float(left)
-        self.bounds = np.array([[-np.inf, -np.inf, -np.inf], [np.inf, np.inf, max(right, left)]])
+        self._bounds = np.array([[-np.inf, -np.inf, -np.inf], [np.inf, np.inf, max(right, left)]])
 
     def mirrored(self) -> BelowDiaphragm:
         return self
@@ -110,7 +110,7 @@ def _add_mediastinum(body: Body, below: Shape) -> None:
     ):
         chamber = Ellipsoid(center + at, np.asarray(radii) * size, turned if at[0] < 10 else None)
         body.add("heart", chamber, hu=hu if body.contrast else 40, over=("heart",), texture=True)
-    for points, radii in (
+    for points, widths in (
         ([(27, 12, 505), (24, 8, 460), (24, 2, 415)], [8, 10, 11]),
         ([(-12, 32, 412), (-14, 18, 438), (-6, 0, 446)], [14, 13, 12]),
         ([(-6, 0, 446), (20, -14, 440), (46, -18, 430)], [11, 9, 7]),
@@ -123,13 +123,15 @@ def _add_mediastinum(body: Body, below: Shape) -> None:
         ([(-8, 8, 480), (-14, 2, 508)], [4, 3.6]),
         ([(-14, -6, 478), (-24, -14, 508), (-50, -10, 516)], [4.5, 4.5, 4.5]),
     ):
-        body.add("vessels", tube(points, radii))
+        body.add("vessels", tube(points, widths))
     trachea = [(0, 9, 578), (0, 2, 545), (1, -8, 500), (2, -16, 458)]
-    for grow, organ, hu in ((2.0, "cartilage", 60.0), (0.0, "trachea", None)):
-        body.add(organ, tube(trachea, np.array([8.5, 8.5, 8.5, 9.5]) + grow), hu=hu)
-        body.add(organ, tube([(2, -16, 458), (18, -20, 444), (42, -24, 426)], np.array([8, 7, 5]) + 0.8 * grow), hu=hu)
+    for grow, organ, ct in ((2.0, "cartilage", 60.0), (0.0, "trachea", None)):
+        body.add(organ, tube(trachea, np.array([8.5, 8.5, 8.5, 9.5]) + grow), hu=ct)
+        body.add(organ, tube([(2, -16, 458), (18, -20, 444), (42, -24, 426)], np.array([8, 7, 5]) + 0.8 * grow), hu=ct)
         body.add(
-            organ, tube([(2, -16, 458), (-20, -22, 438), (-46, -30, 418)], np.array([8, 6, 4.5]) + 0.8 * grow), hu=hu
+            organ,
+            tube([(2, -16, 458), (-20, -22, 438), (-46, -30, 418)], np.array([8, 6, 4.5]) + 0.8 * grow),
+            hu=ct,
         )
     gullet = [
         (0, -1, 588), (-3, -14, 545), (-3, -27, 500), (-1, -36, 450), (-6, -34, 400), (-18, -22, 355),

@@ -176,7 +176,9 @@ def _nearest_world_axes(affine: np.ndarray, name: str) -> tuple[int, int, int]:
     if not np.all(np.isfinite(directions)) or abs(np.linalg.det(directions)) < 1e-9 * max(lengths.prod(), 1e-30):
         raise NotAVolumeError(name, f"its axes have no three directions in space (index-to-RAS {directions.tolist()})")
     cosine = np.abs(directions / lengths)
-    return max(permutations(range(3)), key=lambda order: sum(cosine[world, axis] for world, axis in enumerate(order)))
+    orders = permutations(range(3))
+    i, j, k = max(orders, key=lambda order: sum(cosine[world, axis] for world, axis in enumerate(order)))
+    return i, j, k
 
 
 def _stack_axes(affine: np.ndarray, plane: str, name: str) -> tuple[_Axis, _Axis, _Axis]:

@@ -111,11 +111,15 @@ class FileFacts:
             image = ImageFacts(image["fingerprint"], tuple(image["shape"]), tuple(image["notes"]))
         return cls(
             series=series,
-            slices=tuple(SliceFacts(**one) for one in values["slices"]),
+            slices=tuple(SliceFacts(**_with_tuples(one)) for one in values["slices"]),
             image=image,
             skip=str(values["skip"]),
             failed=bool(values["failed"]),
         )
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 class Shared:
@@ -132,13 +136,13 @@ class Shared:
             sop_uid=facts.sop_uid,
             frame=facts.frame,
             instance=facts.instance,
-            image_type=self._one("image_type", tuple(facts.image_type)),
-            matrix=self._one("matrix", tuple(facts.matrix)),
-            spacing=self._one("spacing", tuple(facts.spacing)),
-            orientation=self._one("orientation", tuple(facts.orientation)),
-            position=tuple(facts.position),
+            image_type=self._one("image_type", facts.image_type),
+            matrix=self._one("matrix", facts.matrix),
+            spacing=self._one("spacing", facts.spacing),
+            orientation=self._one("orientation", facts.orientation),
+            position=facts.position,
             photometric=self._one("photometric", facts.photometric),
-            repeats=self._one("repeats", tuple(facts.repeats)),
+            repeats=self._one("repeats", facts.repeats),
         )
 
     def _one(self, name: str, value: T) -> T:

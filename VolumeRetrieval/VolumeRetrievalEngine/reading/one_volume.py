@@ -50,7 +50,8 @@ def find_volume(
 ) -> VolumeSource:
     """As :func:`read_volume`, without reading the voxels."""
     single = isinstance(path_or_files, (str, Path))
-    paths = [absolute_path(one) for one in ([path_or_files] if single else path_or_files)]
+    given = [path_or_files] if isinstance(path_or_files, (str, Path)) else path_or_files
+    paths = [absolute_path(one) for one in given]
     if not paths:
         raise NotAVolumeError("(no files)", "expected a file, a folder or the files of a series")
     slice_file = paths[0] if len(paths) == 1 and paths[0].is_file() and not image_ending(paths[0].name) else None

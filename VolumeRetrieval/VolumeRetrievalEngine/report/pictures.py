@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ..preprocessing import preprocess
 from ..recipe import Recipe
 from ..searching.match import Match
 from ..volume import Volume
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: Gives a picture (JPEG or PNG) of one slice: of a match, or of the query for None. The slice is named by the row of
 #: its embedding: the column (for the query the row) of the similarity matrix. None or b"" if there is no picture.
@@ -100,7 +104,7 @@ def pictures_of_volumes(
     return picture
 
 
-def _saved(image, **how) -> bytes:
+def _saved(image: Image, **how: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, **how)
     return buffer.getvalue()

@@ -12,6 +12,8 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import VolumeRetrievalError
 from ..method.localization import MatchedRange
 from ..searching.match import Match, SearchResult
@@ -183,7 +185,9 @@ def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
     )
     figure = "<p>This ranking compares no slices with each other: there is no matrix to show.</p>"
     if match.similarity is not None:
-        figure = f"<figure>{matrix_figure(match, result.query_table, result.query_plane)}{_key(match)}</figure>"
+        figure = (
+            f"<figure>{matrix_figure(match, result.query_table, result.query_plane)}{_key(match.similarity)}</figure>"
+        )
     return (
         f'<section class="match"><h2 class="name-of-volume">{match.rank}. '
         f"{escape(_name(match))}</h2>"
@@ -193,8 +197,8 @@ def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
     )
 
 
-def _key(match: Match) -> str:
-    low, high = colour_range(match.similarity)
+def _key(similarity: np.ndarray) -> str:
+    low, high = colour_range(similarity)
     return (
         f'<figcaption class="key"><span>{low:.2f} <i class="scale" style="background:linear-gradient(to right,'
         f'{",".join(VIRIDIS)})"></i> {high:.2f} cosine similarity</span>'

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from ..errors import QueryError
 from ..store.attribute_filter import AttributeFilter
 
 #: How the volumes are ranked. "two-stage" is filtering and late interaction (METHOD.md, stages 1 to 3), "exhaustive"
 #: late interaction with every volume; the others are paper A's baselines over a fixed number of rows.
-RANKINGS = ("two-stage", "exhaustive", "count", "sum", "maximum")
+RankingName = Literal["two-stage", "exhaustive", "count", "sum", "maximum"]
+RANKINGS: tuple[RankingName, ...] = get_args(RankingName)
 
 #: How stage 1 finds candidates; "auto" is by the number of query slices.
-FILTERS = ("auto", "slices", "pooled")
+FilterChoice = Literal["auto", "slices", "pooled"]
+FILTERS: tuple[FilterChoice, ...] = get_args(FilterChoice)
 
 #: Whose volumes can be left out of the results, in relation to the query.
 EXCLUSIONS = ("volume", "series", "study", "patient")
@@ -34,8 +37,8 @@ class SearchOptions:
     """
 
     top: int = 10
-    ranking: str = "two-stage"
-    filter: str = "auto"
+    ranking: RankingName = "two-stage"
+    filter: FilterChoice = "auto"
     distinct: int = 20
     rerank: int = 100
     rows: int = 10

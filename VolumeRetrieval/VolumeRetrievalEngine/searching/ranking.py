@@ -56,8 +56,8 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
     if options.ranking == "exhaustive":
         return _exhaustive(session, query.embeddings, allowed)
     if options.ranking != "two-stage":
-        found = rank_by(options.ranking, session.slices, query.embeddings, options.rows, allowed)
-        return Ranking(found.keys, found.first_stage, found.first_stage, "none")
+        ranked = rank_by(options.ranking, session.slices, query.embeddings, options.rows, allowed)
+        return Ranking(ranked.keys, ranked.first_stage, ranked.first_stage, "none")
     name = _filter_name(options, len(query.embeddings))
     if name == "slices":
         candidates = candidates_by_slices(session.slices, query.embeddings, options.distinct, allowed)
@@ -67,8 +67,8 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
         )
     # The candidates of single slices are few, and a focal finding is worth the certainty: all of them are compared.
     n_results = len(candidates) if name == "slices" else options.top
-    found = rerank(candidates, partial(_scores, session, query.embeddings), n_results)
-    return Ranking(*found, filter=name)
+    keys, scores, first_stage = rerank(candidates, partial(_scores, session, query.embeddings), n_results)
+    return Ranking(keys, scores, first_stage, name)
 
 
 def _filter_name(options: SearchOptions, n_query: int) -> FilterName:

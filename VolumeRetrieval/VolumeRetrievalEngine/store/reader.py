@@ -78,7 +78,7 @@ class StoreReader:
     def statistics(self) -> StoreStatistics:
         """Counts; reads no arrays."""
         with self.snapshot():
-            counts = self._one("SELECT COUNT(*), TOTAL(n_slices), TOTAL(n_rows) FROM volumes")
+            counts = self._only("SELECT COUNT(*), TOTAL(n_slices), TOTAL(n_rows) FROM volumes")
             modalities = self._all("SELECT modality, COUNT(*) FROM volumes GROUP BY modality ORDER BY 2 DESC, 1")
             made_on = self._all("SELECT device, precision, COUNT(*) FROM volumes GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
             return StoreStatistics(
@@ -87,7 +87,7 @@ class StoreReader:
                 rows=int(counts[2]),
                 dimension=self.dimension,
                 generation=self.generation,
-                tombstones=self._one("SELECT COUNT(*) FROM tombstones")[0],
+                tombstones=self._only("SELECT COUNT(*) FROM tombstones")[0],
                 size_bytes=self.file.stat().st_size,
                 modalities=dict(modalities),
                 made_on={", ".join(filter(None, words)): count for *words, count in made_on},
@@ -236,6 +236,12 @@ class StoreReader:
         with self._thread_lock, translated_errors(self.file):
             return self._connection.execute(sql, values).fetchone()
 
+    def _only(self, sql: str, *values: Any) -> tuple[Any, ...]:
+        """The row of a statement that always has one."""
+        row = self._one(sql, *values)
+        assert row is not None, sql
+        return row
+
     def _row_of(self, key: int, sql: str) -> tuple:
         if row := self._one(sql, int(key)):
             return row
@@ -250,21 +256,11 @@ class StoreReader:
             raise DamagedStoreError(f"{self.file}: notes that are no JSON ({error}); run verify") from error
 
     def _record(self, row: tuple) -> VolumeRecord:
-        (*identity, plane, n_slices, n_rows, n_pooled, device, precision, indexed_at, geometry, notes) = row[:19]
-        return VolumeRecord(
-            *identity,
-            attributes=Attributes(*row[19:]),
-            plane=plane,
-            n_slices=n_slices,
-            n_rows=n_rows,
-            n_pooled=n_pooled,
-            device=device,
-            precision=precision,
-            notes=tuple(json.loads(notes)) if notes != "[]" else (),
-            indexed_at=indexed_at,
-            geometry_json=geometry,
-            _read_files=self.files,
-        )
+        # In the order of the record's fields, which is that of _RECORD_COLUMNS up to the precision.
+        indexed_at, geometry, notes = row[16:19]
+        noted = tuple(json.loads(notes)) if notes != "[]" else ()
+        values = (*row[:10], Attributes(*row[19:]), *row[10:16], noted, indexed_at, geometry, self.files)
+        return VolumeRecord(*values)
 
     def _many(self, table: str, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         wanted = [int(key) for key in keys]

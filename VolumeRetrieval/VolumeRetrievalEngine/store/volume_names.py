@@ -10,6 +10,7 @@ from ..reading import Root, Roots
 from ..roots import absolute_path
 from .reader import StoreReader
 from .records import VolumeRecord
+from .volume_store import VolumeStore
 
 _ROOTS = "roots"
 
@@ -19,7 +20,7 @@ def roots_of(store: StoreReader) -> Roots:
     return Roots.from_json(store.meta(_ROOTS) or "")
 
 
-def add_roots(store, paths: list[Path], name: str = "") -> Roots:
+def add_roots(store: VolumeStore, paths: list[Path], name: str = "") -> Roots:
     """Make sure that these paths lie in a root that the store knows.
 
     Args:

@@ -225,7 +225,7 @@ class VolumeStore(StoreReader):
             with self._change() as generation:
                 for key in keys[start : start + _POOLED_AT_ONCE]:
                     rows, first = pool(self.embeddings(key), self.slices(key).position)
-                    source = self._one("SELECT checksum FROM embeddings WHERE key = ?", key)[0]
+                    source = self._only("SELECT checksum FROM embeddings WHERE key = ?", key)[0]
                     self._insert_pooled(key, pack_rows(rows), first, source)
                     self._connection.execute("UPDATE volumes SET n_pooled = ? WHERE key = ?", (len(rows), key))
                 self._forget_before(generation)
@@ -289,9 +289,10 @@ class VolumeStore(StoreReader):
         self._connection.executemany("DELETE FROM volumes WHERE key = ?", [(key,) for key in keys])
         tombstones = [(key, generation) for key in keys]
         self._connection.executemany("INSERT INTO tombstones VALUES (?, ?)", tombstones)
-        surplus = self._one("SELECT COUNT(*) FROM tombstones")[0] - TOMBSTONES_KEPT if keys else 0
+        surplus = self._only("SELECT COUNT(*) FROM tombstones")[0] - TOMBSTONES_KEPT if keys else 0
         if surplus > 0:
-            newest = self._one("SELECT generation FROM tombstones ORDER BY generation LIMIT 1 OFFSET ?", surplus - 1)[0]
+            sql = "SELECT generation FROM tombstones ORDER BY generation LIMIT 1 OFFSET ?"
+            newest = self._only(sql, surplus - 1)[0]
             self._forget_before(newest)
 
     def _forget_before(self, generation: int) -> None:
@@ -322,7 +323,7 @@ class VolumeStore(StoreReader):
         }
         marks = ", ".join("?" * len(values))
         sql = f"INSERT INTO volumes ({', '.join(values)}) VALUES ({marks})"
-        return int(self._connection.execute(sql, tuple(values.values())).lastrowid)
+        return int(self._connection.execute(sql, tuple(values.values())).lastrowid or 0)
 
     def _insert_arrays(self, key: int, entry: NewVolume, embeddings: bytes, pooled: bytes) -> None:
         packed = pack_texts((entry.files.root, *entry.files.paths))

@@ -84,8 +84,8 @@ def region_from(values: Params | None) -> Region | None:
         if "box" in values:
             if isinstance(values["box"], Mapping):
                 return OrientedBox.from_dict(values["box"])
-            one, other = (tuple(float(value) for value in corner) for corner in values["box"])
-            return BoxRAS(one, other)
+            (x0, y0, z0), (x1, y1, z1) = values["box"]
+            return BoxRAS((float(x0), float(y0), float(z0)), (float(x1), float(y1), float(z1)))
         if "mask" in values:
             voxels, affine = _array(values["mask"])
             return MaskRegion(voxels, affine, name=str(values["mask"].get("name") or "mask"))

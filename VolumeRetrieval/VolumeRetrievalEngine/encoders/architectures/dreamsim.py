@@ -70,7 +70,7 @@ def convert_dreamsim(path: Path, dino: Path, branches: tuple[VitShape, ...] = BR
         WeightsError: the archive is damaged or holds something else.
     """
     towers, updates, scale = _read_archive(path)
-    converted = {}
+    converted: dict[str, torch.Tensor] = {}
     for number, (tensors, shape) in enumerate(zip((read_tensors(dino), *towers), branches, strict=True)):
         projection = tensors.pop("proj", None)
         source = SourceTensors(_updated(tensors, updates, number, scale, path), path if number else dino)

@@ -62,8 +62,8 @@ class InputSpec:
         """Slices float32 [n, 3, h, w] in [0, 1] to what the network takes, float32 of the same shape."""
         if self.reversed_channels:
             slices = slices[:, ::-1]
-        prepared = slices * np.float32(self.scale)[:, None, None]
-        prepared += np.float32(self.offset)[:, None, None]
+        prepared = slices * np.array(self.scale, np.float32)[:, None, None]
+        prepared += np.array(self.offset, np.float32)[:, None, None]
         return prepared
 
     def prepare_tensor(self, slices: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import EncoderError, MissingPackageError
 from ...preprocessing import Transform
+from .device import require_torch
 from .input_spec import InputSpec, find_spec
-from .network import Network, require_torch
+from .network import Network
 from .tensors import fit, read_tensors
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ class Network:
         if wanted == FLOAT32:
             return
         exact = self._trial()
-        problems = []
+        problems: list[str] = []
         for precision in (wanted, FLOAT16) if chosen and wanted == BFLOAT16 else (wanted,):
             problem = self._problem_of(precision, exact)
             if not problem:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import WeightsError
+from .device import require_torch
 from .input_spec import find_spec
-from .network import Network, require_torch
+from .network import Network
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -132,10 +134,10 @@ def skipped(reason: str) -> FileFacts:
     return FileFacts(skip=reason)
 
 
-def _header(path: Path, tags: list[str | int]) -> tuple[Dataset, int]:
+def _header(path: Path, tags: Sequence[str | int]) -> tuple[Dataset, int]:
     """The elements with these tags, and where in the file the pixel data begins (its end, if there is none)."""
     with path.open("rb") as file:
-        data_set = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags, force=True)
+        data_set = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=cast(list[str], tags), force=True)
         return data_set, file.tell()
 
 
@@ -223,7 +225,7 @@ def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> Series
 
 def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | None:
     """The slices of this instance; None if it does not say where they lie."""
-    common = {
+    common: dict[str, Any] = {
         "sop_uid": text(data_set, "SOPInstanceUID"),
         "instance": whole(data_set, "InstanceNumber"),
         "matrix": matrix,
@@ -235,7 +237,7 @@ def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[Sli
         if not found or any(not _located(values) for values in found):
             return None
         return tuple(SliceFacts(frame=number, **common, **values) for number, values in enumerate(found))
-    values = {
+    values: dict[str, Any] = {
         "image_type": tuple(value.upper() for value in texts(data_set, "ImageType")),
         "spacing": numbers(data_set, "PixelSpacing", 2),
         "orientation": numbers(data_set, "ImageOrientationPatient", 6),
@@ -251,7 +253,7 @@ def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[Sli
     return (SliceFacts(frame=-1, **common, **values),) if _located(values) else None
 
 
-def _located(values: dict) -> bool:
+def _located(values: Mapping[str, Any]) -> bool:
     """Whether a slice has a position, two perpendicular unit directions and a positive pixel spacing."""
     spacing, orientation = values["spacing"], values["orientation"]
     if spacing is None or orientation is None or values["position"] is None:

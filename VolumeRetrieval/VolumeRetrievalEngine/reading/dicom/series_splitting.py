@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -116,13 +117,17 @@ def _described(one: SliceFacts) -> tuple[str, str, str, str]:
     return cosines, f"{one.matrix[0]}x{one.matrix[1]}", spacing, "/".join(_kind(one))
 
 
+def _repeat_of(slices: Sequence[SliceFacts], column: int, number: int) -> str:
+    return slices[number].repeats[column]
+
+
 def _split_repeats(slices: Sequence[SliceFacts], stack: SeriesPart) -> list[SeriesPart]:
     normal = slice_normal(slices[stack.members[0]].orientation)
     positions = {number: float(np.dot(normal, slices[number].position)) for number in stack.members}
     if _unique(positions, stack.members):
         return [stack]
     for column, name in enumerate(REPEATS_BY):
-        groups = _grouped(stack.members, lambda number, column=column: slices[number].repeats[column])
+        groups = _grouped(stack.members, partial(_repeat_of, slices, column))
         if _divides(positions, groups):
             return _keep_first(stack.key, _named(name, groups), stack.notes)
     repeats = _occurrence(positions, stack.members)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,6 +24,8 @@ from ..source import VolumeSource
 from ..voxels import checked_voxels
 from .header_text import has_geometry, raw_files
 from .nifti_data import voxels_not_finite
+
+T = TypeVar("T")
 
 #: Which of ITK's readers reads which ending. Naming it spares ITK the search, and wrong endings give a clear error.
 _READERS = {
@@ -48,7 +52,7 @@ class ImageFileSource(VolumeSource):
     """A volume in a file of its own. Its modality is inferred on reading if nothing else tells it."""
 
     def read(self) -> Volume:
-        image, note = _opened(self.path, voxels=True)
+        image, note = _opened(self.path, sitk.ImageFileReader.Execute)
         voxels = _three_dimensional(sitk.GetArrayFromImage(image))
         if image_ending(self.path.name) in (".nii", ".nii.gz"):
             places = voxels_not_finite(self.path)
@@ -75,7 +79,7 @@ def read_image_facts(stamp: FileStamp) -> FileFacts:
         for companion in raw_files(path):
             if not companion.is_file():
                 return failed(f"its voxels should be in {companion.name}, which is not there")
-        header, _ = _opened(path, voxels=False)
+        header, _ = _opened(path, _with_header)
         facts = _judge(path, stamp, header)
     except UnreadableFileError as error:
         return failed(error.reason)
@@ -96,31 +100,32 @@ def _judge(path: Path, stamp: FileStamp, header: sitk.ImageFileReader) -> ImageF
             f"{len(size)}D ({'x'.join(map(str, size))}): a volume has 3 dimensions; save the time point or channel you "
             "want as a file of its own",
         )
-    shape = tuple([*size, 1, 1][:3])
+    i, j, k = [*size, 1, 1][:3]
+    shape = (i, j, k)
     if min(shape) < FEWEST_SLICES:
         raise NotAVolumeError(
             path, f"fewer than {FEWEST_SLICES} slices ({'x'.join(map(str, shape))} voxels): not a volume"
         )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if not has_geometry(path, header):
         notes = ("no orientation in the file: its axes are taken for left, back and up",)
     return ImageFacts(_fingerprint([path, *raw_files(path)]), shape, notes)
 
 
-def _opened(path: Path, voxels: bool) -> tuple[sitk.ImageFileReader | sitk.Image, tuple[str, ...]]:
-    """The image as float32, or the reader with its header only; and a note on its geometry."""
+def _opened(path: Path, take: Callable[[sitk.ImageFileReader], T]) -> tuple[T, tuple[str, ...]]:
+    """What is taken from a reader of the file, which gives float32; and a note on its geometry."""
     check_is_text(path)
     damaged = f"not readable as {image_ending(path.name)}: damaged, truncated or another kind of file"
     with quiet():
         try:
-            return _execute(path, voxels), ()
+            return take(_reader_of(path)), ()
         except RuntimeError as error:
             if "orthonormal" not in str(error):
                 raise UnreadableFileError(path, damaged) from error
         before = os.environ.get(_PERMISSIVE)
         os.environ[_PERMISSIVE] = "1"
         try:
-            return _execute(path, voxels), ("sheared orientation in the file: the nearest perpendicular one is used",)
+            return take(_reader_of(path)), ("sheared orientation in the file: the nearest perpendicular one is used",)
         except RuntimeError as error:
             raise UnreadableFileError(path, damaged) from error
         finally:
@@ -130,13 +135,15 @@ def _opened(path: Path, voxels: bool) -> tuple[sitk.ImageFileReader | sitk.Image
                 os.environ[_PERMISSIVE] = before
 
 
-def _execute(path: Path, voxels: bool) -> sitk.ImageFileReader | sitk.Image:
+def _reader_of(path: Path) -> sitk.ImageFileReader:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_READERS[image_ending(path.name)])
     reader.SetFileName(str(path))
     reader.SetOutputPixelType(sitk.sitkFloat32)
-    if voxels:
-        return reader.Execute()
+    return reader
+
+
+def _with_header(reader: sitk.ImageFileReader) -> sitk.ImageFileReader:
     reader.ReadImageInformation()
     return reader
 

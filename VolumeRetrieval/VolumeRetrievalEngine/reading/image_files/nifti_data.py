@@ -13,7 +13,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, cast
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def voxels_not_finite(path: Path) -> np.ndarray:
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == _GZIP_MAGIC  # ITK goes by this too, whatever the name says
-        with gzip.open(path, "rb") if compressed else path.open("rb") as file:
+        with cast(IO[bytes], gzip.open(path, "rb") if compressed else path.open("rb")) as file:
             layout = _layout(file.read(_HEADER_BYTES))
             if not compressed and not layout.float_type:
                 missing, places = layout.offset + layout.length - path.stat().st_size, np.zeros(0, np.int64)
@@ -58,7 +58,7 @@ def voxels_not_finite(path: Path) -> np.ndarray:
     return places
 
 
-def _gone_through(file: BinaryIO, layout: _Layout) -> tuple[int, np.ndarray]:
+def _gone_through(file: IO[bytes], layout: _Layout) -> tuple[int, np.ndarray]:
     """How many bytes are missing behind the header, and the voxels that are not finite."""
     file.seek(layout.offset)
     done, places = 0, []
