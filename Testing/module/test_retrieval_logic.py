@@ -218,7 +218,7 @@ class TestIndexing:
 
         assert archive[2].series_uid not in [match.series_uid for match in result.matches]
         assert [match.rank for match in result.matches] == [1, 2]
-        assert "no longer in the database" in result.notes[-1]
+        assert fresh.status().removed == 1 and result.n_volumes == 2
         assert fresh.indexDatabase().removed == 1
 
 
@@ -310,18 +310,72 @@ class TestSearching:
         others = logic.search(uid, criteria=SearchCriteria(excludeSamePatient=True)).matches
         assert {match.series_uid for match in others} == {one.series_uid for one in archive[2:]}
 
+    @pytest.mark.parametrize("how", ["before the logic", "same event", "transform", "copy", "changed", "reopened"])
+    def test_the_querys_own_series_and_patient_are_left_out_however_it_was_loaded(
+        self, makeLogic, indexedFolder, archive, how, tmp_path
+    ):
+        openDatabase(indexedFolder)
+        made = makeLogic() if how not in ("before the logic", "reopened") else None
+        node = PhantomReader().load([str(file) for file in archive[0].files])
+        logic = made or makeLogic()
+        if how == "transform":
+            transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+            node.SetAndObserveTransformNodeID(transform.GetID())
+        elif how == "copy":
+            copy = nodeOf(Volume.from_array(slicer.util.arrayFromVolume(node), np.eye(4)))
+            copy.SetAttribute("DICOM.instanceUIDs", node.GetAttribute("DICOM.instanceUIDs"))
+            node = copy
+        elif how == "reopened":
+            scene, file = slicer.mrmlScene, str(tmp_path / "scene.mrb")
+            assert scene.WriteToMRB(file)
+            scene.Clear(0)
+            assert scene.ReadFromMRB(file)
+            (node,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        elif how == "changed":
+            slicer.app.processEvents()
+            slicer.util.arrayFromVolume(node)[:] += 1
+            slicer.util.arrayFromVolumeModified(node)
+
+        found = {match.series_uid for match in logic.search(node).matches}
+        others = logic.search(node, criteria=SearchCriteria(excludeSamePatient=True)).matches
+
+        assert found == {one.series_uid for one in archive[1:]}
+        assert {match.series_uid for match in others} == {one.series_uid for one in archive[2:]}
+
+    def test_the_patient_of_a_series_that_is_not_indexed_is_known(self, fresh, archive):
+        importSeries(archive[1:])
+        fresh.indexSeries([one.series_uid for one in archive[1:]])
+        for query in (archive[0].series_uid, PhantomReader().load([str(file) for file in archive[0].files])):
+            found = fresh.search(query, criteria=SearchCriteria(excludeSamePatient=True)).matches
+            assert {match.series_uid for match in found} == {one.series_uid for one in archive[2:]}
+
     @pytest.mark.parametrize(
         ("query", "error", "text"),
-        [("1.2.3.4", ValueError, "no files"), ("node", ValueError, "no voxels")],
+        [
+            ("1.2.3.4", ValueError, "no files"),
+            ("", ValueError, "There is no query"),
+            (None, ValueError, "There is no query"),
+            (5, TypeError, "5 cannot be searched with"),
+            ("vtkMRMLScalarVolumeNode", ValueError, "no voxels"),
+            ("vtkMRMLLabelMapVolumeNode", ValueError, "is a label map"),
+            ("vtkMRMLModelNode", ValueError, "no scalar volume"),
+        ],
     )
     def test_a_query_that_is_none_says_why(self, logic, query, error, text):
-        if query == "node":
-            query = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+        if str(query).startswith("vtkMRML"):
+            query = slicer.mrmlScene.AddNewNodeByClass(query)
         with pytest.raises(error, match=text):
             logic.search(query)
         told = Told()
         assert not logic.search(query, callbacks=called(told)).isRunning
         assert text in str(told.errors[0])
+
+    def test_what_is_no_region_or_list_of_series_says_so(self, logic, archive):
+        with pytest.raises(TypeError, match="'liver' is no region"):
+            logic.search(archive[0].series_uid, region="liver")
+        for method in (logic.indexSeries, logic.removeSeries):
+            with pytest.raises(TypeError, match=r"\['1\.2\.3'\]"):
+                method("1.2.3")
 
     def test_searching_before_anything_is_indexed_says_so(self, fresh, phantomQuery):
         with pytest.raises(EngineError, match="index something first"):

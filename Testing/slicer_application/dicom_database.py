@@ -145,6 +145,11 @@ class ctkDICOMDatabase(QtCore.QObject):
         return self.fieldForSeries("SeriesDescription", series)
 
     @pyqtSlot(str, result=str)
+    def fileForInstance(self, instance):
+        name = self._field("Images", "SOPInstanceUID", "Filename", instance)
+        return str(self._file.parent / name) if name else ""
+
+    @pyqtSlot(str, result=str)
     def seriesForFile(self, file):
         path = Path(file)
         if self._file and path.is_relative_to(self._file.parent):

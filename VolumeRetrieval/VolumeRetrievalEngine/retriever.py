@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from .store.attribute_filter import AttributeFilter
 from .store.folder import StoreFolder
 from .store.status import Status
 from .store.volume_names import add_roots, ids_of, path_of, roots_of
-from .volume import SliceTable, Volume
+from .volume import Identity, SliceTable, Volume
 
 logger = logging.getLogger(__name__)
 
@@ -361,6 +362,26 @@ class Retriever:
             return self.find(str(name)).volume_id
         return indexed_or_read(
             self._session().store, path, self._tokens(), volume=volume, metadata=metadata, modality=modality
+        )
+
+    def read_series(self, files: Sequence[Path | str], modality: str = "") -> Volume:
+        """A query from the files of one series, whose patient is known again among the indexed ones.
+
+        Raises:
+            UnreadableFileError, NotAVolumeError
+        """
+        return read_volume(files, tokens=self._tokens(), modality=modality)
+
+    def as_series(self, identity: Identity, series_uid: str) -> Identity:
+        """The identity of a volume that shows this DICOM series, but with voxels or positions of its own: with the
+        series, and with its study and patient where the series is indexed."""
+        record = next(iter(self._session().store.find_series(series_uid)), None)
+        known = record.identity if record is not None else Identity("", "")
+        return replace(
+            identity,
+            series_uid=series_uid,
+            study_token=known.study_token,
+            patient_token=known.patient_token,
         )
 
     def write_report(self, result: SearchResult, file: Path | str) -> Path:

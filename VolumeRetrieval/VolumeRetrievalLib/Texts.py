@@ -54,6 +54,8 @@ def databaseStatus(status: DatabaseStatus) -> str:
     )
     if status.notIndexed:
         text += "\n" + _("{n} series not indexed").format(n=f"{status.notIndexed:,}")
+    if status.removed:
+        text += "\n" + _("{n} series no longer in the database").format(n=f"{status.removed:,}")
     return text
 
 

@@ -27,9 +27,10 @@ class DatabaseStatus:
     """How much of the DICOM database can be searched.
 
     `directory` is the database's folder, "" where none is open; then `problem` says what to do. `volumes` of
-    `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed. `encoder` is the title of
-    the encoder that the index was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one
-    that can run here and would be better. `indexing` is where the indexing run stands, None while there is none.
+    `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed; `removed` ones are indexed
+    and no longer in the database: they are not found, and the next update removes them. `encoder` is the title of the
+    encoder that the index was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one that
+    can run here and would be better. `indexing` is where the indexing run stands, None while there is none.
     """
 
     directory: str = ""
@@ -39,6 +40,7 @@ class DatabaseStatus:
     slices: int = 0
     sizeBytes: int = 0
     notIndexed: int = 0
+    removed: int = 0
     encoder: str = ""
     madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""

@@ -164,3 +164,26 @@ def test_conditions_and_exclusions_hold_together(store: VolumeStore) -> None:
     assert keep
     assert not AttributeFilter()
     assert str(keep) == "modality=CT,MR"
+
+
+@pytest.mark.parametrize(
+    ("uids", "expected"),
+    [
+        ([], [0, 1, 2, 3, 4]),
+        (["1.2.1"], [0, 2, 3, 4]),
+        (["1.2.1", "1.2.3"], [0, 2, 4]),
+        (["1.2", "2.1", "1.2.10", ""], [0, 1, 2, 3, 4]),  # a part of an id is another id
+        ([f"1.2.{number}" for number in range(2, 5000)], [0, 1]),  # more than SQLite takes parameters
+    ],
+)
+def test_volumes_of_listed_series_are_left_out(store, uids, expected):
+    assert kept(store, AttributeFilter().without_series(uids)) == expected
+    both = AttributeFilter.parse(["modality=CT"]).without_series(uids[:1]).without_series(uids[1:])
+    assert kept(store, both) == [number for number in expected if number < 2]
+
+
+def test_files_without_a_series_are_never_left_out_by_one(tmp_path):
+    with VolumeStore.create(tmp_path / "recipe", RECIPE) as store:
+        volume = new_volume(0)
+        store.add(dataclasses.replace(volume, identity=dataclasses.replace(volume.identity, series_uid="")))
+        assert len(store.keys(AttributeFilter().without_series(["", "1.2.3"]))) == 1

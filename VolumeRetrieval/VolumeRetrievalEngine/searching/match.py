@@ -139,6 +139,9 @@ class SearchResult:
         seconds: by what they were spent on.
         notes: what the user should know about how the result came about.
         encoder: which encoder the store was made with, and what it ran on if it embedded the query.
+        ordinary_score: the median score of up to 64 volumes of those that were searched (ordinary.py); a match below it
+            is no more like the query than the archive's ordinary volume. None for fewer than 8 volumes and where the
+            ranking is a baseline's. A placeholder for a calibrated measure.
         search_id: names this search; with it the worker is asked for a similarity matrix.
         query_thumbnail: the JPEG of a row's slice; b"" where there is none.
     """
@@ -155,6 +158,7 @@ class SearchResult:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     encoder: str = ""
+    ordinary_score: float | None = None
     search_id: str = ""
     query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
 

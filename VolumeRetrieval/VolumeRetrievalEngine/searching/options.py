@@ -34,6 +34,7 @@ class SearchOptions:
         rows: K, the rows that each query slice retrieves for the baselines.
         attributes: which volumes may be returned at all; applied inside the search.
         exclude: which of EXCLUSIONS of the query are left out. The query's own volume is, by default.
+        exclude_series: SeriesInstanceUIDs whose volumes are left out, whatever the query is.
     """
 
     top: int = 10
@@ -44,6 +45,7 @@ class SearchOptions:
     rows: int = 10
     attributes: AttributeFilter = field(default_factory=AttributeFilter)
     exclude: frozenset[str] = frozenset({"volume"})
+    exclude_series: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name, known in (("ranking", RANKINGS), ("filter", FILTERS)):

@@ -67,7 +67,7 @@ def rank_volumes(session: SearchSession, query: Query, allowed: np.ndarray, opti
         )
     # The candidates of single slices are few, and a focal finding is worth the certainty: all of them are compared.
     n_results = len(candidates) if name == "slices" else options.top
-    keys, scores, first_stage = rerank(candidates, partial(_scores, session, query.embeddings), n_results)
+    keys, scores, first_stage = rerank(candidates, partial(exact_scores, session, query.embeddings), n_results)
     return Ranking(keys, scores, first_stage, name)
 
 
@@ -77,12 +77,12 @@ def _filter_name(options: SearchOptions, n_query: int) -> FilterName:
 
 def _exhaustive(session: SearchSession, query: np.ndarray, allowed: np.ndarray) -> Ranking:
     """Every volume by RS / n_q; equal ones by key."""
-    keys, scores = _scores(session, query, allowed)
+    keys, scores = exact_scores(session, query, allowed)
     order = np.lexsort((keys, -scores))
     return Ranking(keys[order], scores[order], np.full(len(keys), np.nan, np.float32), "none")
 
 
-def _scores(session: SearchSession, query: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact_scores(session: SearchSession, query: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """RS / n_q of these volumes, from the slices' index where it is open and holds their rows, else from the store."""
     index = session.opened("slices")
     if index is not None and index.holds_rows:

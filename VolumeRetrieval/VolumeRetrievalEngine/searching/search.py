@@ -14,6 +14,7 @@ from ..store.records import VolumeRecord
 from .match import Match, SearchResult
 from .matching import localized_match
 from .options import SearchOptions
+from .ordinary import ordinary_score
 from .ranking import Ranking, levels_needed, rank_volumes
 from .session import SearchSession
 
@@ -49,6 +50,7 @@ def search_store(
     """
     clock = clock or Stopwatch()
     keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
+    keep = keep.without_series(options.exclude_series)
     levels = levels_needed(options, len(query.embeddings))
     session.refresh(levels)
     with session.store.snapshot():
@@ -59,6 +61,10 @@ def search_store(
         clock.lap("rank")
         matches = _matches(session, query, ranking, options.top, path_of)
         clock.lap("localize")
+        # A baseline's score is on a scale of its own.
+        is_exact = options.ranking in ("two-stage", "exhaustive")
+        ordinary = ordinary_score(session, query, allowed) if is_exact else None
+        clock.lap("ordinary")
         is_empty = len(allowed) == 0 and len(session.store.keys()) == 0
     return SearchResult(
         matches=matches,
@@ -73,6 +79,7 @@ def search_store(
         seconds=clock.seconds,
         notes=_notes(query, allowed, keep, is_empty),
         encoder=encoder,
+        ordinary_score=ordinary,
         search_id=uuid.uuid4().hex,
         query_thumbnail=query.thumbnail,
     )

@@ -111,15 +111,16 @@ class AttributeFilter:
     """Conditions that all have to hold, and volumes that are left out. Unknown ("") never equals unknown.
 
     Attributes:
-        not_volume_id, not_series_uid, not_study_token, not_patient_token: leave out the volumes that share this with
-            the query; "" leaves out none.
+        not_volume_id, not_study_token, not_patient_token: leave out the volumes that share this with the query; ""
+            leaves out none.
+        not_series_uids: leave out the volumes of these series.
     """
 
     conditions: tuple[Condition, ...] = ()
     not_volume_id: str = ""
-    not_series_uid: str = ""
     not_study_token: str = ""
     not_patient_token: str = ""
+    not_series_uids: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> AttributeFilter:
@@ -145,13 +146,17 @@ class AttributeFilter:
         study = study or patient
         series = series or study
         volume = volume or series
+        kept = self.without_series([query.series_uid] if series else [])
         return replace(
-            self,
+            kept,
             not_volume_id=query.volume_id if volume else self.not_volume_id,
-            not_series_uid=query.series_uid if series else self.not_series_uid,
             not_study_token=query.study_token if study else self.not_study_token,
             not_patient_token=query.patient_token if patient else self.not_patient_token,
         )
+
+    def without_series(self, uids: Iterable[str]) -> AttributeFilter:
+        """A copy that leaves out the volumes of these DICOM series, too; an unknown ("") one leaves out none."""
+        return replace(self, not_series_uids=self.not_series_uids | {uid for uid in uids if uid})
 
     def __bool__(self) -> bool:
         """Whether it leaves out anything at all."""
@@ -163,9 +168,13 @@ class AttributeFilter:
     def to_sql(self) -> tuple[str, list[str]]:
         """As the condition of a WHERE on the table `volumes`, with its parameters."""
         parts = [one.to_sql() for one in self.conditions]
-        for column in ("volume_id", "series_uid", "study_token", "patient_token"):
+        for column in ("volume_id", "study_token", "patient_token"):
             if value := getattr(self, f"not_{column}"):
                 parts.append((f"{column} <> ?", [value]))
+        if self.not_series_uids:
+            # One parameter, because older SQLite takes no more than 999, and a database may have lost thousands.
+            listed = "".join(f"{uid}\n" for uid in ("", *sorted(self.not_series_uids)))
+            parts.append(("(series_uid = '' OR instr(?, char(10) || series_uid || char(10)) = 0)", [listed]))
         sql = " AND ".join(one for one, _ in parts) or "1"
         return sql, [value for _, values in parts for value in values]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from ..errors import QueryError
 from ..progress import ProgressCallback
 from ..query.oriented_box import OrientedBox
 from ..query.region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
-from ..reading import read_volume
 from ..retriever import Retriever
 from ..searching.options import SearchOptions
 from ..store.attribute_filter import AttributeFilter
@@ -99,8 +99,9 @@ def options_from(values: Params) -> SearchOptions:
     known = dict(values)
     if "attributes" in known:
         known["attributes"] = AttributeFilter.parse(known["attributes"])
-    if "exclude" in known:
-        known["exclude"] = frozenset(known["exclude"])
+    for name in ("exclude", "exclude_series"):
+        if name in known:
+            known[name] = frozenset(map(str, known[name]))
     try:
         return SearchOptions(**known)
     except TypeError as error:
@@ -112,13 +113,15 @@ def _query(retriever: Retriever, params: Params) -> Volume | str:
         voxels, affine = _array(params["volume"])
         modality = str(params["volume"].get("modality", ""))
         attributes = Attributes(modality=modality, modality_from="option" if modality else "")
-        return Volume.from_array(voxels, affine, attributes, str(params.get("name", "volume")))
+        volume = Volume.from_array(voxels, affine, attributes, str(params.get("name", "volume")))
+        series = str(params["volume"].get("series_uid", ""))
+        return replace(volume, identity=retriever.as_series(volume.identity, series)) if series else volume
     if "query" in params:
         return retriever.find(str(params["query"])).volume_id
     if "path" in params:
         return retriever.resolve_query(str(params["path"]))
     if "files" in params:
-        return read_volume([str(file) for file in params["files"]], modality=str(params.get("modality", "")))
+        return retriever.read_series([str(file) for file in params["files"]], str(params.get("modality", "")))
     raise QueryError("search: expected one of query, path, files and volume")
 
 

@@ -107,6 +107,7 @@ class DatabaseIndex:
             slices=summary.slices,
             sizeBytes=summary.sizeBytes,
             notIndexed=missing,
+            removed=len(self.removed()),
             encoder=self._encoderTitle(summary),
             madeOn=summary.madeOn,
             better=self._better(summary),

@@ -75,6 +75,14 @@ class DatabaseSeries:
         patient = self.database.patientForStudy(study)
         return MatchDescription(self._patientName(patient), self._studyName(study), self._seriesName(series))
 
+    def ofSamePatient(self, series: str) -> list[str]:
+        """Every series of the patient of this one, itself included; none if the database does not hold it."""
+        study = self.database.studyForSeries(series) if self.directory and series else ""
+        if not study:
+            return []
+        studies = self.database.studiesForPatient(self.database.patientForStudy(study))
+        return [one for each in studies for one in self.database.seriesForStudy(each)]
+
     def _series(self) -> Iterator[str]:
         for patient in self.database.patients() if self.directory else ():
             for study in self.database.studiesForPatient(patient):

@@ -48,7 +48,14 @@ class Indexing:
         return self._start(["--slicer-database", self._index.directory], answer, encoder=encoder)
 
     def series(self, uids: Sequence[str], answer: Callbacks, remove: bool = False) -> IndexingJob:
-        """Index these series, or remove them from the index."""
+        """Index these series, or remove them from the index.
+
+        Raises:
+            TypeError: a text instead of a list of them. ValueError: the database has no such series.
+        """
+        if isinstance(uids, str):
+            text = _("{uids} is one text: expected a list of SeriesInstanceUIDs, such as [{uids}].")
+            raise TypeError(text.format(uids=repr(uids)))
         if remove:
             listed = SeriesList(self._index.folder.parent, (), removed=tuple(uids))
         else:

@@ -60,7 +60,7 @@ def run(
             if convert is None
             else replace(callbacks, finished=lambda result: callbacks.finished(convert(result)))
         )
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         callbacks.failed(error)
         return _NoJob()
 

@@ -49,7 +49,7 @@ def searchOptions(criteria: SearchCriteria, settings: Settings) -> dict[str, Any
         "filter": settings.filter or "auto",
         "distinct": settings.filterCount,
         "attributes": _conditions(criteria.filters),
-        "exclude": ["volume", "patient"] if criteria.excludeSamePatient else ["volume"],
+        "exclude": ["patient"] if criteria.excludeSamePatient else ["series"],
     }
 
 

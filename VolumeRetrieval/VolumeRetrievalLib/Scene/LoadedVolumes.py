@@ -59,7 +59,7 @@ class LoadedVolumes:
             return None
         if not self._isAsLoaded(volumeNode):
             return None
-        volumes = contents.volumesOfSeries(seriesUID(volumeNode))
+        volumes = contents.volumesOfSeries(_hierarchyUID(volumeNode))
         return next((one for one in volumes if self._holds(volumeNode, one)), None)
 
     def _holds(self, node: Any, volume: IndexedVolume) -> bool:
@@ -68,7 +68,7 @@ class LoadedVolumes:
         instances = (node.GetAttribute(_INSTANCE_UIDS) or "").split()
         return bool(
             volume.seriesUID
-            and seriesUID(node) == volume.seriesUID
+            and _hierarchyUID(node) == volume.seriesUID
             and len(instances) == len(volume.files)
             and volume.instanceUIDs <= set(instances)
         )
@@ -97,7 +97,23 @@ class LoadedVolumes:
 
 
 def seriesUID(volumeNode: Any) -> str:
-    """The SeriesInstanceUID that the node was loaded from; "" for one that is not from DICOM."""
+    """The SeriesInstanceUID that the node was loaded from; "" for one that is not from DICOM.
+
+    The subject hierarchy knows it at once after loading, keeps it in a saved scene, and is not concerned with
+    transforms. A copy of a volume is of the same series: it has no UID there, but the instances.
+    """
+    if uid := _hierarchyUID(volumeNode):
+        return uid
+    instances = (volumeNode.GetAttribute(_INSTANCE_UIDS) or "").split()
+    database = slicer.app.dicomDatabase()
+    if not instances or database is None or not database.isOpen:
+        return ""
+    # ctkDICOMDatabase.h; each is one SQL query, and "" for what it does not hold.
+    file = database.fileForInstance(instances[0])
+    return database.seriesForFile(file) if file else ""
+
+
+def _hierarchyUID(volumeNode: Any) -> str:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.GetItemByDataNode(volumeNode)
     # DICOMPlugin.py, addSeriesInSubjectHierarchy; the name is vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName().

@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ..Scene.LoadedVolumes import seriesUID
 from ..Scene.WorldTransform import ijkToWorld
 
 
@@ -22,11 +23,28 @@ def write(volumeNode: Any, folder: Path) -> dict[str, Any]:
     affine = ijkToWorld(volumeNode)
     file = folder / "query.npy"
     np.save(file, slicer.util.arrayFromVolume(volumeNode))
-    return {"file": str(file), "affine": affine.tolist(), "modality": modality(volumeNode)}
+    return {
+        "file": str(file),
+        "affine": affine.tolist(),
+        "modality": modality(volumeNode),
+        "series_uid": seriesUID(volumeNode),
+    }
 
 
 def check(volumeNode: Any) -> None:
-    """ValueError unless this is a volume with one number for each voxel."""
+    """Whether this can be searched with: a volume with one number for each voxel, which is no label.
+
+    Raises:
+        ValueError: it is no such volume. TypeError: it is no node at all.
+    """
+    if volumeNode is None:
+        raise ValueError(_("There is no query: load a volume, or name a series by its SeriesInstanceUID."))
+    if not hasattr(volumeNode, "IsA"):
+        text = _("{query} cannot be searched with: expected a volume node or a SeriesInstanceUID.")
+        raise TypeError(text.format(query=repr(volumeNode)))
+    if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        text = _("{node} is a label map: choose the image that it belongs to, with the label map's segments as region.")
+        raise ValueError(text.format(node=volumeNode.GetName()))
     if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLVectorVolumeNode"):
         raise ValueError(_("{node} is no scalar volume.").format(node=volumeNode.GetName()))
     image = volumeNode.GetImageData()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..Processes.EngineErrors import EngineError
 from ..Processes.PrivateFolders import PrivateFolders
 from ..Processes.SearchParameters import searchOptions, serveArguments
 from ..Processes.SearchWorkerClient import Request, SearchWorkerClient
-from ..Scene.LoadedVolumes import LoadedVolumes
+from ..Scene.LoadedVolumes import LoadedVolumes, seriesUID
 from ..Settings import Settings
 from ..Values import ROI, SEGMENT, SLICES, Callbacks, Region, SearchCriteria
 from . import QueryRegion, QueryStack, QueryVolume
@@ -44,18 +43,23 @@ class Searching:
     def start(self, query: Any, region: Region | None, criteria: SearchCriteria, answer: Callbacks) -> Request:
         """Search with a volume node or a SeriesInstanceUID.
 
+        Whether the stored embeddings of a node can be used depends on its voxels being as they were indexed
+        (LoadedVolumes.indexedVolume). That its own series is left out does not: it is asked of the node itself, however
+        and whenever it was loaded.
+
         Raises:
-            ValueError, RuntimeError: the query or the region cannot be used; nothing is sent then.
+            ValueError, TypeError, RuntimeError: the query or the region cannot be used; nothing is sent then.
         """
+        if region is not None and not isinstance(region, Region):
+            text = _("{region} is no region: expected a Region of VolumeRetrievalLib.Values.")
+            raise TypeError(text.format(region=repr(region)))
         settings = self._loadSettings()
-        removed = set(self._index.removed())
         folder = self._folders.make()
         try:
             params, source = self._query(query, folder)
             params["region"] = self._region(query, region, folder)
             params["options"] = searchOptions(criteria, settings)
-            # What is gone from the database is left out below, and its places are filled.
-            params["options"]["top"] += len(removed)
+            params["options"]["exclude_series"] = self._leftOut(query, criteria)
             params["encoder"] = self._index.storeName
             self._client.configure(serveArguments(self._index.folder, settings))
         except BaseException:
@@ -65,7 +69,7 @@ class Searching:
         def finished(values: dict[str, Any]) -> None:
             self._folders.remove(folder)
             try:
-                result = self._leaveOut(SearchResult.from_dict(values), removed, criteria.top)
+                result = SearchResult.from_dict(values)
             except (KeyError, TypeError, ValueError) as error:
                 answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
                 return
@@ -108,6 +112,8 @@ class Searching:
         return {**params, "name": query.GetName()}, {"nodeID": query.GetID()}
 
     def _seriesQuery(self, uid: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not uid.strip():
+            raise ValueError(_("There is no query: load a volume, or name a series by its SeriesInstanceUID."))
         volumes = self._index.contents.volumesOfSeries(uid)
         if volumes:
             return {"query": volumes[0].volumeID}, {"volumeID": volumes[0].volumeID}
@@ -116,11 +122,9 @@ class Searching:
             raise ValueError(_("The DICOM database has no files of the series {uid}.").format(uid=uid))
         return {"files": list(files)}, {"files": files}
 
-    def _leaveOut(self, result: SearchResult, removed: set[str], top: int) -> SearchResult:
-        kept = [match for match in result.matches if match.series_uid not in removed]
-        notes = result.notes
-        if len(kept) < len(result.matches):
-            text = _("{count} results are of series that are no longer in the database: update the index.")
-            notes = (*notes, text.format(count=len(result.matches) - len(kept)))
-        ranked = tuple(replace(match, rank=rank) for rank, match in enumerate(kept[:top], start=1))
-        return replace(result, matches=ranked, notes=notes)
+    def _leftOut(self, query: Any, criteria: SearchCriteria) -> list[str]:
+        """The series that are not to be found: those that have gone from the database, the query's own, and those of
+        its patient if these are not wanted."""
+        own = query if isinstance(query, str) else seriesUID(query)
+        patient = self._index.series.ofSamePatient(own) if criteria.excludeSamePatient else []
+        return sorted({*self._index.removed(), *patient, own} - {""})
