@@ -17,11 +17,10 @@ from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.folder import StoreFolder
 from VolumeRetrievalLib.Database.IndexContents import IndexContents, IndexedVolume
 from VolumeRetrievalLib.Processes.PrivateFolders import PrivateFolders
-from VolumeRetrievalLib.Processes.SearchWorkerClient import Answer
 from VolumeRetrievalLib.Scene.LoadedVolumes import LoadedVolumes
 from VolumeRetrievalLib.Search import QueryStack
 from VolumeRetrievalLib.Search.Searching import Searching
-from VolumeRetrievalLib.Values import Region, SearchOptions
+from VolumeRetrievalLib.Values import Callbacks, Region, SearchCriteria
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +102,8 @@ def test_of_a_series_only_slices_can_be_a_region(archive, index, tmp_path):
     )
     searching = Searching(index, LoadedVolumes(), PrivateFolders(str(tmp_path)), client)
     series = uid(archive)
-    options = SearchOptions()
-    answer = Answer(lambda _result: None)
+    options = SearchCriteria()
+    answer = Callbacks()
     searching.start(series, Region("slices", firstSlice=2, lastSlice=5), options, answer)
     assert client.params[-1]["region"] == {"slices": [2, 5], "plane": "sagittal"}
     for kind in ("roi", "segment"):
