@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from engine.commands import PACKAGES
 
-VALUES = ("volume", "recipe", "patients", "roots", "writer_lock", "progress", "errors")
+VALUES = ("volume", "recipe", "patients", "roots", "writer_lock", "progress", "readable", "errors")
 
 #: From top to bottom. What stands in one row does not know each other; the values may.
 ENGINE = (

@@ -33,8 +33,8 @@ from .query.query import Query, query_from_store, query_from_volume
 from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
 from .recipe import Recipe
-from .report import write_report
 from .report.pictures import pictures_of_volumes
+from .report.report import write_report
 from .roots import Roots
 from .searching.match import Match, SearchResult
 from .searching.options import SearchOptions

@@ -5,19 +5,10 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.method.localization import MatchedRange
 from VolumeRetrievalEngine.progress import Progress
+from VolumeRetrievalEngine.readable import readable_size as size
 from VolumeRetrievalEngine.searching.match import Match
 
 from .Values import DatabaseStatus
-
-
-def size(byteCount: int) -> str:
-    """1_300_000_000 as "1.3 GB"."""
-    value = float(byteCount)
-    for unit in ("bytes", "KB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
 
 
 def duration(seconds: float) -> str:

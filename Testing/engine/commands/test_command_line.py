@@ -19,9 +19,9 @@ from VolumeRetrievalEngine.commands.console import (
     print_json,
     progress_text,
     readable_duration,
-    readable_size,
 )
 from VolumeRetrievalEngine.progress import Progress
+from VolumeRetrievalEngine.readable import readable_size
 from VolumeRetrievalEngine.store.schema import STORE_FILE
 
 VOLUMES = 5
@@ -252,7 +252,10 @@ def test_durations_are_readable(value: float, text: str) -> None:
     assert readable_duration(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(999, "999 bytes"), (1.3e9, "1.3 GB"), (2e12, "2.0 TB")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(999, "999 bytes"), (86_640_000, "86.6 MB"), (299_990_000, "300 MB"), (1.3e9, "1.3 GB"), (2e12, "2.0 TB")],
+)
 def test_sizes_are_readable(value: float, text: str) -> None:
     assert readable_size(value) == text
 

@@ -117,7 +117,7 @@ def no_weights(tmp_path, monkeypatch):
 
 def test_weights_that_are_not_installed_are_asked_for_with_the_command_and_its_terms(no_weights):
     pytest.importorskip("torch")
-    with pytest.raises(WeightsError, match=r"weights install dinov2-vits14 \(88 MB, Apache License 2\.0\)"):
+    with pytest.raises(WeightsError, match=r"weights install dinov2-vits14 \(88\.3 MB, Apache License 2\.0\)"):
         create_encoder("dinov2-vits14")
     assert not no_weights.exists()
 

@@ -17,8 +17,9 @@ from VolumeRetrievalEngine.errors import UnknownVolumeError, UnreadableFileError
 from VolumeRetrievalEngine.method.correspondence import correspondence
 from VolumeRetrievalEngine.method.localization import best_pair, matched_ranges
 from VolumeRetrievalEngine.recipe import Recipe
-from VolumeRetrievalEngine.report import report_html, write_report
-from VolumeRetrievalEngine.report.pictures import colour_range, matrix_png, pictures_of_volumes, slice_picture
+from VolumeRetrievalEngine.report.color_map import color_range
+from VolumeRetrievalEngine.report.pictures import matrix_png, pictures_of_volumes, slice_picture
+from VolumeRetrievalEngine.report.report import report_html, write_report
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles, Volume
 
@@ -187,7 +188,7 @@ def test_the_pictures_of_a_matrix_are_brightest_where_slices_are_most_alike():
 
 
 def test_a_constant_matrix_has_a_colour_and_a_figure():
-    low, high = colour_range(np.full((3, 4), 0.5))
+    low, high = color_range(np.full((3, 4), 0.5))
     assert low < 0.5 < high
     result = a_result(1, n_query=3)
     table = result.query_table

@@ -44,7 +44,7 @@ def test_the_table_tells_the_terms_of_each_encoder(panel):
         ["ResNet50, ImageNet", "installed", "2048", "103 MB", "yes", "BSD 3-Clause"],
         ["(?) Small ViT", "available", "384", "?", "yes", "Apache License 2.0"],
         ["(?) SwinTransformer, RadImageNet", "on request", "?", "?", "no", "CC BY-NC 4.0"],
-        ["A network of timm", "begun", "1280", "21 MB", "unclear", "Apache License 2.0"],
+        ["A network of timm", "begun", "1280", "21.0 MB", "unclear", "Apache License 2.0"],
     ]
     assert "Unverified" in panel.ui.encodersTree.topLevelItem(1).toolTip(0)
     assert "slicer.packaging.pip_install" in panel.ui.encodersTree.topLevelItem(3).toolTip(1)
@@ -104,7 +104,7 @@ def test_what_is_installed_with_it_is_asked_for_too(panel, logic):
     panel.refresh()
     panel.encoders.select("small-vit")
     panel.ui.installWeightsButton.click()
-    assert "A network of timm too" in panel.asked[0] and "Size: 21 MB" in panel.asked[0]
+    assert "A network of timm too" in panel.asked[0] and "Size: 21.0 MB" in panel.asked[0]
 
 
 def test_what_somebody_else_removed_meanwhile_is_asked_for_too(panel, logic):

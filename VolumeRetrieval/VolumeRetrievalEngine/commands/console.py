@@ -44,15 +44,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], right: 
         print("  ".join(aligned).rstrip())
 
 
-def readable_size(n_bytes: float) -> str:
-    """Bytes as a person reads them: 1.3 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.1f} TB"
-
-
 def readable_duration(seconds: float) -> str:
     """Seconds as a person reads them: 2 h 05 min, 3 min 20 s, 12 s."""
     whole = round(seconds)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from ..readable import readable_size
 from ..retriever import Retriever
 from ..store.attribute_filter import AttributeFilter
 from ..store.records import VolumeRecord
-from .console import print_json, print_table, readable_size
+from .console import print_json, print_table
 from .exit_codes import DONE
 from .options import new_command
 

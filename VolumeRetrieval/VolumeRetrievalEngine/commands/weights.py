@@ -40,8 +40,9 @@ from ..encoders.weights.download import size_on_server
 from ..encoders.weights.folder import FOLDER_VARIABLE, WeightsFolder
 from ..errors import VolumeRetrievalError, WeightsError
 from ..progress import Cancelled, Progress, ProgressCallback
+from ..readable import readable_size
 from ..worker.messages import MessageWriter
-from .console import ProgressLine, print_json, print_table, readable_duration, readable_size
+from .console import ProgressLine, print_json, print_table, readable_duration
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .interruption import stoppable
 from .options import a_path, bare_command

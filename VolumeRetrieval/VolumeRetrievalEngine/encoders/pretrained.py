@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackageError, NeededWeightsError, WeightsError
+from ..readable import readable_size
 from .architectures import network_of
 from .catalog import entry
 from .catalog.entry import CatalogEntry
@@ -74,7 +75,7 @@ def input_of(found: CatalogEntry) -> InputSpec:
 
 def how_to_install(found: CatalogEntry) -> str:
     """The command that installs the entry's weights, with their size and licence."""
-    size = f"{found.source.size_bytes / 1e6:.0f} MB, " if found.source.size_bytes else ""
+    size = f"{readable_size(found.source.size_bytes)}, " if found.source.size_bytes else ""
     file = "" if found.source.url else " --file FILE"
     where = "" if found.source.url else f" (get {found.source.file_name} at {found.source.request_url})"
     return f"weights install {found.name}{file} ({size}{found.license.name}){where}"

@@ -14,6 +14,7 @@ from ..preprocessing import preprocess
 from ..recipe import Recipe
 from ..searching.match import Match
 from ..volume import Volume
+from .color_map import palette, palette_indices
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,15 +27,6 @@ PictureSource = Callable[[Match | None, int], bytes | None]
 PICTURE_SIZE = 320
 _PICTURE_QUALITY = 85
 
-#: Viridis (Smith and van der Walt 2015, CC0) at equal steps: even in lightness, and safe for colour-blind readers.
-VIRIDIS = ("#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
-
-
-def colour_range(similarity: np.ndarray) -> tuple[float, float]:
-    """The similarities that become the darkest and the brightest colour: the 2nd percentile and the maximum."""
-    low, high = float(np.percentile(similarity, 2)), float(np.max(similarity))
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
 
 def matrix_png(similarity: np.ndarray) -> bytes:
     """S as a picture of one pixel for each entry, row 0 on top; b"" where Pillow is missing.
@@ -46,13 +38,8 @@ def matrix_png(similarity: np.ndarray) -> bytes:
         from PIL import Image
     except ImportError:
         return b""
-    low, high = colour_range(similarity)
-    anchors = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in VIRIDIS], dtype=np.float64)
-    levels = np.linspace(0, len(anchors) - 1, 256)
-    palette = np.stack([np.interp(levels, np.arange(len(anchors)), anchors[:, axis]) for axis in range(3)], axis=1)
-    indices = np.clip((np.asarray(similarity) - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
-    image = Image.fromarray(indices)
-    image.putpalette(np.rint(palette).astype(np.uint8).tobytes())  # a third of the bytes of a coloured picture
+    image = Image.fromarray(palette_indices(similarity))
+    image.putpalette(palette().tobytes())  # a third of the bytes of a picture of three channels
     return _saved(image, format="PNG", optimize=True)
 
 

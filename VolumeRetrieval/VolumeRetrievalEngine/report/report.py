@@ -17,9 +17,10 @@ import numpy as np
 from ..errors import VolumeRetrievalError
 from ..method.localization import MatchedRange
 from ..searching.match import Match, SearchResult
+from .color_map import VIRIDIS, color_range
 from .figure import matrix_figure, range_name, range_strip
 from .page import page
-from .pictures import VIRIDIS, PictureSource, colour_range
+from .pictures import PictureSource
 
 #: Gives the small JPEG of a slice by the key of its volume and the row of its embedding; b"" if there is none.
 ThumbnailSource = Callable[[int, int], bytes]
@@ -198,7 +199,7 @@ def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
 
 
 def _key(similarity: np.ndarray) -> str:
-    low, high = colour_range(similarity)
+    low, high = color_range(similarity)
     return (
         f'<figcaption class="key"><span>{low:.2f} <i class="scale" style="background:linear-gradient(to right,'
         f'{",".join(VIRIDIS)})"></i> {high:.2f} cosine similarity</span>'

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..readable import readable_size
+
 
 @dataclass(frozen=True)
 class Status:
@@ -41,9 +43,7 @@ class Status:
     def in_words(self) -> str:
         """One line for a person."""
         kinds = ", ".join(f"{count} {name or 'unknown'}" for name, count in self.modalities.items())
-        megabytes = self.size_bytes / 1e6
-        size = f"{megabytes / 1e3:.1f} GB" if megabytes >= 1000 else f"{megabytes:.1f} MB"
         return (
             f"{self.volumes:,} volumes indexed ({kinds or 'none'}), {self.rows:,} slices embedded with {self.encoder}, "
-            f"{size}, index: {self.index_kind}"
+            f"{readable_size(self.size_bytes)}, index: {self.index_kind}"
         )

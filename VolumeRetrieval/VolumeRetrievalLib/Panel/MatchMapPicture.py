@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from VolumeRetrievalEngine.report.color_map import palette, palette_indices
 
-#: Anchors of a colour map from dark blue to yellow, even in lightness (after matplotlib's viridis, CC0).
-_ANCHORS = np.array(
-    [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]],
-    dtype=np.float64,
-)
 #: One colour for each matched range, told apart also by the colour-blind (Okabe and Ito).
 RANGE_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0))
 _BACKGROUND = np.array([245, 245, 245], np.uint8)
@@ -47,14 +43,8 @@ class MapArea:
 
 
 def colorize(values: np.ndarray) -> np.ndarray:
-    """float [...] to uint8 [..., 3]; the colours span the 2nd percentile to the maximum of the finite values."""
-    values = np.asarray(values, dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (np.percentile(finite, 2), finite.max()) if finite.size else (0.0, 1.0)
-    scaled = np.clip((np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-9), 0, 1) * (len(_ANCHORS) - 1)
-    below = np.minimum(scaled.astype(int), len(_ANCHORS) - 2)
-    part = (scaled - below)[..., None]
-    return (_ANCHORS[below] * (1 - part) + _ANCHORS[below + 1] * part).round().astype(np.uint8)
+    """float [...] to uint8 [..., 3], in the colors of the report."""
+    return palette()[palette_indices(values)]
 
 
 def matrixPicture(similarity: np.ndarray, width: int, height: int) -> np.ndarray:

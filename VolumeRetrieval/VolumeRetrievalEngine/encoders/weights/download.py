@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ...errors import MissingPackageError, WeightsError
 from ...progress import Progress, ProgressCallback
+from ...readable import readable_size
 from ..catalog.entry import CatalogEntry
 from .part_file import PartFile
 from .records import has_hash
@@ -235,7 +236,7 @@ class _Transfer:
             raise WeightsError(f"{self._part.file.parent}: the disk is full; {self._what_now()}") from error
 
     def _what_now(self) -> str:
-        came = f"{readable_megabytes(self._part.size)} have come and are kept; " if self._part.size else ""
+        came = f"{readable_size(self._part.size)} have come and are kept; " if self._part.size else ""
         return f"{came}try again: weights install {self._entry.name}; {_ELSEWHERE.format(name=self._entry.name)}"
 
 
@@ -294,7 +295,7 @@ def require_space(file: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(file.parent).free
     if n_bytes > 0 and free < n_bytes + _SPARE_BYTES:
         raise WeightsError(
-            f"{file.parent}: {readable_megabytes(n_bytes)} are needed and {readable_megabytes(free)} are free. Make "
+            f"{file.parent}: {readable_size(n_bytes)} are needed and {readable_size(free)} are free. Make "
             "room, or choose another folder: --folder or VOLUME_RETRIEVAL_WEIGHTS"
         )
 
@@ -305,7 +306,3 @@ def _another_file(entry: CatalogEntry) -> WeightsError:
         f"{source.url}: what came is not {source.file_name} of {entry.name}: its hash is not {source.hash}. It was "
         f"removed. Try again later; {_ELSEWHERE.format(name=entry.name)}"
     )
-
-
-def readable_megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:.1f} MB"
