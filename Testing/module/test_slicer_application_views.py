@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from slicer_application import openedElsewhere
+from slicer_application import data_probe, openedElsewhere
 from slicer_application.pythonqt import unwrap
 from slicer_application.window import qSlicerMainWindow
 
@@ -250,3 +250,30 @@ def test_a_corner_text_is_drawn_in_the_view(layoutNode):
     view.cornerAnnotation().SetText(2, "slice 28 of 41")
     assert (np.array(unwrap(view).pixels()) != before).any()
     view.cornerAnnotation().ClearAllTexts()
+
+
+def test_the_data_probe_writes_into_all_corners_of_a_views_own_annotation(layoutNode):
+    view = slicer.app.layoutManager().sliceWidget("Red").sliceView()
+    view.cornerAnnotation().SetText(2, "ours")
+    data_probe.update()
+    assert view.cornerAnnotation().GetText(2) == ""
+
+
+def test_resetting_a_3d_views_camera_takes_in_the_box_over_all_volumes(layoutNode):
+    """qMRMLThreeDView.cxx: resetFocalPoint hides the box meanwhile, resetCamera does not."""
+    slicer.util.addVolumeFromArray(np.ones((300, 300, 300), np.uint8))
+    widget = slicer.app.layoutManager().threeDWidget("View1")
+    camera = unwrap(widget)._view.first_renderer().GetActiveCamera()
+    distances = []
+    for isVisible in (False, True):
+        widget.mrmlViewNode().SetBoxVisible(isVisible)
+        widget.mrmlViewNode().SetAxisLabelsVisible(isVisible)
+        widget.threeDView().resetCamera()
+        distances.append(camera.GetDistance())
+    assert distances[1] > max(distances[0], 300)
+
+
+def test_the_cursor_is_the_applications():
+    with slicer.util.WaitCursor():
+        assert qt.QApplication.overrideCursor().shape() == qt.Qt.WaitCursor
+    assert qt.QApplication.overrideCursor() is None

@@ -71,6 +71,12 @@ def loadLoadables(loadablesByPlugin):
     return [_load(one.files).GetID() for one in chosen]
 
 
+def loadSeriesByUID(seriesUIDs, messages=None, progressCallback=None, enabledPluginClassNames=None):
+    if not isinstance(seriesUIDs, list):
+        raise ValueError("SeriesUIDs must contain a list")
+    return [_load(list(slicer.dicomDatabase.filesForSeries(uid))).GetID() for uid in seriesUIDs]
+
+
 def _load(files):
     headers = {file: pydicom.dcmread(file, stop_before_pixels=True) for file in files}
     first = next(iter(headers.values()))

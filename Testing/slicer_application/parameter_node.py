@@ -45,6 +45,8 @@ class _Parameter:
         return bool(node.GetNodeReferenceID(self.name)) if self.isNode else node.HasParameter(self.name)
 
     def read(self, node):
+        if not self.isIn(node):
+            self.write(node, self.default)  # wrapper.py, _Parameter.read
         if self.isNode:
             return node.GetNodeReference(self.name)
         text = node.GetParameter(self.name)

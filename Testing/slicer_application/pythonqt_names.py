@@ -55,7 +55,7 @@ methods = {
         "startTimer killTimer eventFilter event metaObject"
     ),
     "QCoreApplication": _of("processEvents instance sendEvent postEvent translate arguments applicationPid"),
-    "QGuiApplication": _of("setOverrideCursor restoreOverrideCursor clipboard keyboardModifiers"),
+    "QGuiApplication": _of("overrideCursor setOverrideCursor restoreOverrideCursor clipboard keyboardModifiers"),
     "QApplication": _of("topLevelWidgets activeWindow style setStyle"),
     "QTimer": _of("singleShot isActive setSingleShot isSingleShot setInterval interval"),
     "QEvent": _of("type accept ignore isAccepted"),
@@ -85,6 +85,7 @@ methods = {
         "begin end drawLine drawRect drawText drawPixmap drawPolyline setPen setBrush setRenderHint "
         "fillRect translate rotate drawImage save restore setOpacity drawEllipse drawPoint"
     ),
+    "QCursor": _of("shape pos"),
     "QColor": _of("red green blue name setAlpha lighter darker"),
     "QPen": _of("setWidth setWidthF setColor setStyle setCosmetic"),
     "QFont": _of("setBold setPointSize pointSize setItalic"),
