@@ -233,6 +233,9 @@ class FakeLogic:
     def onPairChanged(self, callback):
         self.pairChanged = callback
 
+    def refresh(self):
+        return False
+
     def cancelIndexing(self):
         self.indexingCancelled += 1
 

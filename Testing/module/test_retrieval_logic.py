@@ -378,7 +378,7 @@ class TestSearching:
                 method("1.2.3")
 
     def test_searching_before_anything_is_indexed_says_so(self, fresh, phantomQuery):
-        with pytest.raises(EngineError, match="index something first"):
+        with pytest.raises(EngineError, match="Nothing is indexed yet"):
             fresh.search(aQueryNode(phantomQuery))
 
     def test_a_running_search_can_be_cancelled(self, logic, phantomQuery):

@@ -7,17 +7,30 @@ the user as it is. Anything that is not a :class:`VolumeRetrievalError` is a def
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class VolumeRetrievalError(Exception):
-    """Base of every error raised on purpose; its text is meant for the user."""
+    """Base of every error raised on purpose; its text is meant for the user.
+
+    Attributes:
+        text: what is wrong and what to do, for everybody.
+        hint: what to type on the command line; empty where there is nothing. `str` has both.
+        fields: what a program needs to say it in its own words: values of JSON, by name.
+    """
+
+    def __init__(self, text: str, hint: str = "", **fields: Any):
+        super().__init__(f"{text}: {hint}" if hint else text)
+        self.text = text
+        self.hint = hint
+        self.fields = fields
 
 
 class UnreadableFileError(VolumeRetrievalError):
     """A file that should hold an image, but cannot be read as one."""
 
     def __init__(self, path: Path | str, reason: str):
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{path}: {reason}", path=str(path), reason=reason)
         self.path = Path(path)
         self.reason = reason
 
@@ -26,7 +39,7 @@ class NotAVolumeError(VolumeRetrievalError):
     """An image that is readable, but is no volume to search in (a localizer, a report, fewer than 3 slices ...)."""
 
     def __init__(self, path: Path | str, reason: str):
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{path}: {reason}", path=str(path), reason=reason)
         self.path = Path(path)
         self.reason = reason
 
@@ -56,7 +69,10 @@ class MissingPackageError(VolumeRetrievalError):
 
     def __init__(self, package: str, purpose: str):
         super().__init__(
-            f"{purpose} needs the Python package '{package}', which is not installed: pip install {package}"
+            f"{purpose} needs the Python package '{package}', which is not installed",
+            f"pip install {package}",
+            package=package,
+            purpose=purpose,
         )
         self.package = package
 
@@ -65,12 +81,17 @@ class StoreError(VolumeRetrievalError):
     """The store cannot be used as asked."""
 
 
+class NoStoreError(StoreError):
+    """Nothing was indexed in this folder yet, or the store was removed or moved away. Field: `folder`."""
+
+
 class StoreLockedError(StoreError):
-    """Another process is writing to the store; the text names it."""
+    """Another process is writing to the store; the text names it. Fields: `folder` and, where they are known, `pid`,
+    `host`, `since` and `command` of the process."""
 
 
 class StoreReadOnlyError(StoreError):
-    """A change was asked of a store that was opened, or lies in a folder that is, read-only."""
+    """A change was asked of a store that was opened, or lies in a folder that is, read-only. Field: `folder`."""
 
 
 class StoreVersionError(StoreError):

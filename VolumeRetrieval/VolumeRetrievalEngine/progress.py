@@ -17,9 +17,10 @@ class Progress:
     """Where some work stands.
 
     Attributes:
-        stage: what is being done, e.g. "scan", "index", "search".
+        stage: what is being done, and so what is counted: "scan" files, "index" volumes, "download" bytes; others.
         done, total: how much of it; total 0 means not known yet.
         item: what is being worked on now (a path).
+        series: its SeriesInstanceUID; empty where it has none, or several.
         rate: per second, over the time since the work began; 0.0 while unknown.
         remaining: estimated seconds; None while unknown.
     """
@@ -30,6 +31,7 @@ class Progress:
     item: str = ""
     rate: float = 0.0
     remaining: float | None = None
+    series: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
@@ -53,7 +55,7 @@ class ProgressClock:
     weight: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
-    def tell(self, item: str) -> None:
+    def tell(self, item: str, series: str = "") -> None:
         """Say what is worked on now."""
         if self.report is None:
             return
@@ -61,10 +63,10 @@ class ProgressClock:
         known = self.weight > 0 and elapsed > 0
         remaining = elapsed * (self.total_weight - self.weight) / self.weight if known else None
         rate = self.done / elapsed if known else 0.0
-        self.report(Progress(self.stage, self.done, self.total, item, rate, remaining))
+        self.report(Progress(self.stage, self.done, self.total, item, rate, remaining, series))
 
-    def advance(self, weight: float, item: str = "") -> None:
+    def advance(self, weight: float, item: str = "", series: str = "") -> None:
         """One item of this weight is finished."""
         self.done += 1
         self.weight += weight
-        self.tell(item)
+        self.tell(item, series)

@@ -77,7 +77,7 @@ class WriterLock:
         descriptor = _open(path)
         try:
             if not _lock_patiently(descriptor):
-                raise StoreLockedError(_locked_text(path, _holder(descriptor)))
+                raise _locked(path.parent, _holder(descriptor))
             lock = cls(descriptor, path, _holder(descriptor))
         except OSError as error:
             os.close(descriptor)
@@ -134,7 +134,8 @@ def _open(path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreReadOnlyError(
-                f"{path.parent}: cannot be written ({error.strerror}); the store can be searched, but not changed"
+                f"{path.parent}: cannot be written ({error.strerror}); the store can be searched, but not changed",
+                folder=str(path.parent),
             ) from error
         raise StoreError(f"{path}: cannot be opened for locking ({error.strerror})") from error
 
@@ -149,9 +150,13 @@ def _lock_patiently(descriptor: int) -> bool:
     return True
 
 
-def _locked_text(path: Path, holder: LockHolder | None) -> str:
+def _locked(folder: Path, holder: LockHolder | None) -> StoreLockedError:
     who = str(holder) if holder else "another process"
-    return f"{path.parent}: {who} is writing to this store; wait for it or end it, then try again (searching goes on)"
+    return StoreLockedError(
+        f"{folder}: {who} is writing to this store; wait for it or end it, then try again (searching goes on)",
+        folder=str(folder),
+        **(asdict(holder) if holder else {}),
+    )
 
 
 def _holder(descriptor: int) -> LockHolder | None:

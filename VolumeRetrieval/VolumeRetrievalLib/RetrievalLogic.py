@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,16 +13,13 @@ from VolumeRetrievalEngine.encoders.default import DefaultEncoder
 from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
-from .Database import IndexedStores
-from .Database.DatabaseIndex import DatabaseIndex
-from .Database.Indexing import Indexing, reportOf
 from .Encoders.Encoders import Encoders
+from .IndexLogic import IndexLogic
 from .Processes import Jobs
 from .Processes.ChildProcess import ProcessProtocol, QtProcess
 from .Processes.EngineProcess import EngineCommand
 from .Processes.PrivateFolders import PrivateFolders
 from .Processes.SearchWorkerClient import SearchWorkerClient
-from .Processes.Waiting import waitFor
 from .RegionLogic import RegionLogic
 from .Scene import ResultTable
 from .Scene.LoadedVolumes import LoadedVolumes
@@ -34,21 +30,17 @@ from .Search.Similarities import Similarities
 from .Settings import Settings
 from .Values import (
     Callbacks,
-    DatabaseStatus,
     EncoderChoice,
-    IndexReport,
     Job,
     MatchDescription,
     Region,
     SearchCriteria,
-    SeriesChoice,
     ShownPair,
-    StoreChoice,
 )
 from .Views.MatchDisplay import MatchDisplay, ShownMatch
 
 
-class RetrievalLogic(RegionLogic):
+class RetrievalLogic(IndexLogic, RegionLogic):
     """Indexes the open DICOM database, searches in it, and shows what was found.
 
     Starts a process only when something is indexed, searched or installed; `cleanUp` ends them, and so does the
@@ -67,35 +59,28 @@ class RetrievalLogic(RegionLogic):
             return replace(makeCommand(), weightsFolder=Settings.load().weightsFolder)
 
         self.display = display or MatchDisplay()
-        self._callback: Callable[[], None] | None = None
         self._shownCallback: Callable[[], None] | None = None
         self._pairCallback: Callable[[ShownPair], None] | None = None
-        self._directory = ""
         self._folders = PrivateFolders(slicer.app.temporaryPath)
         self._folders.removeLeftovers()
         self._loaded = LoadedVolumes()
         self._loader = MatchLoader(self._loaded, reader)
-        self._index = DatabaseIndex(
-            slicer.app.dicomDatabase(), self._onDatabaseChanged, quietMilliseconds=quietMilliseconds
-        )
         self._client = SearchWorkerClient(makeEngine, makeProcess)
+        IndexLogic.__init__(self, self._folders, self._client.release, makeEngine, makeProcess, quietMilliseconds)
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
         RegionLogic.__init__(self, self._searching)
         self._similarities = Similarities(self._client)
-        self._indexing = Indexing(
-            self._index, self._folders, self._onIndexed, makeCommand=makeEngine, makeProcess=makeProcess
-        )
         self._encoders = Encoders(self._tell, makeCommand=makeEngine, makeProcess=makeProcess)
         self._loaded.start()
-        self._index.watcher.start()
+        self.startWatching()
         slicer.app.connect("aboutToQuit()", self.cleanUp)
 
     def cleanUp(self) -> None:
         """End every process, remove what was written for them, and listen to nothing any more."""
         slicer.app.disconnect("aboutToQuit()", self.cleanUp)
-        self._callback = self._shownCallback = self._pairCallback = None
+        self._shownCallback = self._pairCallback = None
+        self.stopWatching()
         self.hideRegionPreview()
-        self._index.watcher.stop()
         self._loaded.stop()
         self._client.release()  # it ends while the other is waited for
         self._encoders.stop()
@@ -106,27 +91,9 @@ class RetrievalLogic(RegionLogic):
     @property
     def pids(self) -> tuple[int, ...]:
         """Of the processes that may be running."""
-        indexing = self._indexing.job.pids if self._indexing.job is not None else ()
-        return (*self._client.pids, *indexing, *self._encoders.pids)
+        return (*self._client.pids, *self._indexing.pids, *self._encoders.pids)
 
     # What there is
-
-    def status(self, wait: bool = False) -> DatabaseStatus:
-        """How much of the database can be searched. A large database is read in pieces: `wait` reads it now."""
-        if wait and self._index.directory:
-            self._index.watcher.refreshNow()
-            self._index.refresh()
-        return replace(self._index.status(), indexing=self._indexing.progress)
-
-    def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
-        self._callback = callback
-
-    def stores(self) -> list[StoreChoice]:
-        """The indexes of those encoders that have more than one."""
-        return IndexedStores.choices(IndexedStores.stores(self._index.folder)) if self._index.directory else []
-
-    def series(self) -> list[SeriesChoice]:
-        return self._index.series.choices()
 
     def describe(self, match: Match) -> MatchDescription:
         return self._index.series.describe(match.series_uid)
@@ -175,39 +142,6 @@ class RetrievalLogic(RegionLogic):
         self._client.release()  # it may have them open
         return self._encoders.remove(name)
 
-    # Indexing
-
-    def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
-        """Index what is new or changed in the open database, and remove what is gone from it.
-
-        `encoder` names another one than that of the settings; its index is made beside those that are there, and is
-        the one that Automatic means from then on.
-        """
-        return Jobs.run(
-            lambda answer: self._indexing.database(answer, encoder),
-            lambda result: reportOf(result, wholeDatabase=True),
-            callbacks,
-        )
-
-    def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport:
-        """Index these series of the open database."""
-        return Jobs.run(lambda answer: self._indexing.series(seriesUIDs, answer), reportOf, callbacks)
-
-    def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport:
-        """Index the volumes in a folder, of any format, into the open database's index."""
-        return Jobs.run(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
-
-    def cancelIndexing(self) -> None:
-        """Stop the indexing run, whoever started it, between two volumes; nothing happens if none is running."""
-        if self._indexing.job is not None:
-            self._indexing.job.cancel()
-
-    def removeSeries(self, seriesUIDs: Sequence[str]) -> int:
-        """Remove series from the index, not from the database; how many volumes that were."""
-        if not self._index.contents.summary().volumes:
-            return 0
-        return waitFor(lambda answer: self._indexing.series(seriesUIDs, answer, remove=True))["pruned"]
-
     # Searching
 
     def search(
@@ -223,6 +157,7 @@ class RetrievalLogic(RegionLogic):
         Raises (without callbacks):
             ValueError: the query or the region cannot be used. EngineError: the search failed, its text says why.
         """
+        self.refresh()
         chosen = criteria or SearchCriteria()
         if top is not None:
             chosen = replace(chosen, top=top)
@@ -350,37 +285,6 @@ class RetrievalLogic(RegionLogic):
 
     # What happens meanwhile
 
-    def _onIndexed(self) -> None:
-        self._index.refresh()
-        self._tell()
-
-    def _onDatabaseChanged(self) -> None:
-        if self._index.directory != self._directory:
-            self._directory = self._index.directory
-            # Both work in the folder of a database that is not this one any more.
-            if self._indexing.job is not None:
-                self._indexing.job.cancel()
-            self._client.release()
-        self._tell()
-        self._indexAutomatically()
-
-    def _indexAutomatically(self) -> None:
-        if self._indexing.job is not None or self._index.watcher.present is None:
-            return
-        if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
-            try:
-                self._indexing.database(Callbacks(failed=_logFailure))
-            except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
-                _logFailure(error)
-
     def _tellShown(self) -> None:
         if self._shownCallback is not None:
             self._shownCallback()
-
-    def _tell(self) -> None:
-        if self._callback is not None:
-            self._callback()
-
-
-def _logFailure(error: Exception) -> None:
-    logging.warning(f"VolumeRetrieval, indexing the database by itself failed: {error}")

@@ -37,6 +37,8 @@ def stackEnds(plane: str) -> tuple[str, str]:
 def databaseStatus(status: DatabaseStatus) -> str:
     if status.problem:
         return status.problem
+    if status.reading:
+        return _("Reading the DICOM database...")
     text = _("{volumes} of {expected} volumes indexed, {slices} slices, {size}").format(
         volumes=f"{status.volumes:,}",
         expected=f"{status.expected:,}",
@@ -55,11 +57,20 @@ def indexEncoder(status: DatabaseStatus) -> str:
     if not status.volumes:
         return _("It will be indexed with: {encoder}").format(encoder=status.encoder)
     text = _("Indexed with: {encoder}").format(encoder=status.encoder)
+    if status.sliceStepMm != status.nextSliceStepMm:
+        text += "\n" + _("Searched with {now}; the next update makes an index with {then}.").format(
+            now=sliceStep(status.sliceStepMm), then=sliceStep(status.nextSliceStepMm)
+        )
     if status.madeOn:
         text += "\n" + _("It ran on: {places}").format(places=_places(status.madeOn))
     if status.better:
         text += "\n" + _("A better encoder can run here now. Its index is made beside this one, which stays.")
     return text
+
+
+def sliceStep(millimeters: float) -> str:
+    """ "a slice every 3 mm"."""
+    return _("a slice every {step} mm").format(step=f"{millimeters:g}") if millimeters else _("every slice")
 
 
 def _places(madeOn: dict[str, int]) -> str:
@@ -70,8 +81,12 @@ def _places(madeOn: dict[str, int]) -> str:
 
 
 def progress(step: Progress) -> str:
+    if step.stage == "stopping":
+        return _("Stopping after what is being read now...")
+    counted = {"scan": _("{done} of {total} files"), "index": _("{done} of {total} volumes")}
     if step.total:
-        text = _("{done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
+        text = counted.get(step.stage, _("{done} of {total}"))
+        text = text.format(done=f"{step.done:,}", total=f"{step.total:,}")
     else:
         text = _("Looking for series")
     if step.remaining is not None:

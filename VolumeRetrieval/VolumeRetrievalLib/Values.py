@@ -26,11 +26,20 @@ class SkippedSeries:
 class DatabaseStatus:
     """How much of the DICOM database can be searched.
 
-    `directory` is the database's folder, "" where none is open; then `problem` says what to do. `volumes` of
-    `expected` are indexed with the chosen encoder; `notIndexed` series are new or changed; `removed` ones are indexed
-    and no longer in the database: they are not found, and the next update removes them. `encoder` is the title of the
-    encoder that the index was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one that
-    can run here and would be better. `indexing` is where the indexing run stands, None while there is none.
+    `directory` is the database's folder, empty where none is open; then `problem` says what to do. While `reading`,
+    the database's series are still being counted: `series`, `notIndexed`, `removed` and `skipped` are not known yet,
+    and `expected` is too small.
+
+    `series` are in the database; `indexedSeries` of them have volumes in the index, `notIndexed` are new or changed,
+    `skipped` will never be indexed as they are; `removed` series are in the index, but no longer in the database: they
+    are not found, and the next update removes them.
+    `volumes` of `expected` are indexed with the chosen encoder. `encoder` is the title of the encoder that the index
+    was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one that can run here and would
+    be better. `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next
+    update makes an index with.
+
+    `indexing` is where the indexing run stands that goes on now, whoever started it; stage "stopping" after it was
+    cancelled. `lastReport`, or `lastFailure`, is how the last one of this session in this database ended.
     """
 
     directory: str = ""
@@ -45,18 +54,30 @@ class DatabaseStatus:
     madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""
     skipped: tuple[SkippedSeries, ...] = ()
+    reading: bool = False
+    series: int = 0
+    indexedSeries: int = 0
+    sliceStepMm: float = 0.0
+    nextSliceStepMm: float = 0.0
     indexing: Progress | None = None
+    lastReport: IndexReport | None = None
+    lastFailure: str = ""
 
 
 @dataclass(frozen=True)
 class IndexReport:
     """What an indexing run did; the encoder's name, the library that ran it if there is a choice, and why no better
-    one did."""
+    one did.
+
+    `added`, `unchanged` and `removed` count volumes; `failed` and `skipped` series of the database, or files where a
+    folder was indexed.
+    """
 
     added: int
     unchanged: int
     removed: int
     failed: int
+    skipped: int = 0
     encoder: str = ""
     backend: str = ""
     reason: str = ""

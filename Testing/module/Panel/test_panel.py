@@ -70,7 +70,7 @@ def test_indexing_shows_progress_and_its_end(panel, logic):
     assert panel.ui.cancelIndexingButton.visible and not panel.ui.updateIndexButton.enabled
     logic.jobs[0].callbacks.progress(Progress("index", 100, 400, "/data/archive/p7/s2", remaining=750.0))
     assert (panel.ui.indexProgressBar.value, panel.ui.indexProgressBar.maximum) == (100, 400)
-    assert panel.ui.indexProgressLabel.text == "100 of 400, 12 min left\n/data/archive/p7/s2"
+    assert panel.ui.indexProgressLabel.text == "100 of 400 volumes, 12 min left\n/data/archive/p7/s2"
     logic.jobs[0].finish(IndexReport(added=6, unchanged=412, removed=1, failed=1))
     assert not panel.ui.cancelIndexingButton.visible and panel.ui.updateIndexButton.enabled
     assert "6 added, 412 unchanged, 1 removed, 1 failed" in panel.ui.databaseStatusLabel.text

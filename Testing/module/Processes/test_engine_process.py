@@ -369,9 +369,9 @@ class TestIndexingJob:
 
     def test_an_error_comes_with_type_and_text(self, tmp_path):
         _job, told = self.run(
-            tmp_path, """say(type="error", error={"type": "StoreLockedError", "text": "busy"}); sys.exit(1)"""
+            tmp_path, """say(type="error", error={"type": "StoreError", "text": "busy"}); sys.exit(1)"""
         )
-        assert (waitFor(told).errors[0].type, str(told.errors[0])) == ("StoreLockedError", "busy")
+        assert (waitFor(told).errors[0].type, str(told.errors[0])) == ("StoreError", "busy")
 
     def test_a_crash_says_that_what_was_finished_is_kept(self, tmp_path):
         _job, told = self.run(tmp_path, "hello(); os.abort()")

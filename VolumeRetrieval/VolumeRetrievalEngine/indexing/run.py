@@ -104,7 +104,8 @@ def index_volumes(
     try:
         with ReadAhead(todo, store.recipe, compose, batch_size) as volumes:
             for item, source in zip(volumes, todo, strict=True):
-                clock.tell(str(source.path))
+                path, series = str(source.path), source.identity.series_uid
+                clock.tell(path, series)
                 if isinstance(item, PreparedVolume):
                     _embed_and_store(item, store, encoder, report)
                 elif item.failed:
@@ -112,7 +113,7 @@ def index_volumes(
                 else:
                     report.skipped.append(item)
                     no_volumes.add(source.identity, item.reason)
-                clock.advance(max(1, source.size_bytes), str(source.path))
+                clock.advance(max(1, source.size_bytes), path, series)
         _remove_superseded(discovery.sources, store, report)
     except Cancelled:
         report.cancelled = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from .intensity import ClipAboveAir, IntensityRange
 from .resampling import Box
@@ -72,6 +71,8 @@ def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
     above = ClipAboveAir(values)(coarse)
     if values.hounsfield:
         return above > _BODY_HU - values.low
+    from scipy import ndimage  # takes a third of a second to load, and Slicer itself only asks for geometry
+
     smooth = ndimage.uniform_filter(above, size=3)  # noise in air is otherwise as bright as dark tissue
     shown = np.sqrt(np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0))
     return shown > _background_level(shown)
@@ -90,6 +91,8 @@ def _background_level(shown: np.ndarray) -> float:
 
 def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """The mask without parts thinner than twice the opening; what is cut off by the image's edge is not thin."""
+    from scipy import ndimage
+
     sizes = [2 * max(0, round(_OPENING_MM / mm)) + 1 for mm in spacing_mm]
     eroded = ndimage.minimum_filter(mask.astype(np.uint8), size=sizes, mode="nearest")
     opened = ndimage.maximum_filter(eroded, size=sizes, mode="nearest").astype(bool)
@@ -98,6 +101,8 @@ def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
 
 def _largest_parts(mask: np.ndarray) -> np.ndarray:
     """The connected parts that are at least a share of the largest one."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(mask)
     if count <= 1:
         return mask

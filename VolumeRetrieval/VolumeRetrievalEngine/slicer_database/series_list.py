@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MetadataError
-from ..reading import Root
-from ..roots import absolute_path
+from ..roots import Root, absolute_path
 
 #: The name of the database's own folder among the roots of a store: databases move as a whole.
 DATABASE_ROOT = "dicom-database"

@@ -16,7 +16,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import StoreError, StoreReadOnlyError, VolumeRetrievalError
+from ..errors import NoStoreError, StoreError, StoreReadOnlyError, VolumeRetrievalError
 from ..patients import PatientTokens
 from ..recipe import Recipe
 from .schema import STORE_FILE, is_absent
@@ -104,9 +104,10 @@ class StoreFolder:
             why = "".join(f"\n  {path.name}: {reason}" for path, reason in problems)
             raise StoreError(f"no store at {self.parent} that can be opened; found:{why}")
         if not stores:
-            raise StoreError(
-                f"no store at {self.parent}: index something first: "
-                f"python -m VolumeRetrievalEngine index --store {self.parent} FOLDER"
+            raise NoStoreError(
+                f"no store at {self.parent}: index something first",
+                f"python -m VolumeRetrievalEngine index --store {self.parent} FOLDER",
+                folder=str(self.parent),
             )
         last = self.last_used()
         fitting = [one.path for one in stores if one.is_of(encoder)]
@@ -150,7 +151,11 @@ class StoreFolder:
         try:
             self.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreReadOnlyError(f"{self.parent}: cannot be made ({error.strerror}); choose another") from error
+            raise StoreReadOnlyError(
+                f"{self.parent}: cannot be made ({error.strerror})",
+                "choose another folder with --store",
+                folder=str(self.parent),
+            ) from error
 
     def _examined(self) -> tuple[list[_Found], list[tuple[Path, str]]]:
         try:

@@ -289,7 +289,8 @@ class StoreReader:
         volume_id, label = row or ("?", "?")
         return DamagedStoreError(
             f"{self.file}: the {what} of volume {volume_id} ({label}) cannot be read as written; "
-            f"remove the volume (python -m VolumeRetrievalEngine remove {volume_id}) and index it again"
+            "remove the volume and index it again",
+            f"python -m VolumeRetrievalEngine remove {volume_id}",
         )
 
 

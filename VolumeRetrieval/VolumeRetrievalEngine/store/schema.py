@@ -153,7 +153,7 @@ def connect(file: Path, writable: bool) -> sqlite3.Connection:
             if writable or error.sqlite_errorcode & 0xFF not in _NO_LOCKS or _can_write(file):
                 raise
             if _has_unfinished_write(file):
-                raise StoreReadOnlyError(_unfinished_text(file)) from error
+                raise StoreReadOnlyError(_unfinished_text(file), folder=str(file.parent)) from error
         return _configured(_open(file, "mode=ro&immutable=1"), writable=False)
 
 
@@ -241,14 +241,15 @@ def _translated(file: Path, extended_code: int, text: str) -> StoreError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(f"{file}: other processes have kept it busy for too long; try again when they are done")
     if extended_code == sqlite3.SQLITE_READONLY_ROLLBACK:
-        return StoreReadOnlyError(_unfinished_text(file))
+        return StoreReadOnlyError(_unfinished_text(file), folder=str(file.parent))
     if code == sqlite3.SQLITE_READONLY:
-        return StoreReadOnlyError(f"{file}: is open for reading only, or its folder cannot be written ({text})")
+        text = f"{file}: is open for reading only, or its folder cannot be written ({text})"
+        return StoreReadOnlyError(text, folder=str(file.parent))
     if code == sqlite3.SQLITE_CANTOPEN:
         return StoreError(f"{file}: cannot be opened; is it there, and may this account read it?")
     return StoreError(
-        f"{file}: {text}; check the disk and its quota, then run: python -m VolumeRetrievalEngine verify "
-        "(all volumes finished before are kept)"
+        f"{file}: {text}; check the disk and its quota (all volumes finished before are kept)",
+        "python -m VolumeRetrievalEngine verify",
     )
 
 

@@ -28,7 +28,15 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import DamagedStoreError, EncoderError, RecipeError, StoreError, StoreReadOnlyError, UnknownVolumeError
+from ..errors import (
+    DamagedStoreError,
+    EncoderError,
+    NoStoreError,
+    RecipeError,
+    StoreError,
+    StoreReadOnlyError,
+    UnknownVolumeError,
+)
 from ..method.pooling import SPAN_MM
 from ..recipe import Recipe
 from ..volume import Attributes, Identity, SourceFiles
@@ -79,7 +87,8 @@ class VolumeStore(StoreReader):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreReadOnlyError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+            text = f"{folder}: cannot be made ({error.strerror}); choose another folder"
+            raise StoreReadOnlyError(text, folder=str(folder)) from error
         lock = WriterLock.acquire(folder)
         try:
             file = folder / STORE_FILE
@@ -99,14 +108,15 @@ class VolumeStore(StoreReader):
             writable: take the writer's lock. Reading needs none, and goes on while another process writes.
 
         Raises:
-            StoreError: there is no store in the folder.
+            NoStoreError: there is no store in the folder.
             StoreLockedError, StoreReadOnlyError, RecipeError, StoreVersionError, DamagedStoreError
         """
         folder = Path(folder)
         if is_absent(folder / STORE_FILE):
-            raise StoreError(
-                f"no store at {folder}: index something first: "
-                f"python -m VolumeRetrievalEngine index --store {folder.parent} FOLDER"
+            raise NoStoreError(
+                f"no store at {folder}: index something first",
+                f"python -m VolumeRetrievalEngine index --store {folder.parent} FOLDER",
+                folder=str(folder),
             )
         lock = WriterLock.acquire(folder) if writable else None
         try:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from .. import __version__
-from ..errors import MessageTooLongError
+from ..errors import MessageTooLongError, VolumeRetrievalError
 from ..progress import Progress
 
 PROTOCOL_VERSION = 2
@@ -118,8 +118,10 @@ class MessageWriter:
         self.write({"type": "result", **_identified(request), "result": value})
 
     def error(self, error: BaseException, request: int | None = None) -> None:
-        text = str(error) or type(error).__name__
-        self.write({"type": "error", **_identified(request), "error": {"type": type(error).__name__, "text": text}})
+        values: Message = {"type": type(error).__name__, "text": str(error) or type(error).__name__}
+        if isinstance(error, VolumeRetrievalError):
+            values |= {"text": error.text, "hint": error.hint, "fields": error.fields}
+        self.write({"type": "error", **_identified(request), "error": values})
 
 
 def read_messages(stream: BinaryIO) -> Iterator[Message | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from VolumeRetrievalEngine.slicer_database.series_list import INDEX_FOLDER
 from ..Encoders import EncoderTexts
 from ..Encoders.Encoders import FLOOR, SHIPPED, canRun
 from ..Settings import Settings
-from ..Values import DatabaseStatus, SkippedSeries
+from ..Values import DatabaseStatus, Progress, SkippedSeries
 from . import IndexedStores
 from .DatabaseSeries import DatabaseSeries
 from .DatabaseWatcher import DatabaseWatcher
@@ -35,7 +36,8 @@ class DatabaseIndex:
         self._onChanged = onChanged
         self._status: DatabaseStatus | None = None
         self._summary: IndexSummary | None = None
-        self._store = _storeSettings(loadSettings())
+        self._valid: tuple[Any, ...] = ()
+        self._marks: Any = None
         self.watcher = DatabaseWatcher(self.series, self._onDatabaseChanged, quietMilliseconds)
 
     @property
@@ -59,9 +61,11 @@ class DatabaseIndex:
         return IndexedStores.chosen(self.folder, self._loadSettings())
 
     def status(self) -> DatabaseStatus:
-        store = _storeSettings(self._loadSettings())
-        if store != self._store:  # each has an index of its own
-            self._store = store
+        settings = self._loadSettings()
+        # Each of these settings has an index of its own, and packages may have been installed since.
+        valid = (settings.encoder, settings.weights, settings.sliceStepMm, canRun(SHIPPED))
+        if valid != self._valid:
+            self._valid = valid
             self.refresh()
         if self._status is None:
             self._status = self._read()
@@ -70,6 +74,14 @@ class DatabaseIndex:
     def refresh(self) -> None:
         """The index, or the settings, may have changed."""
         self._status = self._summary = None
+
+    def noticeChanges(self) -> bool:
+        """Whether another process (a nightly run, another Slicer) has changed the index since it was read; then it is
+        read again when it is needed. A few file times are compared."""
+        if self._summary is None or not self.directory or self.contents.marks() == self._marks:
+            return False
+        self.refresh()
+        return True
 
     def notIndexed(self) -> list[str]:
         """Series that are new, or have changed since they were indexed."""
@@ -81,6 +93,11 @@ class DatabaseIndex:
             return []
         return [uid for uid in self._readSummary().seen if uid not in self.watcher.present]
 
+    def withNames(self, step: Progress) -> Progress:
+        """With patient and series instead of a path, where the database knows them."""
+        words = self._inWords(step.series) if step.series and self.directory else ""
+        return replace(step, item=words) if words else step
+
     def _isSettled(self, uid: str, stamp: str) -> bool:
         summary = self._readSummary()
         known = summary.seen.get(uid)
@@ -91,13 +108,16 @@ class DatabaseIndex:
 
     def _readSummary(self) -> IndexSummary:
         if self._summary is None:
-            self._summary = self.contents.summary()
+            contents = self.contents
+            self._marks = contents.marks()  # before reading: what changes meanwhile is noticed later
+            self._summary = contents.summary()
         return self._summary
 
     def _read(self) -> DatabaseStatus:
         if not self.directory:
             return DatabaseStatus(problem=self._problem())
         summary = self._readSummary()
+        present = self.watcher.present or {}
         missing = len(self.notIndexed())
         return DatabaseStatus(
             directory=self.directory,
@@ -112,11 +132,17 @@ class DatabaseIndex:
             madeOn=summary.madeOn,
             better=self._better(summary),
             skipped=tuple(self._skipped(summary)),
+            reading=self.watcher.present is None,
+            series=len(present),
+            indexedSeries=sum(uid in summary.files for uid in present),
+            sliceStepMm=summary.sliceStepMm,
+            nextSliceStepMm=self._loadSettings().sliceStepMm,
         )
 
     def _encoderTitle(self, summary: IndexSummary) -> str:
         chosen = self._loadSettings().encoder
-        return EncoderTexts.title(summary.encoder or chosen or (SHIPPED if canRun(SHIPPED) else FLOOR))
+        title = EncoderTexts.title(summary.encoder or chosen or (SHIPPED if canRun(SHIPPED) else FLOOR))
+        return EncoderTexts.short(title)
 
     def _better(self, summary: IndexSummary) -> str:
         """An index of before that Automatic goes on with, although a better encoder can run now."""
@@ -136,12 +162,8 @@ class DatabaseIndex:
         return ", ".join(part for part in (found.patient, found.study, found.series) if part)
 
     def _problem(self) -> str:
-        return _("No DICOM database is open: open one in the DICOM module.")
+        return _('No DICOM database is open: open the DICOM module and press "Create new database", or open one there.')
 
     def _onDatabaseChanged(self) -> None:
         self.refresh()
         self._onChanged()
-
-
-def _storeSettings(settings: Settings) -> tuple[str, str, float]:
-    return settings.encoder, settings.weights, settings.sliceStepMm

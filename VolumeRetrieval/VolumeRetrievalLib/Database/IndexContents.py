@@ -7,13 +7,15 @@ libraries on the same file that must not meet (sqlite.org/howtocorrupt.html, 2.2
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from VolumeRetrievalEngine.errors import StoreError, VolumeRetrievalError
+from VolumeRetrievalEngine.errors import VolumeRetrievalError
 from VolumeRetrievalEngine.searching.match import Match
+
+from ..Processes import EngineErrors
 
 if TYPE_CHECKING:
     from VolumeRetrievalEngine.query.stack_geometry import StackGeometry
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 class IndexSummary:
     """The index in numbers.
 
-    `encoder` is what the index was made with, "" if there is none, and `madeOn` how many volumes by what ran it; `seen`
+    `encoder` is what the index was made with, "" if there is none, `sliceStepMm` the distance of its slices, and
+    `madeOn` how many volumes by what ran it; `seen`
     is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are in the
     index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
     """
@@ -32,6 +35,7 @@ class IndexSummary:
     slices: int = 0
     sizeBytes: int = 0
     encoder: str = ""
+    sliceStepMm: float = 0.0
     madeOn: dict[str, int] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
@@ -56,6 +60,22 @@ class IndexContents:
         self.folder = folder
         self.encoder = encoder
 
+    def marks(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, size and time of what every indexing run changes: cheap, and other marks mean another content."""
+        from VolumeRetrievalEngine.store.folder import LAST_USED_FILE
+        from VolumeRetrievalEngine.store.schema import STORE_FILE
+
+        try:
+            files = [self.folder / LAST_USED_FILE, *(one / STORE_FILE for one in sorted(self.folder.iterdir()))]
+        except OSError:
+            return ()
+        marks = []
+        for file in files:
+            with suppress(OSError):  # not every folder is a store's
+                found = file.stat()
+                marks.append((str(file), found.st_size, found.st_mtime_ns))
+        return tuple(marks)
+
     def summary(self) -> IndexSummary:
         """All zero if nothing is indexed yet."""
         from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
@@ -73,22 +93,30 @@ class IndexContents:
                 for record in store.listing():
                     if record.series_uid:
                         files[record.series_uid] = files.get(record.series_uid, 0) + record.n_files
-                size = sum(file.stat().st_size for file in store.folder.iterdir() if file.is_file())
-                seen = SeriesRegister.of_store(store).seen
                 return IndexSummary(
-                    counts.volumes, counts.slices, size, store.recipe.encoder, counts.made_on, seen, files
+                    volumes=counts.volumes,
+                    slices=counts.slices,
+                    sizeBytes=_size(store.folder),
+                    encoder=store.recipe.encoder,
+                    sliceStepMm=store.recipe.slice_step_mm,
+                    madeOn=counts.made_on,
+                    seen=SeriesRegister.of_store(store).seen,
+                    files=files,
                 )
-        except StoreError as error:
+        except VolumeRetrievalError as error:
             # With no damaged store, nothing was indexed with the chosen encoder yet.
-            return IndexSummary(problem="" if isSound else str(error))
+            return IndexSummary(problem="" if isSound else EngineErrors.inWords(error))
 
     def volume(self, volumeID: str) -> IndexedVolume:
-        """LookupError if it is not in the index (any more)."""
-        with self._store() as store:
-            record = store.find(volumeID)
-            if record is None:
-                raise LookupError(volumeID)
-            return self._indexedVolume(store, record)
+        """LookupError if it is not in the index (any more), or the index is gone or cannot be read."""
+        try:
+            with self._store() as store:
+                record = store.find(volumeID)
+                if record is None:
+                    raise LookupError(volumeID)
+                return self._indexedVolume(store, record)
+        except VolumeRetrievalError as error:
+            raise LookupError(volumeID) from error
 
     def volumesOfSeries(self, seriesUID: str) -> list[IndexedVolume]:
         """The volumes of a series, the one with the most slices first."""
@@ -148,3 +176,12 @@ class IndexContents:
         files = tuple(roots_of(store).absolute(record.files))
         instances = frozenset(uid for uid in store.slices(record.key).sop_uid if uid)
         return IndexedVolume(record.volume_id, record.series_uid, files, instances)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; another process may be replacing some of them."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total

@@ -22,13 +22,21 @@ from .DatabaseIndex import DatabaseIndex
 
 
 class Indexing:
-    """What can be asked of the one writer. `onEnded` is called after every job, before its answer."""
+    """What can be asked of the one writer. `onEnded` is called after every job, before its answer, and `onProgress`
+    whenever `progress` has changed.
+
+    Attributes:
+        job: the run that goes on; None if there is none.
+        progress: where it stands, None without a run; stage "stopping" after it was cancelled.
+        lastReport, lastFailure: how the last run ended; None and empty after `forget`, or while a run goes on.
+    """
 
     def __init__(
         self,
         index: DatabaseIndex,
         folders: PrivateFolders,
         onEnded: Callable[[], None],
+        onProgress: Callable[[], None] = lambda: None,
         loadSettings: Callable[[], Settings] = Settings.load,
         makeCommand: Callable[[], EngineCommand] = EngineCommand.ofSlicer,
         makeProcess: Callable[[], ProcessProtocol] = QtProcess,
@@ -36,16 +44,19 @@ class Indexing:
         self._index = index
         self._folders = folders
         self._onEnded = onEnded
+        self._onProgress = onProgress
         self._loadSettings = loadSettings
         self._makeCommand = makeCommand
         self._makeProcess = makeProcess
         self.job: IndexingJob | None = None
-        self.progress: Progress | None = None  # where the run stands; None while there is none
+        self.progress: Progress | None = None
+        self.lastReport: IndexReport | None = None
+        self.lastFailure = ""
 
     def database(self, answer: Callbacks, encoder: str = "") -> IndexingJob:
         """Index what is new or changed in the database, and remove what is gone from it; with this encoder, or that of
         the settings."""
-        return self._start(["--slicer-database", self._index.directory], answer, encoder=encoder)
+        return self._start(["--slicer-database", self._index.directory], answer, encoder, wholeDatabase=True)
 
     def series(self, uids: Sequence[str], answer: Callbacks, remove: bool = False) -> IndexingJob:
         """Index these series, or remove them from the index.
@@ -68,7 +79,7 @@ class Indexing:
         file = folder / "series.json"
         file.write_text(json.dumps(listed.to_dict()), encoding="utf-8")
         try:
-            return self._start(["--files", str(file)], answer, lambda: self._folders.remove(folder))
+            return self._start(["--files", str(file)], answer, cleanUp=lambda: self._folders.remove(folder))
         except BaseException:
             self._folders.remove(folder)
             raise
@@ -76,6 +87,23 @@ class Indexing:
     def folder(self, path: str, answer: Callbacks) -> IndexingJob:
         """Index the volumes in a folder, of DICOM or other files, and remove those that are gone from it."""
         return self._start([path, "--prune"], answer)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the processes that may be running."""
+        return self.job.pids if self.job is not None else ()
+
+    def cancel(self) -> None:
+        """Ask the job that is running to stop where it can."""
+        if self.job is not None:
+            self.job.cancel()
+            if self.progress is not None:
+                self.progress = replace(self.progress, stage="stopping", remaining=None)
+                self._onProgress()
+
+    def forget(self) -> None:
+        """How the last run ended is of no interest any more: it was of another database."""
+        self.lastReport, self.lastFailure = None, ""
 
     def stop(self) -> None:
         """End the job that is running and wait until it is gone."""
@@ -86,8 +114,9 @@ class Indexing:
         self,
         what: Sequence[str],
         answer: Callbacks,
-        cleanUp: Callable[[], None] = lambda: None,
         encoder: str = "",
+        wholeDatabase: bool = False,
+        cleanUp: Callable[[], None] = lambda: None,
     ) -> IndexingJob:
         if self.job is not None:
             raise RuntimeError(_("Indexing is running already: wait until it has ended, or cancel it."))
@@ -96,26 +125,35 @@ class Indexing:
             settings = replace(settings, encoder=encoder)
         arguments = [*indexArguments(self._index.folder, settings), *what]
 
-        def ended(tell: Callable[..., None]) -> Callable[..., None]:
-            def end(*values: Any) -> None:
-                self.job = self.progress = None
-                cleanUp()
-                self._onEnded()
-                tell(*values)
+        def end(notify: Callable[[], None]) -> None:
+            self.job = self.progress = None
+            cleanUp()
+            self._onEnded()
+            notify()
 
-            return end
+        def finished(result: dict[str, Any]) -> None:
+            self.lastReport = reportOf(result, wholeDatabase)
+            end(lambda: answer.finished(result))
 
-        def progressed(step: Progress) -> None:
-            self.progress = step
-            answer.progress(step)
+        def failed(error: Exception) -> None:
+            self.lastFailure = str(error)
+            end(lambda: answer.failed(error))
+
+        def progress(step: Progress) -> None:
+            self.progress = self._index.withNames(step)
+            self._onProgress()
+            answer.progress(self.progress)
 
         self.job = job = IndexingJob(
             self._makeCommand(),
-            Callbacks(ended(answer.finished), ended(answer.failed), ended(answer.cancelled), progressed),
+            Callbacks(finished, failed, lambda: end(answer.cancelled), progress),
             self._makeProcess(),
         )
+        self.forget()
         self.progress = Progress("scan", 0, 0)
         job.start(arguments)
+        if self.job is job:  # it may have ended already: it could not be started
+            self._onProgress()
         return job
 
 

@@ -44,7 +44,11 @@ class LogicProtocol(Protocol):
         """How much of the database can be searched, and where an indexing run stands."""
 
     def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
-        """Call this when the answer of status() changes; None ends it."""
+        """Call this when the answer of status() changes, while indexing ten times a second at most; None ends it."""
+
+    def refresh(self) -> bool:
+        """Notice what another process has done to the index; whether status() has changed. Cheap enough for each time
+        that the panel is entered."""
 
     def series(self) -> Sequence[SeriesChoice]: ...
 

@@ -78,8 +78,7 @@ class EngineJob:
             result = message.get("result") or {}
             self._outcome = self._answer.cancelled if result.get("cancelled") else lambda: self._answer.finished(result)
         elif message["type"] == "error":
-            error = message.get("error") or {}
-            failure = EngineError(str(error.get("text", "")), str(error.get("type", "")))
+            failure = EngineError.ofMessage(message.get("error") or {})
             isCancelled = failure.type == "Cancelled"
             self._outcome = self._answer.cancelled if isCancelled else lambda: self._answer.failed(failure)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.encoders.choice import available_encoders
 
 from ..Settings import Settings
 from ..Values import SearchCriteria
@@ -31,7 +30,7 @@ def indexArguments(store: Path, settings: Settings) -> list[str]:
     arguments = ["--store", str(store), *_runArguments(settings), "--slice-step", f"{settings.sliceStepMm:g}"]
     if settings.encoder:
         arguments += ["--encoder", settings.encoder]
-    if any(one.needs_weights for one in available_encoders() if one.name == settings.encoder):
+    if _needsFile(settings.encoder):
         if not settings.weights:
             raise ValueError(_("The chosen encoder is a network: choose its file of weights in the section Advanced."))
         if not Path(settings.weights).is_file():
@@ -39,6 +38,14 @@ def indexArguments(store: Path, settings: Settings) -> list[str]:
             raise ValueError(text.format(file=settings.weights))
         arguments += ["--weights", settings.weights]
     return arguments
+
+
+def _needsFile(encoder: str) -> bool:
+    if not encoder:
+        return False
+    from VolumeRetrievalEngine.encoders.choice import available_encoders
+
+    return any(one.needs_weights for one in available_encoders() if one.name == encoder)
 
 
 def searchOptions(criteria: SearchCriteria, settings: Settings) -> dict[str, Any]:

@@ -145,7 +145,7 @@ class SearchWorkerClient:
             if request.isCancelled or error.get("type") == "Cancelled":
                 answer.cancelled()
             else:
-                answer.failed(EngineError(str(error.get("text", "")), str(error.get("type", ""))))
+                answer.failed(EngineError.ofMessage(error))
 
     def _onEnded(self, worker: EngineProcess, problem: str) -> None:
         if worker in self._ending:

@@ -82,7 +82,7 @@ def _decoded_by_gdcm(path: Path, syntax: str) -> np.ndarray:
     except RuntimeError:
         raise UnreadableFileError(
             path,
-            f"neither GDCM nor pydicom can decode it ({syntax}): pip install pylibjpeg[all], or convert it with dcmtk",
+            f"neither GDCM nor pydicom can decode it ({syntax}): install the Python package pylibjpeg, or convert it",
         ) from None
     return pixels if pixels.ndim == 3 else pixels[None]
 

@@ -1,0 +1,168 @@
+"""What the logic knows about the DICOM database and its index, and how that comes about."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import qt
+import slicer
+
+from .Database import IndexedStores
+from .Database.DatabaseIndex import DatabaseIndex
+from .Database.Indexing import Indexing, reportOf
+from .Processes import Jobs
+from .Processes.ChildProcess import ProcessProtocol
+from .Processes.EngineProcess import EngineCommand
+from .Processes.PrivateFolders import PrivateFolders
+from .Processes.Waiting import waitFor
+from .Settings import Settings
+from .Values import Callbacks, DatabaseStatus, IndexReport, Job, SeriesChoice, StoreChoice
+
+#: How often indexing is told of, at most.
+_SOON_MILLISECONDS = 100
+
+
+class IndexLogic:
+    """Watches the open database and indexes it; part of RetrievalLogic."""
+
+    def __init__(
+        self,
+        folders: PrivateFolders,
+        onOtherDatabase: Callable[[], None],
+        makeCommand: Callable[[], EngineCommand],
+        makeProcess: Callable[[], ProcessProtocol],
+        quietMilliseconds: int,
+    ):
+        """`onOtherDatabase` is called when another database is open, or none."""
+        self._onOtherDatabase = onOtherDatabase
+        self._callback: Callable[[], None] | None = None
+        self._directory = ""
+        self._index = DatabaseIndex(
+            slicer.app.dicomDatabase(), self._onDatabaseChanged, quietMilliseconds=quietMilliseconds
+        )
+        self._indexing = Indexing(
+            self._index, folders, self._onIndexed, self._tellSoon, makeCommand=makeCommand, makeProcess=makeProcess
+        )
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.connect("timeout()", self._tellNow)
+        self._isSoon = False
+
+    def startWatching(self) -> None:
+        """Listen to the database, and read what is in it."""
+        self._index.watcher.start()
+
+    def stopWatching(self) -> None:
+        """Listen to nothing any more, and tell nobody."""
+        self._callback = None
+        self._soon.stop()
+        self._index.watcher.stop()
+
+    def status(self, wait: bool = False) -> DatabaseStatus:
+        """How much of the database can be searched. A large database is read in pieces: `wait` reads it now."""
+        if wait and self._index.directory:
+            self._index.watcher.refreshNow()
+            self._index.refresh()
+        indexing = self._indexing
+        return replace(
+            self._index.status(),
+            indexing=indexing.progress,
+            lastReport=indexing.lastReport,
+            lastFailure=indexing.lastFailure,
+        )
+
+    def onStatusChanged(self, callback: Callable[[], None] | None) -> None:
+        """Call this when the answer of status() changes, while indexing ten times a second at most; None ends it."""
+        self._callback = callback
+
+    def refresh(self) -> bool:
+        """Notice what another process has done to the index; whether status() has changed. Compares a few file times.
+
+        Nothing is watched all the time: this is asked when the module is entered, and before each search.
+        """
+        if not self._index.noticeChanges():
+            return False
+        self._tell()
+        return True
+
+    def stores(self) -> list[StoreChoice]:
+        """The indexes of those encoders that have more than one."""
+        return IndexedStores.choices(IndexedStores.stores(self._index.folder)) if self._index.directory else []
+
+    def series(self) -> list[SeriesChoice]:
+        return self._index.series.choices()
+
+    def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
+        """Index what is new or changed in the open database, and remove what is gone from it.
+
+        `encoder` names another one than that of the settings; its index is made beside those that are there, and is
+        the one that Automatic means from then on.
+        """
+        return Jobs.run(
+            lambda answer: self._indexing.database(answer, encoder),
+            lambda result: reportOf(result, wholeDatabase=True),
+            callbacks,
+        )
+
+    def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport:
+        """Index these series of the open database."""
+        return Jobs.run(lambda answer: self._indexing.series(seriesUIDs, answer), reportOf, callbacks)
+
+    def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport:
+        """Index the volumes in a folder, of any format, into the open database's index."""
+        return Jobs.run(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
+
+    def cancelIndexing(self) -> None:
+        """Ask the indexing run that goes on to stop, whoever started it; what is finished stays."""
+        self._indexing.cancel()
+
+    def removeSeries(self, seriesUIDs: Sequence[str]) -> int:
+        """Remove series from the index, not from the database; how many volumes that were."""
+        if not self._index.contents.summary().volumes:
+            return 0
+        return waitFor(lambda answer: self._indexing.series(seriesUIDs, answer, remove=True))["pruned"]
+
+    # What happens meanwhile
+
+    def _onIndexed(self) -> None:
+        self._index.refresh()
+        self._tell()
+
+    def _onDatabaseChanged(self) -> None:
+        if self._index.directory != self._directory:
+            self._directory = self._index.directory
+            # Both work in the folder of a database that is not this one any more.
+            self._indexing.cancel()
+            self._indexing.forget()
+            self._onOtherDatabase()
+        self._tell()
+        self._indexAutomatically()
+
+    def _indexAutomatically(self) -> None:
+        if self._indexing.job is not None or self._index.watcher.present is None:
+            return
+        if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
+            try:
+                self._indexing.database(Callbacks(failed=_logFailure))
+            except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
+                _logFailure(error)
+
+    def _tellSoon(self) -> None:
+        """Of what changes many times a second."""
+        if not self._isSoon:
+            self._isSoon = True
+            self._soon.start(_SOON_MILLISECONDS)
+
+    def _tellNow(self) -> None:
+        self._isSoon = False
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+
+def _logFailure(error: Exception) -> None:
+    logging.warning(f"VolumeRetrieval, indexing the database by itself failed: {error}")
