@@ -17,6 +17,13 @@ class VolumeRetrievalError(Exception):
         text: what is wrong and what to do, for everybody.
         hint: what to type on the command line; empty where there is nothing. `str` has both.
         fields: what a program needs to say it in its own words: values of JSON, by name.
+
+    Example:
+        >>> try:
+        ...     Retriever.open("nowhere")
+        ... except VolumeRetrievalError as error:
+        ...     print(type(error).__name__)
+        StoreError
     """
 
     def __init__(self, text: str, hint: str = "", **fields: Any):

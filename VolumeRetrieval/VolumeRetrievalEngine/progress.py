@@ -9,7 +9,14 @@ from typing import Any
 
 
 class Cancelled(Exception):
-    """Raised by a progress callback to stop the work; what is finished stays."""
+    """Raised by a progress callback to stop the work; what is finished stays.
+
+    Example:
+        >>> def stop(step: Progress) -> None:
+        ...     raise Cancelled
+        >>> Retriever.open("index").add(["archive"], progress=stop).cancelled
+        True
+    """
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,12 @@ class Progress:
         series: its SeriesInstanceUID; empty where it has none, or several.
         rate: per second, over the time since the work began; 0.0 while unknown.
         remaining: estimated seconds; None while unknown.
+
+    Example:
+        >>> seen: list[Progress] = []
+        >>> report = Retriever.open("index").add(["archive"], progress=seen.append)
+        >>> seen[-1].done == seen[-1].total
+        True
     """
 
     stage: str

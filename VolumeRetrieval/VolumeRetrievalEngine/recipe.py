@@ -30,6 +30,10 @@ class Recipe:
         preprocessing_version: of the code in preprocessing.py.
         normalisation: how the encoder shifts and scales the values in [0, 1] that it is given, as canonical JSON; ""
             where the encoder's name already fixes this.
+
+    Example:
+        >>> Recipe("descriptor", slice_step_mm=5).plane
+        'auto'
     """
 
     encoder: str

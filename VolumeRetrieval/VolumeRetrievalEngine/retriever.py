@@ -1,12 +1,4 @@
-"""The one way in: index, search, remove, status. The command line, Slicer and the tests all go through it.
-
-Example:
-    >>> retriever = Retriever.create("/data/index")
-    >>> retriever.add(["/data/archive"])
-    >>> result = retriever.search("/data/new/scan.nii.gz", region=SliceRange(40, 60))
-    >>> for match in result.matches:
-    ...     print(match.rank, match.path, match.score, match.ranges)
-"""
+"""The one way in: index, search, remove, status. The command line, Slicer and the tests all go through it."""
 
 from __future__ import annotations
 
@@ -56,6 +48,13 @@ class Retriever:
     """Volume retrieval over one recipe's store. Made by :meth:`create` (to index) or :meth:`open` (to search).
 
     Not for use from several threads at once. Any number of processes may search while one indexes.
+
+    Example:
+        >>> with Retriever.open("index") as retriever:
+        ...     result = retriever.search("archive/chest-0.nii.gz", options=SearchOptions(top=1))
+        ...     page = retriever.write_report(result, "result.html")
+        >>> Path(result.matches[0].path).name, page.is_file()
+        ('chest-1.nii.gz', True)
     """
 
     def __init__(self, folder: StoreFolder, path: Path, recipe: Recipe, request: EncoderRequest, index_kind: str):

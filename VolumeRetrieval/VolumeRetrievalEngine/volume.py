@@ -28,6 +28,11 @@ class SliceTable:
         origin: float64 [n, 3], RAS mm of the centre of the slice's first pixel.
         normal: float64 [n, 3], unit vectors from one slice to the next.
         position: float64 [n], mm along the stack; spacing may be irregular.
+
+    Example:
+        >>> table = SliceTable.regular(np.diag([0.8, 0.8, 3.0, 1.0]), 40)
+        >>> len(table), table.spacing, table.position[:3].tolist()
+        (40, 3.0, [0.0, 3.0, 6.0])
     """
 
     index: np.ndarray
@@ -103,6 +108,10 @@ class Attributes:
 
     `modality_from` says where the modality came from: "dicom", "csv", "sidecar", "option" or "inferred".
     `series_description` may hold what a technician typed: it is shown to the user, never logged.
+
+    Example:
+        >>> Attributes(modality="CT").updated(body_part="CHEST", modality="").modality
+        'CT'
     """
 
     modality: str = ""
@@ -164,6 +173,11 @@ class Volume:
         slices: one row for each k.
         identity, files, attributes: who it is, where it came from, what is known.
         notes: what was unusual about reading it (missing slices, gantry tilt, split by ...), in words.
+
+    Example:
+        >>> volume = Volume.from_array(np.zeros((40, 64, 64)), np.diag([0.8, 0.8, 3.0, 1.0]), Attributes(modality="CT"))
+        >>> volume.voxels.shape, volume.spacing.tolist()
+        ((40, 64, 64), [0.8, 0.8, 3.0])
     """
 
     voxels: np.ndarray

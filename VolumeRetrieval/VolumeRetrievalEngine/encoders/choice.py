@@ -7,8 +7,10 @@ more entry in _KINDS.
 
 Example:
     >>> encoder = create_encoder("descriptor")
-    >>> stack = preprocess(volume, recipe_for(encoder))
+    >>> stack = preprocess(read_volume("archive/head-0.nii.gz"), recipe_for(encoder))
     >>> embeddings = encode(stack, encoder)
+    >>> embeddings.shape == (len(stack), encoder.dimension), embeddings.dtype
+    (True, dtype('float32'))
 """
 
 from __future__ import annotations
@@ -147,7 +149,12 @@ def create_encoder(
 
 
 def available_encoders() -> tuple[AvailableEncoder, ...]:
-    """Every encoder that can be asked for, and what each still needs."""
+    """Every encoder that can be asked for, and what each still needs.
+
+    Example:
+        >>> [choice.name for choice in available_encoders()][:2]
+        ['radiology-resnet', 'descriptor']
+    """
     choices = []
     for kind_name, kind in _KINDS.items():
         missing = _missing(kind.packages)

@@ -25,6 +25,11 @@ class EncoderRequest:
         device: None for the best there is.
         precision: None for the fastest that gives the same embeddings.
         batch_size: None for the encoder's own.
+
+    Example:
+        >>> encoder = EncoderRequest("descriptor").create()
+        >>> encoder.name, encoder.dimension
+        ('descriptor', 404)
     """
 
     name: str = ""

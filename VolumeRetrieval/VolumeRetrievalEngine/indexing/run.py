@@ -31,7 +31,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class IndexingReport:
-    """What an indexing run did. Paths, never names; `failed` are volumes that should have been readable."""
+    """What an indexing run did. Paths, never names; `failed` are volumes that should have been readable.
+
+    Example:
+        >>> report = Retriever.open("index").add(["archive"])
+        >>> len(report.added), report.unchanged, report.read_anything
+        (0, 4, True)
+    """
 
     added: list[str] = field(default_factory=list)  # volume ids
     replaced: list[str] = field(default_factory=list)
@@ -54,6 +60,7 @@ class IndexingReport:
         return bool(self.added or self.replaced or known or not self.failed)
 
     def to_dict(self) -> dict[str, Any]:
+        """Values for JSON."""
         return {
             "added": len(self.added),
             "replaced": len(self.replaced),

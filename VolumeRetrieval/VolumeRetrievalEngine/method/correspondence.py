@@ -42,6 +42,13 @@ class Correspondence:
         best: int [n_q], argmax of each row of S (the paper's; jumps).
         path: float [n_q], rows of the candidate along a smoothed monotone path; for following one volume along another.
         flipped: whether the path runs against the candidate's direction.
+
+    Example:
+        >>> similarity = np.eye(4, dtype=np.float32)
+        >>> positions_mm = np.arange(4) * 3.0
+        >>> found = correspondence(similarity, positions_mm, positions_mm)
+        >>> found.best.tolist(), found.path.round().tolist(), found.flipped
+        ([0, 1, 2, 3], [0.0, 1.0, 2.0, 3.0], False)
     """
 
     best: np.ndarray

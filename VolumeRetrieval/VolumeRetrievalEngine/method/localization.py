@@ -33,6 +33,13 @@ class MatchedRange:
     Slice numbers are 0-based and count the slices of the volume's full stack in the match's plane, ascending toward
     +R, +A or +S. `first_row` and `last_row` are the same slices as rows of the (thinned) embeddings, that is columns
     of the similarity matrix.
+
+    Example:
+        >>> similarity = np.array([[0.1, 0.9, 0.2, 0.1], [0.1, 0.2, 0.9, 0.1]], np.float32)
+        >>> query, candidate = (SliceTable.regular(np.diag([1.0, 1.0, 3.0, 1.0]), count) for count in (2, 4))
+        >>> (found,) = matched_ranges(similarity, query, candidate)
+        >>> found.first_slice, found.last_slice, found.extent_mm
+        (1, 2, 3.0)
     """
 
     first_slice: int

@@ -5,9 +5,10 @@ is taken from the whole volume, so that a slice looks the same in a region query
 batch by batch; the voxels are never all copied.
 
 Example:
-    >>> stack = preprocess(volume, recipe)
-    >>> for batch in stack.images(batch_size=32):
-    ...     embeddings = encoder.embed(batch)
+    >>> stack = preprocess(read_volume("archive/head-0.nii.gz"), Recipe("descriptor"))
+    >>> batch = next(stack.images(batch_size=4))
+    >>> batch.shape, batch.dtype
+    ((4, 3, 128, 128), dtype('float32'))
 """
 
 from __future__ import annotations

@@ -51,7 +51,12 @@ class SliceRange:
 
 @dataclass(frozen=True)
 class SingleSlice:
-    """One slice, by its 0-based number within the full stack of the query's plane; `plane` as in SliceRange."""
+    """One slice, by its 0-based number within the full stack of the query's plane; `plane` as in SliceRange.
+
+    Example:
+        >>> str(SingleSlice(39, "axial"))
+        'axial slice 40'
+    """
 
     index: int
     plane: str = ""
@@ -67,7 +72,12 @@ class SingleSlice:
 
 @dataclass(frozen=True)
 class BoxRAS:
-    """A box along the world's axes: its least and greatest coordinates in RAS mm."""
+    """A box along the world's axes: its least and greatest coordinates in RAS mm.
+
+    Example:
+        >>> BoxRAS((-40, -60, -120), (40, 20, -60)).box
+        box x -40.0 to 40.0, y -60.0 to 20.0, z -120.0 to -60.0 mm
+    """
 
     minimum: tuple[float, float, float]
     maximum: tuple[float, float, float]
@@ -97,6 +107,13 @@ class MaskRegion:
         affine: float64 [4, 4], (i, j, k, 1) to RAS mm.
         label: the value that marks the region; None for every value but 0.
         name: what to call it in messages.
+
+    Example:
+        >>> voxels = np.zeros((4, 5, 6), np.uint8)
+        >>> voxels[1:3, 2, 2:4] = 7
+        >>> region = MaskRegion(voxels, np.diag([2.0, 2.0, 5.0, 1.0]), label=7)
+        >>> np.concatenate(list(region.points())).tolist()
+        [[4.0, 4.0, 5.0], [6.0, 4.0, 5.0], [4.0, 4.0, 10.0], [6.0, 4.0, 10.0]]
     """
 
     voxels: np.ndarray
@@ -197,6 +214,10 @@ def parse_region(text: str) -> Region:
 
     Raises:
         QueryError: none of these. UnreadableFileError: a mask that cannot be read.
+
+    Example:
+        >>> parse_region("slices=41-63"), parse_region("slice=40")
+        (SliceRange(first=41, last=63, plane=''), SingleSlice(index=40, plane=''))
     """
     kind, _, value = text.partition("=")
     if kind == "slice" and re.fullmatch(r"\d+", value):

@@ -1,8 +1,9 @@
 """Reading volumes: from folders of mixed DICOM, NIfTI, NRRD and MetaImage files to `Volume` values.
 
->>> found = discover([Path("/data/archive")], root=Roots(), tokens=PatientTokens.ephemeral())
->>> for source in found.sources:
-...     volume = source.read()
+Example:
+    >>> found = discover([Path("archive")], root=Roots(), tokens=PatientTokens.ephemeral())
+    >>> [source.read().voxels.ndim for source in found.sources]
+    [3, 3, 3, 3]
 """
 
 from __future__ import annotations

@@ -32,6 +32,11 @@ class MetadataTable:
 
     A path is absolute, or relative to the table's folder or to the root of the archive; it may name a folder, and then
     holds for every volume below it (the deepest row counts).
+
+    Example:
+        >>> written = Path("archive.csv").write_text("path,modality,body_part\\narchive/chest-0.nii.gz,CT,CHEST\\n")
+        >>> len(MetadataTable.from_csv(Path("archive.csv")))
+        1
     """
 
     def __init__(self, rows: dict[str, MetadataRow], folder: Path):

@@ -34,6 +34,11 @@ def read_volume(
 
     Raises:
         UnreadableFileError, NotAVolumeError: there is none, or there are several and none is chosen.
+
+    Example:
+        >>> volume = read_volume("archive/chest-0.nii.gz", modality="CT")
+        >>> volume.voxels.ndim, volume.attributes.modality
+        (3, 'CT')
     """
     source = find_volume(path_or_files, tokens=tokens, metadata=metadata, modality=modality, volume=volume, roots=roots)
     return source.read()

@@ -32,6 +32,12 @@ class Match:
         similarity: float32 [n_q, n_rows], S; None in a match that came through a pipe.
         slice_index: int32 [n_rows], the full-stack number of each embedded slice.
         positions_mm: float64 [n_rows], mm along the stack, ascending.
+
+    Example:
+        >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
+        >>> best = result.matches[0]
+        >>> best.rank, Path(best.path).name, best.score > 0.9, best.similarity.shape == (best.n_rows, best.n_rows)
+        (1, 'chest-1.nii.gz', True, ...)
     """
 
     rank: int
@@ -144,6 +150,13 @@ class SearchResult:
             ranking is a baseline's. A placeholder for a calibrated measure.
         search_id: names this search; with it the worker is asked for a similarity matrix.
         query_thumbnail: the JPEG of a row's slice; b"" where there is none.
+
+    Example:
+        >>> result = Retriever.open("index").search("archive/chest-0.nii.gz", options=SearchOptions(top=2))
+        >>> result.query_plane, result.n_volumes, len(result.matches)
+        ('axial', 3, 2)
+        >>> SearchResult.from_dict(result.to_dict()) == result
+        True
     """
 
     matches: tuple[Match, ...]

@@ -35,6 +35,12 @@ class SearchOptions:
         attributes: which volumes may be returned at all; applied inside the search.
         exclude: which of EXCLUSIONS of the query are left out. The query's own volume is, by default.
         exclude_series: SeriesInstanceUIDs whose volumes are left out, whatever the query is.
+
+    Example:
+        >>> of_others = frozenset({"patient"})
+        >>> options = SearchOptions(top=5, attributes=AttributeFilter.parse(["modality=CT"]), exclude=of_others)
+        >>> options.ranking, options.filter
+        ('two-stage', 'auto')
     """
 
     top: int = 10

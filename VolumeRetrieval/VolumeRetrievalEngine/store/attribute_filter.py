@@ -114,6 +114,10 @@ class AttributeFilter:
         not_volume_id, not_study_token, not_patient_token: leave out the volumes that share this with the query; ""
             leaves out none.
         not_series_uids: leave out the volumes of these series.
+
+    Example:
+        >>> str(AttributeFilter.parse(["modality=CT,PT", "study_date>=2020"]))
+        'modality=CT,PT and study_date>=2020'
     """
 
     conditions: tuple[Condition, ...] = ()

@@ -69,6 +69,11 @@ class VolumeRecord:
         root, label: where it is, to show: the file, or the folder of a series, relative to the named root.
         n_slices, n_rows, n_pooled: slices of the full stack, embedded ones, and groups of these.
         indexed_at: UTC, ISO 8601.
+
+    Example:
+        >>> records = Retriever.open("index").listing(AttributeFilter.parse(["path~head"]))
+        >>> [(record.label, record.plane) for record in records]
+        [('head-0.nii.gz', 'axial')]
     """
 
     key: int
@@ -121,6 +126,7 @@ class VolumeRecord:
 
     @property
     def identity(self) -> Identity:
+        """Which volume it is."""
         return Identity(self.volume_id, self.fingerprint, self.series_uid, self.patient_token, self.study_token)
 
 

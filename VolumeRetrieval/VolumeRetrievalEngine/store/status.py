@@ -21,6 +21,11 @@ class Status:
         modalities: volumes by modality ("" for unknown).
         made_on: volumes by what their embeddings were computed with and in: "cpu (onnxruntime), float32".
         problems: stores in the same folder that cannot be opened, and why.
+
+    Example:
+        >>> status = Retriever.open("index").status()
+        >>> status.volumes, status.modalities
+        (4, {'CT': 4})
     """
 
     folder: str
@@ -38,6 +43,7 @@ class Status:
     problems: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """Values for JSON."""
         return asdict(self)
 
     def in_words(self) -> str:
