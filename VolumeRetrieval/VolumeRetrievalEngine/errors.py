@@ -22,8 +22,8 @@ class VolumeRetrievalError(Exception):
         >>> try:
         ...     Retriever.open("nowhere")
         ... except VolumeRetrievalError as error:
-        ...     print(type(error).__name__)
-        StoreError
+        ...     print(error.text)
+        no store at nowhere: index something first
     """
 
     def __init__(self, text: str, hint: str = "", **fields: Any):
