@@ -133,7 +133,7 @@ def nothingInstalled(monkeypatch):
 def test_installing_asks_through_slicer_and_never_in_testing_mode(nothingInstalled, module, widget):
     asked = qt.QMessageBox.Ok  # what confirmOkCancelDisplay compares with
     assert asked != True  # noqa: E712 - see SlicerPackages.makeInstaller
-    widget.ui.installButton.click()
+    widget.ui.installSmallButton.click()
     assert "Nothing was installed" in widget.ui.searchStatusLabel.text
 
 

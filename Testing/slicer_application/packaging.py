@@ -48,7 +48,16 @@ def pip_install(
 ) -> None:
     if not pip:
         raise AssertionError("a test wanted to install packages without saying what pip should do")
-    pip[-1](requirements, constraints=constraints, skip_packages=skip_packages, requester=requester)
+    pip[-1](
+        requirements,
+        constraints=constraints,
+        skip_packages=skip_packages,
+        blocking=blocking,
+        show_progress=show_progress,
+        requester=requester,
+        logCallback=logCallback,
+        completedCallback=completedCallback,
+    )
 
 
 def pip_ensure(

@@ -158,7 +158,10 @@ methods = {
     "QSplitter": _of("addWidget setSizes setStretchFactor"),
     "QMenu": _of("addAction addSeparator addMenu exec clear"),
     "QAction": _of("setText setToolTip setStatusTip isEnabled isChecked setChecked text"),
-    "QMessageBox": _of("setStandardButtons setText setDetailedText addButton clickedButton exec"),
+    "QMessageBox": _of(
+        "setStandardButtons setText setDetailedText addButton clickedButton exec button setDefaultButton"
+    ),
+    "QProgressDialog": _of("setCancelButton"),
     "QDialog": _of("exec result"),
     "QFileDialog": _of("getOpenFileName getSaveFileName getExistingDirectory"),
     "QStyle": _of("standardIcon"),

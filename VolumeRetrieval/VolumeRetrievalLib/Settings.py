@@ -11,6 +11,20 @@ import slicer
 PREFIX = "VolumeRetrieval/"
 
 
+_DECLINED = PREFIX + "packagesDeclined"
+
+
+def packagesDeclined() -> bool:
+    """Whether the user was offered the packages once and went on without; not one of the settings that the panel keeps,
+    because nothing shows it."""
+    return slicer.util.settingsValue(_DECLINED, False, slicer.util.toBool)
+
+
+def setPackagesDeclined(declined: bool) -> None:
+    """Remember that they need not be offered again, or that they may."""
+    qt.QSettings().setValue(_DECLINED, declined)
+
+
 @dataclass
 class Settings:
     """Defaults are good enough never to change them. Empty texts mean automatic."""

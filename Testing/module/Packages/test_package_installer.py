@@ -9,7 +9,12 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 import pytest
-from VolumeRetrievalLib.Packages.PackageInstaller import InstallationDeclined, InstallationFailed, PackageInstaller
+from VolumeRetrievalLib.Packages.PackageInstaller import (
+    InstallationDeclined,
+    InstallationFailed,
+    PackageInstaller,
+    Questions,
+)
 from VolumeRetrievalLib.Packages.SlicerPackages import PyTorchExtension, SlicerPip
 
 REQUIREMENTS = Path(__file__).parents[3] / "VolumeRetrieval" / "Resources" / "requirements.txt"
@@ -24,6 +29,7 @@ class FakePip:
         self.installed = {**SHIPPED, **{name.replace("_", "-"): version for name, version in installed.items()}}
         self.calls = []
         self.constraints = []
+        self.folders = []
         self.fails = fails
 
     def version(self, package):
@@ -33,10 +39,11 @@ class FakePip:
         names = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
         return [line for line in names if not self.installed.get(line.partition(">")[0])]
 
-    def install(self, arguments, constraints):
+    def install(self, arguments, constraints, wheelFolder=None):
         if self.fails:
             raise InstallationFailed("pip could not reach PyPI")
         self.calls.append(arguments)
+        self.folders.append(wheelFolder)
         self.constraints.append(constraints.read_text())
         for one in arguments:
             if ">=" in one:
@@ -60,13 +67,14 @@ class FakeTorch:
 
 
 def installer(pip, torch=None, agrees=True, platform=("linux", "x86_64")):
-    asked = []
+    asked, declined = [], []
 
-    def ask(text):
+    def ask(text, *buttons):
         asked.append(text)
         return agrees
 
-    made = PackageInstaller(REQUIREMENTS, pip, torch or FakeTorch(pip), ask, platform)
+    questions = Questions(ask, ask, lambda: bool(declined and declined[-1]), declined.append)
+    made = PackageInstaller(REQUIREMENTS, pip, torch or FakeTorch(pip), questions, platform)
     made.asked = asked
     return made
 
@@ -107,16 +115,17 @@ def test_what_slicer_ships_is_pinned_in_every_installation():
 
 def test_declining_installs_nothing_and_says_what_works():
     pip = FakePip()
-    with pytest.raises(InstallationDeclined, match="descriptor"):
+    with pytest.raises(InstallationDeclined, match="Nothing"):
         installer(pip, agrees=False).install()
     assert pip.calls == []
 
 
 def test_without_the_extension_pytorch_the_message_says_where_to_get_it():
     pip = FakePip()
+    one = installer(pip, FakeTorch(pip, available=False))
     with pytest.raises(InstallationFailed, match="Extensions Manager"):
-        installer(pip, FakeTorch(pip, available=False)).install()
-    assert pip.calls == []
+        one.install()
+    assert pip.calls == [] and one.asked == [], "the user was asked for what cannot be done"
 
 
 @pytest.mark.parametrize("torchFails", [True, False])
@@ -144,18 +153,18 @@ def test_offline_everything_comes_from_the_folder_of_wheels(tmp_path):
     torch = FakeTorch(pip)
     installer(pip, torch).install(tmp_path)
     assert torch.constraints == []
-    assert all({"--no-index", "--find-links", str(tmp_path)} <= set(arguments) for arguments in pip.calls)
-    assert "torch>=2.8" in pip.calls[0]
+    assert pip.folders == [tmp_path, tmp_path]
+    assert pip.calls[0] == ["torch>=2.8"]
 
 
 def test_the_small_way_brings_the_default_encoder_without_torch():
     pip = FakePip()
     torch = FakeTorch(pip, available=False)
     one = installer(pip, torch)
-    assert "onnxruntime (about 20 MB)" in one.state().sentences[0]
+    assert "onnxruntime (about 30 MB)" in one.state().sentences[0]
     one.install(small=True)
     assert torch.constraints == []
-    assert {argument.partition(">")[0] for argument in pip.calls[0][2:]} == set(SMALL)
+    assert {argument.partition(">")[0] for argument in pip.calls[0]} == set(SMALL)
     assert "gigabytes" not in one.asked[0] and "onnxruntime: runs the encoder" in one.asked[0]
     assert "through onnxruntime" in one.state().sentences[0] and one.state().missingSmall == ()
 
@@ -165,7 +174,7 @@ def test_the_small_way_leaves_what_needs_torch_alone():
     pip.requirements = lambda path: ["onnxruntime>=1.20", "monai>=1.5"]
     installer(pip).install(small=True)
     (arguments,) = pip.calls
-    assert arguments[2:] == ["onnxruntime>=1.20"]
+    assert arguments == ["onnxruntime>=1.20"]
 
 
 @pytest.mark.parametrize("onnxruntime", ["", "1.31"])
@@ -218,32 +227,144 @@ def test_on_intel_macos_only_the_search_is_made_faster_and_networks_are_explaine
     assert not any(argument.startswith(("monai", "safetensors", "torch")) for argument in pip.calls[0])
 
 
-def test_nothing_is_built_from_source():
-    pip = FakePip()
-    installer(pip).install()
-    assert all(arguments[:2] == ["--only-binary", ":all:"] for arguments in pip.calls)
+class TestOffer:
+    """The one question before the first search."""
+
+    def test_one_sentence_installs_the_small_packages(self):
+        pip = FakePip()
+        torch = FakeTorch(pip, available=False)
+        one = installer(pip, torch)
+        said = one.offerOnce()
+        assert len(one.asked) == 1 and "onnxruntime and faiss-cpu" in one.asked[0]
+        assert said.startswith("Installed:") and one.state().missingSmall == () and torch.constraints == []
+        assert one.offerOnce() == "" and len(one.asked) == 1
+
+    def test_who_declines_is_not_asked_again_and_can_still_install(self):
+        pip = FakePip()
+        one = installer(pip, agrees=False)
+        assert (one.offerOnce(), one.offerOnce()) == ("", "")
+        assert len(one.asked) == 1 and pip.calls == []
+        with pytest.raises(InstallationDeclined):
+            one.install(small=True)
+        assert len(one.asked) == 2
+
+    def test_where_nobody_can_be_asked_nothing_is_remembered(self):
+        one = installer(FakePip(), agrees=None)
+        assert (one.offerOnce(), one.offerOnce()) == ("", "") and len(one.asked) == 2
+
+    def test_a_failure_is_told_once_and_the_search_goes_on(self):
+        one = installer(FakePip(fails=True))
+        assert "PyPI" in one.offerOnce()
+        assert one.offerOnce() == "" and len(one.asked) == 1
+
+    @pytest.mark.parametrize("there", [{"onnxruntime": "1.31", "faiss_cpu": "1.15"}, {**NETWORKS, "faiss_cpu": "1.15"}])
+    def test_what_a_search_does_not_need_is_not_offered(self, there):
+        one = installer(FakePip(**there))
+        assert one.state().missing and one.offerOnce() == "" and one.asked == []
+
+    def test_the_answer_is_kept_over_sessions(self):
+        from VolumeRetrievalLib.Settings import Settings, packagesDeclined, setPackagesDeclined
+
+        assert not packagesDeclined()
+        before = Settings.load()
+        setPackagesDeclined(True)
+        before.save()  # what the panel had read earlier
+        assert packagesDeclined()
+
+    def test_the_dialog_has_one_button_to_install_and_one_to_go_on(self, application, monkeypatch):
+        import qt
+        import slicer
+        from VolumeRetrievalLib.Packages import SlicerPackages
+
+        assert SlicerPackages._offer("text", "Install", "Without") is None  # in testing mode
+        window = qt.QMainWindow()
+        monkeypatch.setattr(slicer.util, "mainWindow", lambda: window)
+        application._qt.testing = False
+        answers = iter(["Install", "Without"])
+
+        def press():
+            box = slicer_dialogs()[-1]
+            wanted = next(answers)
+            next(one for one in box.buttons() if one.text() == wanted).click()
+
+        for expected in (True, False):
+            qt.QTimer.singleShot(50, press)
+            assert SlicerPackages._offer("text", "Install", "Without") is expected
 
 
-def test_slicers_pip_reports_a_failure_readably():
-    from slicer_application import packaging
+def slicer_dialogs():
+    from PyQt5 import QtWidgets
 
-    def fail(requirements, **_):
-        raise CalledProcessError(1, "pip install")
+    return [
+        one
+        for one in QtWidgets.QApplication.topLevelWidgets()
+        if isinstance(one, QtWidgets.QMessageBox) and one.isVisible()
+    ]
 
-    packaging.pip.append(fail)
-    with pytest.raises(InstallationFailed, match="faiss-cpu"):
-        SlicerPip().install(["--only-binary", ":all:", "faiss-cpu>=1.9"], Path("constraints.txt"))
 
-
-def test_slicers_pip_gets_the_constraints_and_the_name_of_who_asks(tmp_path):
+@pytest.fixture
+def pip(application):
+    """Slicer's pip_install outside testing mode, as a function of what pip says: it calls back from the event loop."""
     from slicer_application import packaging
 
     seen = []
-    packaging.pip.append(lambda requirements, **values: seen.append((requirements, values)))
-    SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
-    ((requirements, values),) = seen
-    assert requirements == ["monai>=1.5"]
-    assert (values["constraints"], values["requester"]) == (tmp_path / "constraints.txt", "VolumeRetrieval")
+
+    def answer(exitCode, *lines):
+        def pip_install(requirements, logCallback=None, completedCallback=None, **values):
+            import qt
+
+            seen.append((requirements, values))
+            for line in lines:
+                logCallback(line)
+            qt.QTimer.singleShot(0, lambda: completedCallback(exitCode))
+
+        packaging.pip.append(pip_install)
+        return seen
+
+    application._qt.testing = False
+    yield answer
+    application._qt.testing = True
+
+
+class TestSlicersPip:
+    def test_pip_gets_wheels_only_and_the_constraints(self, pip, tmp_path):
+        seen = pip(0, "Collecting monai")
+        SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
+        ((requirements, values),) = seen
+        assert requirements == ["--only-binary", ":all:", "monai>=1.5"]  # nothing is built from source
+        assert (values["constraints"], values["requester"]) == (tmp_path / "constraints.txt", "VolumeRetrieval")
+        assert not values["show_progress"] and not values["blocking"]  # or Slicer shows a second message on failure
+
+    def test_the_reason_of_a_failure_is_pips_and_a_folder_is_no_package(self, pip, tmp_path):
+        seen = pip(1, "Looking in links: x", "ERROR: No matching distribution found for faiss-cpu>=1.9", "Notice: new")
+        with pytest.raises(InstallationFailed) as failure:
+            SlicerPip().install(["faiss-cpu>=1.9"], tmp_path / "constraints.txt", tmp_path / "wheels")
+        text = str(failure.value)
+        assert text.startswith("pip could not install faiss-cpu>=1.9: No matching distribution found")
+        assert f"Does {tmp_path / 'wheels'} hold wheels" in text and "another computer" not in text
+        assert seen[0][0][-4:-1] == ["--no-index", "--find-links", str(tmp_path / "wheels")]
+
+    def test_without_a_network_the_wheels_come_from_another_computer(self, pip, tmp_path):
+        pip(1, "ERROR: Could not find a version that satisfies the requirement monai")
+        with pytest.raises(InstallationFailed, match=r"Could not find a version.*another computer"):
+            SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
+
+    def test_a_slicer_that_cannot_be_written_is_named(self, pip, tmp_path):
+        pip(1, "ERROR: Could not install packages due to an OSError: [Errno 1] Operation not permitted: '/opt/x'")
+        with pytest.raises(InstallationFailed, match=r"Slicer's folder .*site-packages cannot be written"):
+            SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
+
+    def test_in_testing_mode_pip_is_waited_for(self, tmp_path):
+        from slicer_application import packaging
+
+        def fail(requirements, **values):
+            raise CalledProcessError(1, "pip install")
+
+        packaging.pip.append(lambda requirements, **values: None)
+        SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
+        packaging.pip.append(fail)
+        with pytest.raises(InstallationFailed, match="monai"):
+            SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
 
 
 def test_slicers_pip_knows_what_is_installed_without_importing_it():

@@ -17,7 +17,7 @@ PROTECTED_PACKAGES = ("numpy", "scipy", "SimpleITK", "pydicom", "pillow", "highd
 NEED_TORCH = ("monai", "safetensors", "einops")
 #: What of all this runs the encoder that ships with the extension, where there is no onnxruntime.
 RUN_DEFAULT = ("torch", "monai", "safetensors")
-#: The small way: some tens of megabytes, and no torch. onnxruntime runs the encoder that ships with the extension.
+#: The small way: no torch, and some 50 MB to download. onnxruntime runs the encoder that comes with the extension.
 SMALL = ("onnxruntime", "faiss-cpu")
 TORCH_REQUIREMENT = ">=2.8"
 
@@ -39,8 +39,11 @@ class PipProtocol(Protocol):
     def requirements(self, path: Path) -> list[str]:
         """The requirements of a file that apply here and are not satisfied."""
 
-    def install(self, arguments: list[str], constraints: Path) -> None:
-        """pip install; InstallationFailed with the reason."""
+    def install(self, requirements: list[str], constraints: Path, wheelFolder: Path | None = None) -> None:
+        """pip install, of wheels only; from a folder alone if one is given. InstallationFailed with the reason.
+
+        Asks nothing: who calls has asked.
+        """
 
 
 class TorchProtocol(Protocol):
@@ -68,6 +71,20 @@ class PackageState:
     missingSmall: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Questions:
+    """How the user is asked.
+
+    `confirm` shows a text with OK and Cancel. `offer` shows a sentence with two buttons and returns whether the first
+    was pressed, None where nobody can be asked. `isDeclined` and `setDeclined` keep what was answered to the offer.
+    """
+
+    confirm: Callable[[str], bool]
+    offer: Callable[[str, str, str], bool | None] = lambda text, install, goOn: None
+    isDeclined: Callable[[], bool] = lambda: False
+    setDeclined: Callable[[bool], None] = lambda declined: None
+
+
 class PackageInstaller:
     """Decides what to install and in which order; asking, pip and torch are given to it."""
 
@@ -76,15 +93,16 @@ class PackageInstaller:
         requirementsPath: Path,
         pip: PipProtocol,
         torch: TorchProtocol,
-        ask: Callable[[str], bool],
+        questions: Questions,
         platform: tuple[str, str],
     ):
-        """`ask` shows a text and returns whether the user agrees; `platform` is (sys.platform, platform.machine())."""
+        """`platform` is (sys.platform, platform.machine())."""
         self.requirementsPath = requirementsPath
         self.pip = pip
         self.torch = torch
-        self.ask = ask
+        self.questions = questions
         self.platform = platform
+        self._hasFailed = False
 
     @property
     def networksPossible(self) -> bool:
@@ -108,7 +126,7 @@ class PackageInstaller:
             return [
                 _(
                     "Only the descriptor encoder works: there is no current PyTorch for Intel builds on macOS. "
-                    "onnxruntime (about 20 MB) runs the better default encoder."
+                    "onnxruntime (about 30 MB) runs the better default encoder."
                 )
             ]
         lacking = [package for package in ("torch", *NEED_TORCH) if not versions[package]]
@@ -120,7 +138,7 @@ class PackageInstaller:
             text = _("The default encoder runs through onnxruntime. Other networks need {packages}.")
         else:
             text = _(
-                "Only the descriptor encoder works. onnxruntime (about 20 MB) runs the better default encoder; "
+                "Only the descriptor encoder works. onnxruntime (about 30 MB) runs the better default encoder; "
                 "{packages} run it and the other networks."
             )
         return [text.format(packages=_listed(lacking))]
@@ -130,6 +148,40 @@ class PackageInstaller:
         if not versions["faiss-cpu"]:
             sentences.append(_("Search is exact but slower for large databases: faiss is not installed."))
         return sentences
+
+    def offerOnce(self) -> str:
+        """Ask once, before the first search, whether to install the small packages; with one sentence and two buttons.
+
+        Whatever the answer, work goes on with what is there then. After "no" it is not asked again, and after a failure
+        not before the next start: section Advanced installs, too.
+
+        Returns:
+            A sentence for the status line; empty where there is nothing to say.
+        """
+        state = self.state()
+        if not self._isWorthOffering(state) or self._hasFailed or self.questions.isDeclined():
+            return ""
+        # The sizes of the wheels of 2026 for Linux: 28 and 19 MB, and what onnxruntime needs.
+        text = _(
+            "Searches find better matches, and faster, with {packages} (Python packages, about 50 MB to download; "
+            "packages that came with Slicer are not changed)."
+        ).format(packages=_listed(state.missingSmall))
+        answer = self.questions.offer(text, _("Install and search"), _("Search without"))
+        if not answer:
+            if answer is not None:
+                self.questions.setDeclined(True)
+            return ""
+        try:
+            self._installNow(state, state.missingSmall, None, small=True)
+        except InstallationFailed as error:
+            self._hasFailed = True
+            return str(error)
+        return _("Installed: {packages}.").format(packages=_listed(state.missingSmall))
+
+    def _isWorthOffering(self, state: PackageState) -> bool:
+        """Whether a search would be better with the small packages."""
+        runsDefault = state.versions["onnxruntime"] or all(state.versions[package] for package in RUN_DEFAULT)
+        return not runsDefault or "faiss-cpu" in state.missingSmall
 
     def install(self, wheelFolder: Path | None = None, small: bool = False) -> None:
         """Install what is missing, from PyPI or only from a folder of wheels, after asking.
@@ -143,10 +195,19 @@ class PackageInstaller:
         missing = self._installable(state, wheelFolder, small)
         if not missing:
             return
-        if not self.ask(self._question(missing, wheelFolder)):
-            raise InstallationDeclined(
-                _("Nothing was installed. The descriptor encoder and exact search work without it.")
+        if "torch" in missing and wheelFolder is None and not self.torch.isAvailable():
+            raise InstallationFailed(
+                _(
+                    "PyTorch is installed by the extension PyTorch, which is not there: install it in the Extensions "
+                    "Manager, restart Slicer and try again. The small packages need no PyTorch."
+                )
             )
+        if not self.questions.confirm(self._question(missing, wheelFolder)):
+            raise InstallationDeclined(_("Nothing was installed."))
+        self._installNow(state, missing, wheelFolder, small)
+
+    def _installNow(self, state: PackageState, missing: tuple[str, ...], wheelFolder: Path | None, small: bool) -> None:
+        """Install, the user having agreed."""
         with tempfile.TemporaryDirectory() as folder:
             if "torch" in missing:
                 self._installTorch(wheelFolder, Path(folder))
@@ -155,7 +216,8 @@ class PackageInstaller:
             known = {one for one in able if one in missing or state.versions[one]}  # or too old
             requirements = [one for one in self.pip.requirements(self.requirementsPath) if _name(one) in known]
             if requirements:
-                self.pip.install([*_source(wheelFolder), *requirements], constraints)
+                self.pip.install(requirements, constraints, wheelFolder)
+        self.questions.setDeclined(False)  # who removes them later is asked again
 
     def _installable(self, state: PackageState, wheelFolder: Path | None, small: bool) -> tuple[str, ...]:
         """What of the missing packages this installation brings."""
@@ -181,16 +243,9 @@ class PackageInstaller:
     def _installTorch(self, wheelFolder: Path | None, folder: Path) -> None:
         constraints = self._constraints(folder)
         if wheelFolder is not None:
-            self.pip.install([*_source(wheelFolder), f"torch{TORCH_REQUIREMENT}"], constraints)
-        elif self.torch.isAvailable():
-            self.torch.install(TORCH_REQUIREMENT, constraints)
+            self.pip.install([f"torch{TORCH_REQUIREMENT}"], constraints, wheelFolder)
         else:
-            raise InstallationFailed(
-                _(
-                    "PyTorch is installed by the extension PyTorch, which is not there: install it in the Extensions "
-                    "Manager, restart Slicer and try again. The small packages need no PyTorch."
-                )
-            )
+            self.torch.install(TORCH_REQUIREMENT, constraints)
 
     def _constraints(self, folder: Path) -> Path:
         """A constraints file that pins what must not change: Slicer's packages and the torch that is there."""
@@ -202,13 +257,13 @@ class PackageInstaller:
     def _question(self, missing: Iterable[str], wheelFolder: Path | None) -> str:
         source = _("from {folder}").format(folder=wheelFolder) if wheelFolder else _("from the network")
         size = (
-            _("It takes several minutes and, with PyTorch, some gigabytes of disk space.")
+            _("Installing takes several minutes and, with PyTorch, some gigabytes of disk space.")
             if "torch" in missing
-            else _("They and what they need take less than 200 MB of disk space.")
+            else _("These packages, with what they need, take less than 200 MB of disk space.")
         )
         return _(
             "VolumeRetrieval can install these Python packages {source}:\n\n{packages}\n\n"
-            "Slicer's own packages are not changed. {size}"
+            "{size} Packages that came with Slicer are not changed."
         ).format(
             source=source,
             packages="\n".join(f"- {package}: {_purpose(package)}" for package in missing),
@@ -218,7 +273,7 @@ class PackageInstaller:
 
 def _purpose(package: str) -> str:
     if package == "onnxruntime":
-        return _("runs the encoder that ships with this extension")
+        return _("runs the encoder that comes with this extension")
     if package == "faiss-cpu":
         return _("searches large databases faster")
     return _("neural networks")
@@ -233,12 +288,6 @@ def _listed(packages: Iterable[str]) -> str:
 def _hasWheel(folder: Path, package: str) -> bool:
     """Wheels are called by their package's name with underscores (PyPA, binary distribution format)."""
     return any(folder.glob(f"{package.replace('-', '_')}-*.whl"))
-
-
-def _source(wheelFolder: Path | None) -> list[str]:
-    """Wheels only: nothing is built on the user's computer."""
-    only = ["--only-binary", ":all:"]
-    return only if wheelFolder is None else [*only, "--no-index", "--find-links", str(wheelFolder)]
 
 
 def _name(requirement: str) -> str:
