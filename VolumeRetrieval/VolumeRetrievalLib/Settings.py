@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import qt
 import slicer
 
-#: In the settings file; SLICER.md: "<module>/<name>".
+#: In the settings file; as other modules name theirs: "<module>/<name>".
 PREFIX = "VolumeRetrieval/"
 
 
