@@ -43,6 +43,7 @@ class VolumeRetrieval(ScriptedLoadableModule):
         # Both need what other modules bring, so that they wait until all are loaded.
         slicer.app.connect("startupCompleted()", registerSampleData)
         slicer.app.connect("startupCompleted()", registerSubjectHierarchyPlugin)
+        slicer.app.connect("startupCompleted()", registerCompareLayout)
 
 
 #
@@ -63,6 +64,13 @@ def registerSubjectHierarchyPlugin() -> None:
     # The class registers itself (AbstractScriptedSubjectHierarchyPlugin.py); the handler owns what is registered.
     scriptedPlugin = slicer.qSlicerSubjectHierarchyScriptedPlugin(None)
     scriptedPlugin.setPythonSource(str(path))
+
+
+def registerCompareLayout() -> None:
+    """Scenes that an earlier version saved while results were shown ask for this layout: without it they are empty."""
+    from VolumeRetrievalLib.Views import CompareLayout
+
+    CompareLayout.register()
 
 
 #

@@ -150,29 +150,28 @@ def consent(path: Path) -> None:
     box.close()
 
 
-def compare(path: Path, story: PhantomStory, count: int) -> None:
+def compare(path: Path, story: PhantomStory, count: int, size: tuple[int, int] = (1150, 850)) -> None:
+    """Results next to the query, as large as the views are next to a panel of 450 pixels in a window of 1600."""
     manager = slicer.app.layoutManager()
-    display = MatchDisplay()
-    matches = [ShownMatch(match, story.loadMatch(match)) for match in story.result.matches[:count]]
-    display.show(story.queryNode(), story.result, matches)
     container = manager._qt.container
-    container.resize((count + 1) * 360, 960)
+    container.resize(*size)
     container.show()
     slicer.app.processEvents()
-    for widget in manager._qt.shownWidgets():  # the views have their size now
-        if hasattr(widget, "sliceView"):
-            widget.sliceLogic().FitSliceToAll()  # goes to the middle of the volume, too
-    for one in reversed(matches):
-        display.showPair(one.match, one.match.best_query_row, one.match.best_row)
+    display = MatchDisplay()
+    matches = [
+        ShownMatch(match, story.loadMatch(match), name=Path(match.path).parent.name)
+        for match in story.result.matches[:count]
+    ]
+    display.show(story.queryNode(), story.result, matches)
+    for one in matches:
+        display.setSimilarity(one.match, one.match.similarity)
     for widget in manager._qt.shownWidgets():
-        isSlice = hasattr(widget, "sliceView")
-        if not isSlice:
-            widget.threeDView().resetCamera()
-        (widget.sliceView() if isSlice else widget.threeDView()).forceRender()
+        widget.sliceView().forceRender()
     slicer.app.processEvents()
     container.grab().save(str(path))
     container.hide()
     display.remove()
+    display.cleanUp()
 
 
 def main() -> None:
@@ -187,6 +186,7 @@ def main() -> None:
         consent(folder / "consent.png")
         compare(folder / "compare.png", story, 3)
         compare(folder / "one-result.png", story, 1)
+        compare(folder / "five-results.png", story, 5, (1470, 900))
 
 
 if __name__ == "__main__":

@@ -497,13 +497,13 @@ class TestLoading:
         gone = aMatch(7)
 
         problems = logic.showMatches([gone, found[0]], steps.append)
-        with pytest.raises(RuntimeError, match=r"Result 7: .*no longer in the index"):
+        with pytest.raises(RuntimeError, match=r"7: Thorax.*no longer in the index"):
             logic.showMatches([gone])
         logic.removeShown()
 
-        assert len(problems) == 1 and problems[0].startswith("Result 7: ")
-        assert [(one.stage, one.done, one.total) for one in steps] == [("load", 0, 2), ("load", 1, 2)]
-        assert changes == [True, False]
+        assert len(problems) == 1 and problems[0].startswith("7: Thorax")
+        assert [(one.stage, one.done) for one in steps] == [("load", 0), ("load", 0), ("load", 1), ("arrange", 2)]
+        assert changes[0] is True and changes[-1] is False
 
     def test_a_query_from_the_database_is_loaded_to_be_shown(self, logic, archive):
         logic.showMatches(logic.search(archive[0].series_uid, top=1).matches)

@@ -109,8 +109,9 @@ class qSlicerApplication(QtCore.QObject):
         return self._options
 
     @pyqtSlot()
-    def processEvents(self):
-        QtWidgets.QApplication.processEvents()
+    @pyqtSlot(int)
+    def processEvents(self, flags=QtCore.QEventLoop.AllEvents):
+        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlags(flags))
 
     # qSlicerApplication.cxx: of all views of the layout manager
     @pyqtSlot()

@@ -79,6 +79,16 @@ class _ViewWidget(QtWidgets.QWidget):
         if isinstance(self._view, SliceView):
             self._view._update_slice_size()
 
+    def _followWindow(self, event=None):
+        # qMRMLSliceWidgetPrivate::setSliceViewSize: in a window, the slice node has the size of the widget at once
+        isLaidOut = not isinstance(self.window(), _Framed)  # for a moment a view is a window of its own
+        if isLaidOut and self.window().isVisible():
+            self.setRenderSize(self.width(), self.height())
+        else:
+            self.setRenderSize(*viewSize)
+
+    resizeEvent = showEvent = hideEvent = _followWindow
+
     def pixels(self):
         """What the view shows now: uint8 [height, width, 3], the first row on top."""
         self._view.render()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ from .Values import (
     SearchCriteria,
     ShownPair,
 )
-from .Views.MatchDisplay import MatchDisplay, ShownMatch
+from .Views.MatchDisplay import MatchDisplay
+from .Views.Showing import Showing
 
 
 class RetrievalLogic(IndexLogic, RegionLogic):
@@ -59,8 +61,6 @@ class RetrievalLogic(IndexLogic, RegionLogic):
             return replace(makeCommand(), weightsFolder=Settings.load().weightsFolder)
 
         self.display = display or MatchDisplay()
-        self._shownCallback: Callable[[], None] | None = None
-        self._pairCallback: Callable[[ShownPair], None] | None = None
         self._folders = PrivateFolders(slicer.app.temporaryPath)
         self._folders.removeLeftovers()
         self._loaded = LoadedVolumes()
@@ -70,6 +70,9 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
         RegionLogic.__init__(self, self._searching)
         self._similarities = Similarities(self._client)
+        self._showing = Showing(
+            self.display, self._loader, lambda: self._index.contents, lambda series: self._index.series.describe(series)
+        )
         self._encoders = Encoders(self._tell, makeCommand=makeEngine, makeProcess=makeProcess)
         self._loaded.start()
         self.startWatching()
@@ -78,9 +81,9 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     def cleanUp(self) -> None:
         """End every process, remove what was written for them, and listen to nothing any more."""
         slicer.app.disconnect("aboutToQuit()", self.cleanUp)
-        self._shownCallback = self._pairCallback = None
         self.stopWatching()
         self.hideRegionPreview()
+        self.display.cleanUp()
         self._loaded.stop()
         self._client.release()  # it ends while the other is waited for
         self._encoders.stop()
@@ -206,29 +209,12 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         last = self._searching.last
         if last is None or not matches:
             raise RuntimeError(_("There is nothing to show: search first."))
-        self.display.remember()
-        queryNode = self._queryNode()
-        shown, problems = self._loadAll(matches, progress or (lambda step: None))
-        if not shown:
-            raise RuntimeError("\n".join(problems))
-        self.display.show(queryNode, last.result, shown)
-        self._tellShown()
+        problems = self._showing.show(last, matches, progress)
+        for match in self.display.shownMatches:
+            # Without it nothing is missing but a number in a corner of the views.
+            found = partial(self.display.setSimilarity, match)
+            self.similarity(match, Callbacks(finished=found))
         return problems
-
-    def _loadAll(
-        self, matches: Sequence[Match], progress: Callable[[Progress], None]
-    ) -> tuple[list[ShownMatch], list[str]]:
-        """Those that can be loaded, and a sentence for each that cannot."""
-        contents = self._index.contents
-        shown, problems = [], []
-        for number, match in enumerate(matches):
-            progress(Progress("load", number, len(matches)))
-            isOurs = not self._loader.isLoaded(match.volume_id, contents)
-            try:
-                shown.append(ShownMatch(match, self.loadMatch(match), isOurs))
-            except RuntimeError as error:
-                problems.append(_("Result {rank}: {problem}").format(rank=match.rank, problem=error))
-        return shown, problems
 
     @property
     def isShown(self) -> bool:
@@ -237,54 +223,32 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
     def onShownChanged(self, callback: Callable[[], None] | None) -> None:
         """Call this when isShown may have changed; None ends it."""
-        self._shownCallback = callback
+        self.display.onChanged = callback
 
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's views to this pair of slices, if they are shown."""
         self.display.showPair(match, queryRow, row)
-        last = self._searching.last
-        if self._pairCallback is None or last is None or match.slice_index is None:
-            return
-        matrix = self._similarities.known(last, match)
-        querySlice, slice = int(last.result.query_table.index[queryRow]), int(match.slice_index[row])
-        value = None if matrix is None else float(matrix[queryRow, row])
-        self._pairCallback(ShownPair(match, querySlice, slice, value))
+
+    def selectMatch(self, match: Match) -> None:
+        """Of the shown matches, the one whose range the query's column marks, and whose pair of slices is told."""
+        self.display.select(match)
 
     def onPairChanged(self, callback: Callable[[ShownPair], None] | None) -> None:
         """Call this when the views show another pair of slices; None ends it."""
-        self._pairCallback = callback
+        self.display.onPairChanged = callback
 
     def setFollowMatch(self, follow: bool) -> None:
-        """Whether scrolling the query moves the shown results along."""
+        """Whether scrolling one column moves the others."""
         self.display.setFollow(follow)
 
     def removeShown(self) -> None:
-        """Remove what showing results added to the scene, and restore the layout."""
+        """Close the comparison: remove what it added to the scene, and restore the layout."""
         self.display.remove()
-        self._tellShown()
 
     def forgetShown(self) -> None:
         """The scene is closed: what was shown is gone."""
         self.display.forget()
-        self._tellShown()
 
     def exportToTable(self, matches: Sequence[Match]) -> Any:
         """A new table node of the scene."""
         return ResultTable.make(matches, self.describe)
-
-    def _queryNode(self) -> Any:
-        last = self._searching.last
-        if last.volumeID:
-            return self._loader.load(last.volumeID, self._index.contents)
-        if last.files:
-            return self._loader.loadFiles(last.files)
-        node = slicer.mrmlScene.GetNodeByID(last.nodeID)
-        if node is None:
-            raise RuntimeError(_("The query volume is no longer in the scene: search again."))
-        return node
-
-    # What happens meanwhile
-
-    def _tellShown(self) -> None:
-        if self._shownCallback is not None:
-            self._shownCallback()

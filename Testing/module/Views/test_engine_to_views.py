@@ -10,6 +10,7 @@ from VolumeRetrievalEngine.phantoms import write_archive
 from VolumeRetrievalEngine.reading import read_volume
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.options import SearchOptions
+from VolumeRetrievalLib.Views import RangeMarks
 from VolumeRetrievalLib.Views.CompareLayout import Column
 from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch
 
@@ -51,12 +52,12 @@ def test_the_slab_of_a_match_with_itself_covers_the_matched_slices(archive):
     retriever, series = archive
     found = retriever.search(series[1].folder, options=SearchOptions(top=1, exclude=frozenset()))
     result = found
-    one = result.matches[0].ranges[0]
+    one = max(result.matches[0].ranges, key=lambda one: one.weight)
     volume = read_volume(series[1].folder)
     node = nodeOf(volume.voxels, volume.affine, "match")
     display = MatchDisplay()
     display.show(nodeOf(volume.voxels, volume.affine, "query"), result, [ShownMatch(result.matches[0], node)])
-    mark = next(one for one in display.folder.nodes() if one.IsA("vtkMRMLMarkupsROINode"))
+    (mark,) = [one for one in RangeMarks.marks() if one.GetAttribute(RangeMarks.ATTRIBUTE) == "Result1"]
     bounds = [0.0] * 6
     mark.GetRASBounds(bounds)
     heights = [volume.affine[2, 3] + volume.affine[2, 2] * k for k in (one.first_slice, one.last_slice)]

@@ -17,9 +17,8 @@ import slicer
 from VolumeRetrievalEngine.searching.match import SearchResult
 
 from ..Settings import Settings
-from ..Views import CompareLayout
+from ..Views import CompareLayout, RangeMarks
 from ..Views.CompareLayout import Column
-from ..Views.RangeMarks import ATTRIBUTE as MARK_ATTRIBUTE
 from .SampleArchive import importArchive, loadQuery
 
 #: Small enough for a minute, fine enough that a liver is found: pixel spacing and slice distance of the phantoms in mm.
@@ -159,11 +158,9 @@ class SelfTest:
 
     def marks(self) -> None:
         self._needViews()
-        marks = [
-            node for node in slicer.util.getNodesByClass("vtkMRMLMarkupsROINode") if node.GetAttribute(MARK_ATTRIBUTE)
-        ]
-        ranges = sum(len(match.ranges) for match in self._result.matches[:2])
-        _expect("marks", len(marks), ranges)
+        marks = RangeMarks.marks()
+        expected = sorted(Column(number).main for number in range(3))  # one for each column
+        _expect("marks", sorted(mark.GetAttribute(RangeMarks.ATTRIBUTE) for mark in marks), expected)
         for mark in marks:
             _expect(f"{mark.GetName()} is locked", bool(mark.GetLocked()), True)
             display = mark.GetDisplayNode()

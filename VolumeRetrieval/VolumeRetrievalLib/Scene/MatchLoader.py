@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.errors import VolumeRetrievalError
 
 from ..Database.IndexContents import IndexContents, IndexedVolume
 from .LoadedVolumes import LoadedVolumes
@@ -57,7 +58,7 @@ class MatchLoader:
     def isLoaded(self, volumeID: str, contents: IndexContents) -> bool:
         try:
             return self._loaded.find(contents.volume(volumeID)) is not None
-        except LookupError:
+        except (LookupError, VolumeRetrievalError):
             return False
 
     def load(self, volumeID: str, contents: IndexContents) -> Any:
@@ -66,6 +67,8 @@ class MatchLoader:
             volume = contents.volume(volumeID)
         except LookupError as error:
             raise RuntimeError(_("This volume is no longer in the index: search again.")) from error
+        except VolumeRetrievalError as error:  # the index was removed or damaged since
+            raise RuntimeError(_("The index can no longer be read: update it, and search again.")) from error
         if (node := self._loaded.find(volume)) is not None:
             return node
         missing = [file for file in volume.files if not file.is_file()]

@@ -13,93 +13,202 @@ import slicer
 LAYOUT_ID = 3141
 #: View groups of our own, one for each column, so that linked views, jumps and the crosshair stay within a volume.
 FIRST_VIEW_GROUP = 314
+#: With more results each would be smaller than a thumbnail on a usual screen.
+MOST_RESULTS = 5
+#: Results that stand in one row, each with a navigator below it; more are shown in a grid of `_GRID_COLUMNS`.
+_MOST_IN_ONE_ROW = 3
+_GRID_COLUMNS = 3
+#: A slice view's bar is about 340 pixels wide with its slider: from this many columns on it has none, or the main
+#: window would grow beyond the screen (qMRMLSliceControllerWidget).
+_FIRST_WITHOUT_SLIDER = 3
 
-#: For each plane of a match: the orientation of the main view and of the one below it, which cuts the slices.
+#: For each plane of a volume: the orientation of the main view, and of the navigator, which cuts the slices.
 ORIENTATIONS = {
     "axial": ("Axial", "Coronal"),
     "coronal": ("Coronal", "Sagittal"),
     "sagittal": ("Sagittal", "Axial"),
 }
-_COLORS = ("#8A8A8A", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00")
+#: Bars are neutral: a color would mean something.
+_BAR_COLOR = "#b4b4b4"
 
 
 @dataclass(frozen=True)
 class Column:
-    """The names of the views of one volume."""
+    """The names of the views of one volume: the query (number 0) or a result.
+
+    The name of a slice view's node is its singleton tag, and what the Data Probe shows. A blank in it would end up in
+    node IDs, of which scene files keep lists separated by blanks.
+    """
 
     number: int
 
     @property
     def main(self) -> str:
-        return f"VolumeRetrieval{self.number}Main"
+        return f"Result{self.number}" if self.number else "Query"
 
     @property
-    def side(self) -> str:
-        return f"VolumeRetrieval{self.number}Side"
+    def navigator(self) -> str:
+        return f"{self.main}Navigator"
 
     @property
-    def threeD(self) -> str:
-        return f"VolumeRetrieval{self.number}ThreeD"
+    def label(self) -> str:
+        """What fits into the 54 pixels of a view's bar."""
+        return str(self.number) if self.number else "Q"
 
     @property
     def viewGroup(self) -> int:
         return FIRST_VIEW_GROUP + self.number
 
 
-def description(labels: Sequence[str], plane: str) -> str:
-    """The layout's XML: for each label a column of a main view, a side view and a 3D view.
+#: The names of all views that are ours.
+VIEW_NAMES = frozenset(name for n in range(MOST_RESULTS + 1) for name in (Column(n).main, Column(n).navigator))
 
-    Element and property names as in Slicer's vtkMRMLLayoutLogic.cxx (viewgroup: ApplyProperty).
+
+def hasNavigators(columnCount: int) -> bool:
+    """Whether there is room for a view across the slices below each main view."""
+    return columnCount <= _MOST_IN_ONE_ROW + 1
+
+
+def description(planes: Sequence[str], labels: Sequence[str] | None = None) -> str:
+    """The layout's XML for the query and its results, each in its own plane.
+
+    Up to three results: one row of main views (70 % of the height) above a row of navigators (30 %). Four or five: two
+    rows of three main views.
+
+    Element and property names as in Slicer's vtkMRMLLayoutLogic.cxx (viewgroup: ApplyProperty) and CTK's
+    ctkLayoutManager.cpp (splitSize, grid).
     """
-    columns = "".join(f"<item>{_column(Column(number), label, plane)}</item>" for number, label in enumerate(labels))
-    return f'<layout type="horizontal" split="false">{columns}</layout>'
+    columns = [Column(number) for number in range(len(planes))]
+    texts = list(labels) if labels is not None else [column.label for column in columns]
+    mains = [
+        _view(column.main, column, text, ORIENTATIONS[plane][0])
+        for column, text, plane in zip(columns, texts, planes, strict=True)
+    ]
+    if not hasNavigators(len(planes)):
+        cells = "".join(
+            f'<item row="{number // _GRID_COLUMNS}" column="{number % _GRID_COLUMNS}">{view}</item>'
+            for number, view in enumerate(mains)
+        )
+        return f'<layout type="grid">{cells}</layout>'
+    navigators = [
+        _view(column.navigator, column, text, ORIENTATIONS[plane][1])
+        for column, text, plane in zip(columns, texts, planes, strict=True)
+    ]
+    return (
+        '<layout type="vertical" split="true">'
+        f'<item splitSize="700">{_row(mains)}</item><item splitSize="300">{_row(navigators)}</item></layout>'
+    )
 
 
-def apply(labels: Sequence[str], plane: str) -> list[Column]:
-    """Show the layout for these volumes; returns their columns."""
-    layoutNode = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
-    text = description(labels, plane)
-    if not layoutNode.SetLayoutDescription(LAYOUT_ID, text):
-        layoutNode.AddLayoutDescription(LAYOUT_ID, text)
-    layoutNode.SetViewArrangement(LAYOUT_ID)
-    columns = [Column(number) for number in range(len(labels))]
-    for column, label in zip(columns, labels, strict=True):
-        _refresh(column, label, plane)
+def isShown() -> bool:
+    """Whether the application's layout is ours now."""
+    manager = slicer.app.layoutManager()
+    return manager is not None and manager.layout == LAYOUT_ID
+
+
+def register() -> None:
+    """Make the layout known to Slicer, which keeps no descriptions in scene files.
+
+    A scene that was saved while an earlier version showed results asks for it, and without a description would open as
+    an empty window. What is described here is Slicer's own Four-Up: nothing of the comparison is there yet.
+    """
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    node = layoutNode()
+    if not node.IsLayoutDescription(LAYOUT_ID):
+        node.AddLayoutDescription(LAYOUT_ID, node.GetLayoutDescription(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView))
+
+
+def layoutNode() -> Any:
+    return slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+
+
+def apply(planes: Sequence[str]) -> list[Column]:
+    """Show the layout for volumes of these planes, the query's first; returns their columns.
+
+    The views are there afterward, and have their sizes when the event loop has run.
+    """
+    columns = [Column(number) for number in range(len(planes))]
+    for column in columns:
+        for name in viewNames(column, len(columns)):
+            _prepare(name, column, len(columns))
+    register()
+    node = layoutNode()
+    modifying = node.StartModify()
+    try:
+        node.RemoveAllMaximizedViewNodes()  # one that is maximized would stay on top of the layout
+        node.SetLayoutDescription(LAYOUT_ID, description(planes))
+        node.SetViewArrangement(LAYOUT_ID)
+    finally:
+        node.EndModify(modifying)
     return columns
 
 
-def _refresh(column: Column, label: str, plane: str) -> None:
-    """What the XML says counts only when a view is made; a view that was there before needs it said again."""
+def leave() -> None:
+    """The layout is no longer shown: our views show nothing, and are not offered where views are chosen."""
     manager = slicer.app.layoutManager()
-    for name, orientation in zip((column.main, column.side), ORIENTATIONS[plane], strict=True):
-        node = manager.sliceWidget(name).mrmlSliceNode()
+    for name in VIEW_NAMES.intersection(manager.sliceViewNames()):
+        widget = manager.sliceWidget(name)
+        composite, node = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
+        with slicer.util.NodeModify(composite):
+            for setVolume in (composite.SetBackgroundVolumeID, composite.SetForegroundVolumeID):
+                setVolume(None)
+            composite.SetLabelVolumeID(None)
+        display = widget.sliceLogic().GetSliceDisplayNode()
+        if display is not None:
+            display.SetIntersectingSlicesVisibility(False)
+        node.SetHideFromEditors(True)
+
+
+def viewNames(column: Column, columnCount: int) -> list[str]:
+    """The views that a column has in a layout of so many columns."""
+    return [column.main, column.navigator] if hasNavigators(columnCount) else [column.main]
+
+
+def _prepare(name: str, column: Column, columnCount: int) -> None:
+    """Make a view, or make one that was there before fit in, while it is not seen yet.
+
+    What the XML says counts only when a view is made. Linked views, which a user may prefer, would each take up what
+    is changed in another; and a bar with its slider would make the window grow at once.
+    """
+    manager = slicer.app.layoutManager()
+    if manager.sliceWidget(name) is None:
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
+        node.UnRegister(None)
+        node.SetLayoutName(name)  # as vtkMRMLLayoutLogic::CreateViewFromAttributes
+        node.SetName(name)
+        node.SetLayoutLabel(column.label)
+        slicer.mrmlScene.AddNode(node)
+    widget = manager.sliceWidget(name)
+    node, composite = widget.mrmlSliceNode(), widget.mrmlSliceCompositeNode()
+    composite.SetLinkedControl(False)
+    composite.SetHotLinkedControl(False)
+    composite.SetDoPropagateVolumeSelection(False)  # a volume that is loaded meanwhile is not shown here
+    with slicer.util.NodeModify(node):
         node.SetViewGroup(column.viewGroup)
-        node.SetLayoutLabel(label)
-        node.SetOrientation(orientation)
-    node = manager.threeDWidget("View" + column.threeD).mrmlViewNode()
-    node.SetViewGroup(column.viewGroup)
-    node.SetLayoutLabel(label)
+        node.SetLayoutColor(*(int(_BAR_COLOR[start : start + 2], 16) / 255 for start in (1, 3, 5)))
+        node.SetHideFromEditors(False)
+    # Scene files keep no layout descriptions: elsewhere our views would be of no use.
+    for one in (node, composite, widget.sliceLogic().GetSliceDisplayNode()):
+        if one is not None:
+            one.SetSaveWithScene(False)
+    widget.sliceController().sliceOffsetSlider().setVisible(columnCount < _FIRST_WITHOUT_SLIDER)
 
 
-def _column(column: Column, label: str, plane: str) -> str:
-    main, side = ORIENTATIONS[plane]
-    color = _COLORS[column.number % len(_COLORS)]
-    views = (
-        _view("vtkMRMLSliceNode", column.main, column, label, color, main),
-        _view("vtkMRMLSliceNode", column.side, column, label, color, side),
-        _view("vtkMRMLViewNode", column.threeD, column, label, color),
-    )
-    items = "".join(
-        f'<item splitSize="{size}">{view}</item>' for size, view in zip((500, 300, 200), views, strict=True)
-    )
-    return f'<layout type="vertical" split="true">{items}</layout>'
+def _row(views: Sequence[str]) -> str:
+    items = "".join(f"<item>{view}</item>" for view in views)
+    return f'<layout type="horizontal">{items}</layout>'
 
 
-def _view(kind: str, name: str, column: Column, label: str, color: str, orientation: str = "") -> str:
-    values: dict[str, Any] = {"viewlabel": label, "viewcolor": color, "viewgroup": column.viewGroup}
-    if orientation:
-        values["orientation"] = orientation
+def _view(name: str, column: Column, label: str, orientation: str) -> str:
+    values = {
+        "orientation": orientation,
+        "viewlabel": label,
+        "viewcolor": _BAR_COLOR,
+        "viewgroup": column.viewGroup,
+    }
     properties = "".join(
         f'<property name="{key}" action="default">{escape(str(value))}</property>' for key, value in values.items()
     )
-    return f'<view class="{kind}" singletontag="{name}">{properties}</view>'
+    return f'<view class="vtkMRMLSliceNode" singletontag="{name}">{properties}</view>'

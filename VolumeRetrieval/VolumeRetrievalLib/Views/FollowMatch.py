@@ -1,81 +1,108 @@
-"""Scrolling the query moves the results along."""
+"""Scrolling one column moves the others along."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import vtk
-from VolumeRetrievalEngine.searching.match import Match
 
-from .StackGeometry import StackGeometry
+from .ColumnView import ColumnView
+from .SlicePairs import Companion, StackRows
 
 
 @dataclass(frozen=True)
-class FollowedMatch:
-    """A result that follows: its main view, its geometry, and where along it each row of the query belongs.
+class FollowedResult:
+    """A result in its column, and what is known of its slices and the query's."""
 
-    `positions` float [n_q], mm along the result's stack: the smoothed path of the match's correspondence.
-    """
-
-    sliceNode: Any
-    geometry: StackGeometry
-    positions: np.ndarray
-
-    @classmethod
-    def ofMatch(cls, sliceNode: Any, geometry: StackGeometry, match: Match) -> FollowedMatch:
-        assert match.correspondence is not None and match.positions_mm is not None
-        rows, along = match.correspondence.path, match.positions_mm
-        return cls(sliceNode, geometry, np.interp(rows, np.arange(len(along)), along))
+    view: ColumnView
+    companion: Companion
 
 
 class FollowMatch:
-    """Observes the query's main view and moves the others, while it is on."""
+    """Observes the main views and, while it is on, moves the others to the slices that belong to the one scrolled.
 
-    def __init__(self, querySliceNode: Any, query: StackGeometry, queryPositions: Sequence[float]):
-        """`queryPositions`: mm along the query's stack of each row of the similarity matrix, ascending."""
-        self.querySliceNode = querySliceNode
-        self.query = query
-        self.queryPositions = np.asarray(queryPositions, dtype=float)
-        self.matches: list[FollowedMatch] = []
-        self._tag: int | None = None
-        self._last: float | None = None
+    Whichever column is scrolled leads, and stays where the user put it; the others snap to slices that were compared.
+    """
 
-    @property
-    def isOn(self) -> bool:
-        return self._tag is not None
+    def __init__(
+        self,
+        query: ColumnView,
+        queryRows: StackRows,
+        results: Sequence[FollowedResult],
+        onMoved: Callable[[], None],
+    ):
+        """`onMoved` is called once for each move, after the others have moved along, and when a view has another size;
+        also while following is off."""
+        self.isOn = False
+        self._query = query
+        self._queryRows = queryRows
+        self._results = list(results)
+        self._onMoved = onMoved
+        self._isMoving = False
+        self._last: list[float | None] = []
+        self._sizes: list[Any] = []
+        self._tags: list[tuple[Any, int]] = []
 
-    def setOn(self, on: bool) -> None:
-        if on and self._tag is None:
-            self._tag = self.querySliceNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
-            self._last = self._position()
-        elif not on and self._tag is not None:
-            self.querySliceNode.RemoveObserver(self._tag)
-            self._tag = None
+    def start(self) -> None:
+        """Observe the views from here on, where they are now."""
+        self.stop()
+        self._note()
+        for number, view in enumerate(self._views()):
+            node = view.mainNode
+            tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, number=number: self._onModified(number))
+            self._tags.append((node, tag))
 
-    def follow(self) -> None:
-        """Move every result to where the query is now."""
-        position = self._position()
-        if position is None:
+    def stop(self) -> None:
+        for node, tag in self._tags:
+            node.RemoveObserver(tag)
+        self._tags = []
+
+    def move(self, positions: Sequence[tuple[ColumnView, float]]) -> None:
+        """Go to these positions (mm along each stack), which no other view follows."""
+        self._isMoving = True
+        try:
+            for view, position in positions:
+                view.jump(position)
+        finally:
+            self._isMoving = False
+        self._note()
+        self._onMoved()
+
+    def _views(self) -> list[ColumnView]:
+        return [self._query, *(one.view for one in self._results)]
+
+    def _note(self) -> None:
+        self._last = [view.position for view in self._views()]
+        self._sizes = [view.sizes for view in self._views()]
+
+    def _onModified(self, number: int) -> None:
+        if self._isMoving:
             return
-        row = np.interp(position, self.queryPositions, np.arange(len(self.queryPositions)))
-        for one in self.matches:
-            along = np.interp(row, np.arange(len(one.positions)), one.positions)
-            one.sliceNode.JumpSliceByOffsetting(*one.geometry.pointAt(float(along)))
+        # The node is modified by zooming, too.
+        view, last = self._views()[number], self._last[number]
+        position = view.position
+        if position is None or (last is not None and abs(position - last) < 1e-6):
+            if view.sizes != self._sizes[number] or (position is None) != (last is None):
+                self.move([])
+            return
+        self.move(self._followers(number, position) if self.isOn else [])
 
-    def _onModified(self, *_ignored: Any) -> None:
-        # The node is modified by zooming and by changing the window's size, too.
-        position = self._position()
-        if position is not None and (self._last is None or abs(position - self._last) > 1e-6):
-            self._last = position
-            self.follow()
-
-    def _position(self) -> float | None:
-        """Where along the query's stack its main view is; None if the view was turned out of the plane."""
-        matrix = self.querySliceNode.GetSliceToRAS()
-        normal = np.array([matrix.GetElement(row, 2) for row in range(3)])
-        if abs(normal @ self.query.normal) < 0.9:
-            return None
-        return self.query.positionOf(np.array([matrix.GetElement(row, 3) for row in range(3)]))
+    def _followers(self, leader: int, position: float) -> list[tuple[ColumnView, float]]:
+        queryPosition = position
+        moves: list[tuple[ColumnView, float]] = []
+        if leader > 0:
+            near = self._last[0]
+            row = self._results[leader - 1].companion.queryRowFor(
+                position, 0 if near is None else self._queryRows.row(near)
+            )
+            if row is None:
+                return []
+            queryPosition = float(self._queryRows.positions[row])
+            moves.append((self._query, queryPosition))
+        for number, one in enumerate(self._results, start=1):
+            target = one.companion.positionFor(self._queryRows, queryPosition)
+            if number != leader and target is not None:
+                moves.append((one.view, target))
+        return moves

@@ -1,268 +1,318 @@
-"""Showing matches beside their query: layout, volumes, marks, and taking it all away again."""
+"""Showing matches next to their query: layout, volumes, marks, texts, and taking it all away again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
-from .. import Texts
-from . import CompareLayout, RangeMarks
-from .CompareLayout import Column
-from .FollowMatch import FollowedMatch, FollowMatch
-from .RangeMarks import Mark
+from ..Values import ShownPair
+from . import CompareLayout, ComparisonTexts, RangeMarks, UserNodes, ViewState
+from .ColumnView import ColumnView
+from .Comparison import Comparison, ShownMatch, bestRange, companionOf, rowsOf
+from .FollowMatch import FollowedResult, FollowMatch
 from .ResultFolder import ResultFolder
 from .StackGeometry import StackGeometry
-from .ViewState import ViewState
-
-#: Window and level for CT, soft tissue, in HU.
-_CT_WINDOW_LEVEL = (400.0, 40.0)
-
-
-@dataclass(frozen=True)
-class ShownMatch:
-    """A match and the volume node that was loaded for it. `isOurs`: it was not in the scene before, and goes with the
-    marks."""
-
-    match: Match
-    volumeNode: Any
-    isOurs: bool = True
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A volume in its column."""
-
-    column: Column
-    volumeNode: Any
-    geometry: StackGeometry
-
-    def sliceNode(self, name: str) -> Any:
-        return slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
-
-    def jump(self, positionMm: float) -> None:
-        """Move the main view to the slice at this position, the side view to the volume's middle line."""
-        point = self.geometry.pointAt(positionMm)
-        for name in (self.column.main, self.column.side):
-            self.sliceNode(name).JumpSliceByOffsetting(*point)
+from .ViewTexts import ViewTexts
 
 
 class MatchDisplay:
-    """What is shown now, if anything. The scene may be closed at any time: then call `forget`."""
+    """The comparison in the views, if there is one.
+
+    In the scene it leaves volumes in a folder, which are saved with the scene as everything the user sees. Nothing
+    else is: marks and views of ours are not saved, nor is the layout while it is ours, since scene files keep no
+    layout descriptions. So a scene that was saved meanwhile opens in any Slicer, in the layout it has there.
+    """
 
     def __init__(self) -> None:
         self.folder = ResultFolder(_("Similar volumes"))
-        self._before: ViewState | None = None
-        self._result: SearchResult | None = None
-        self._query: _Place | None = None
-        self._places: dict[str, _Place] = {}
-        self._follow: FollowMatch | None = None
+        #: Called when `isShown` may have changed, and when the views show another pair of slices.
+        self.onChanged: Callable[[], None] | None = None
+        self.onPairChanged: Callable[[ShownPair], None] | None = None
+        self._before: ViewState.ViewState | None = None
+        self._shown: Comparison | None = None
         self._followIsOn = True
+        self._texts = ViewTexts()
+        self._layoutTag: tuple[Any, int] | None = None
+        scene = slicer.mrmlScene
+        self._sceneTags = [
+            scene.AddObserver(scene.StartCloseEvent, lambda *_: self.forget()),
+            scene.AddObserver(scene.EndCloseEvent, lambda *_: self._tellChanged()),
+            scene.AddObserver(scene.EndImportEvent, lambda *_: self._onSceneImported()),
+        ]
+        self._onSceneImported()  # one that was opened before, or shown before the module was reloaded
 
-    def remember(self) -> None:
-        """Note the user's layout and views, before volumes are loaded into them. Does nothing the second time."""
-        if slicer.app.layoutManager() is None:
-            raise RuntimeError(_("Results can only be shown where Slicer has a main window with views."))
-        if self._before is None:
-            self._before = ViewState()
-
-    def show(self, queryNode: Any, result: SearchResult, matches: Sequence[ShownMatch]) -> None:
-        """Show these matches of the result beside the query, instead of what was shown before.
-
-        All are shown in the plane of the first match.
-        """
-        self.remember()
-        self._removeMarks()
-        plane = matches[0].match.plane
-        labels = [_("Query"), *(_label(one.match) for one in matches)]
-        columns = CompareLayout.apply(labels, plane)
-        slicer.app.processEvents()  # the views are made
-        self._result = result
-        self._query = self._place(columns[0], queryNode, result.query_plane)
-        self._places = {}
-        for column, one in zip(columns[1:], matches, strict=True):
-            _window(one.volumeNode, one.match.attributes.modality, queryNode)
-            place = self._place(column, one.volumeNode, one.match.plane)
-            self._places[one.match.volume_id] = place
-            if one.isOurs:
-                self.folder.add(one.volumeNode)
-            self._mark(one.match, place)
-        if len(matches) == 1:
-            self._markQuery(matches[0].match)
-        self._startFollowing(matches)
-        first = matches[0].match
-        self._query.jump(float(result.query_table.position[first.best_query_row]))
-        for one in matches:
-            self._places[one.match.volume_id].jump(float(one.match.positions_mm[one.match.best_row]))
-        self._lookAtAll()
-        self.setFollow(self._followIsOn)
+    def cleanUp(self) -> None:
+        """Listen to nothing any more; what is shown stays, and a new display can remove it."""
+        for tag in self._sceneTags:
+            slicer.mrmlScene.RemoveObserver(tag)
+        self._sceneTags = []
+        self.onChanged = self.onPairChanged = None
+        self._stop()
 
     @property
     def isShown(self) -> bool:
-        """Whether what showing adds is in the scene, also one that was saved and opened."""
-        return bool(self.folder.nodes())
+        """Whether something of a comparison is in the scene or in the views, whoever showed it."""
+        return CompareLayout.isShown() or self.folder.exists or bool(RangeMarks.marks())
+
+    @property
+    def shownMatches(self) -> list[Match]:
+        """Those that the views show, in the order of their columns."""
+        return [one.match for one in self._shown.matches] if self._shown is not None else []
+
+    def checkViews(self) -> None:
+        """RuntimeError if there are no views to show anything in."""
+        if slicer.app.layoutManager() is None:
+            raise RuntimeError(_("Results can only be shown where Slicer has a main window with views."))
+
+    def show(
+        self,
+        queryNode: Any,
+        result: SearchResult,
+        matches: Sequence[ShownMatch],
+        queryName: str = "",
+        queryIsOurs: bool = False,
+    ) -> None:
+        """Show these matches of the result next to the query, each in its own plane, instead of what was shown before.
+
+        If it fails, everything is as it was before anything was shown.
+        """
+        self.checkViews()
+        self._stop()
+        if not CompareLayout.isShown():
+            self._before = ViewState.ViewState.remember()
+        for node, isOurs in ((queryNode, queryIsOurs), *((one.volumeNode, one.isOurs) for one in matches)):
+            if isOurs:
+                self.folder.add(node)
+        try:
+            with slicer.util.RenderBlocker():
+                self._showAll(queryNode, result, list(matches), queryName)
+        except BaseException:
+            self.remove()
+            raise
+        self._tellChanged()
+        self._onMoved()
+
+    def _showAll(self, queryNode: Any, result: SearchResult, matches: list[ShownMatch], queryName: str) -> None:
+        volumes = [(queryNode, result.query_plane), *((one.volumeNode, one.match.plane) for one in matches)]
+        geometries = [StackGeometry.ofVolume(node, plane) for node, plane in volumes]
+        columns = CompareLayout.apply([geometry.plane for geometry in geometries])
+        hasNavigators = CompareLayout.hasNavigators(len(columns))
+        views = [
+            ColumnView(column, node, geometry, hasNavigators)
+            for column, (node, _plane), geometry in zip(columns, volumes, geometries, strict=True)
+        ]
+        for view in views:
+            view.place()
+        _letViewsResize(views)
+        for view in views:
+            view.fit()
+            view.setLabel(view.column.label)
+        queryRows = rowsOf(result.query_table.position, result.query_table.index, views[0].geometry)
+        results = [
+            FollowedResult(view, companionOf(one.match, view.geometry))
+            for view, one in zip(views[1:], matches, strict=True)
+        ]
+        follow = FollowMatch(views[0], queryRows, results, self._onMoved)
+        self._shown = Comparison(
+            result, views[0], queryRows, queryName or queryNode.GetName(), matches, results, follow
+        )
+        follow.move(self._shown.firstPositions())
+        follow.isOn = self._followIsOn
+        follow.start()
+        with _batch():
+            self._mark()
+            UserNodes.keepOut(
+                [node.GetID() for node in (views[0].mainNode, views[0].navigatorNode) if node is not None]
+            )
+            for one in matches:
+                if one.isOurs and one.name:
+                    one.volumeNode.SetName(f"{one.match.rank}: {one.name}")
+        self._observeLayout()
 
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's to this pair of slices; nothing happens if it is not shown."""
-        place = self._places.get(match.volume_id)
-        if self._result is None or self._query is None or place is None:
+        shown = self._shown
+        number = shown.indexOf(match) if shown is not None else None
+        if shown is None or number is None:
             return
-        following = self._follow is not None and self._follow.isOn
-        if self._follow is not None:
-            self._follow.setOn(False)  # the pair was chosen by hand
-        self._query.jump(float(self._result.query_table.position[queryRow]))
-        place.jump(float(match.positions_mm[row]))
-        if self._follow is not None:
-            self._follow.setOn(following)
+        self.select(match)
+        result = shown.results[number]
+        shown.follow.move(
+            [
+                (shown.query, float(shown.queryRows.positions[queryRow])),
+                (result.view, float(result.companion.rows.positions[row])),
+            ]
+        )
+
+    def select(self, match: Match) -> None:
+        """The match whose range the query's column shows, and whose pair of slices is told; the first one before."""
+        number = self._shown.indexOf(match) if self._shown is not None else None
+        if self._shown is None or number is None or number == self._shown.selected:
+            return
+        self._shown.selected = number
+        with slicer.util.RenderBlocker():
+            self._mark()
+        self._onMoved()
 
     def setFollow(self, on: bool) -> None:
+        """Whether scrolling one column moves the others."""
         self._followIsOn = on
-        if self._follow is not None:
-            self._follow.setOn(on)
+        if self._shown is not None:
+            self._shown.follow.isOn = on
+
+    def setSimilarity(self, match: Match, similarity: np.ndarray) -> None:
+        """The similarity matrix of a match that is shown, float [n_q, n_rows], when it has come."""
+        if self._shown is not None and self._shown.indexOf(match) is not None:
+            self._shown.similarities[match.key] = similarity
+            self._onMoved()
 
     def remove(self) -> None:
-        """Remove the marks and the volumes that were loaded for them, and bring the user's views back."""
-        self._stopFollowing()
-        self.folder.remove()
-        manager = slicer.app.layoutManager()
-        if manager is not None and self._before is not None:
-            self._before.restore()
-        elif manager is not None and manager.layout == CompareLayout.LAYOUT_ID:
-            # The scene was saved while results were shown: what was before is not known.
-            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-        self._clear()
+        """Close the comparison: the volumes that were loaded for it go, and the user's views come back."""
+        with slicer.util.RenderBlocker():
+            self._stop()
+            with _batch():
+                RangeMarks.remove()
+                UserNodes.letBack()
+            self._leaveLayout(restoreViews=True)
+            self.folder.remove()
+        self._tellChanged()
 
     def forget(self) -> None:
-        """The scene was closed: nothing of it may be touched any more."""
-        if self._follow is not None:
-            self._follow.setOn(False)
-        self._clear()
+        """The scene is being closed: its nodes go without us, and the user's layout comes back."""
+        self._stop()
+        self._leaveLayout(restoreViews=False)
+        self._tellChanged()
 
-    def _clear(self) -> None:
-        self._before = self._result = self._query = self._follow = None
-        self._places = {}
+    # What happens meanwhile
 
-    def _stopFollowing(self) -> None:
-        if self._follow is not None:
-            self._follow.setOn(False)
-        self._follow = None
+    def _onSceneImported(self) -> None:
+        """Nothing of a scene that was opened is in our views: what it says of them is of another session."""
+        if self._shown is None and slicer.app.layoutManager() is not None:
+            UserNodes.letBack()
+            if not RangeMarks.marks():  # else the module was reloaded, and the views are still there
+                self._leaveLayout(restoreViews=False)
+        self._tellChanged()
 
-    def _removeMarks(self) -> None:
-        self._stopFollowing()
-        for node in self.folder.nodes():
-            if node.GetAttribute(RangeMarks.ATTRIBUTE):
-                slicer.mrmlScene.RemoveNode(node)
+    def _observeLayout(self) -> None:
+        node = CompareLayout.layoutNode()
+        node.SetSaveWithScene(False)  # its number would mean nothing elsewhere, and open as an empty window
+        tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._onLayoutModified())
+        self._layoutTag = (node, tag)
 
-    def _place(self, column: Column, volumeNode: Any, plane: str) -> _Place:
-        manager = slicer.app.layoutManager()
-        threeDNode = manager.threeDWidget("View" + column.threeD).mrmlViewNode()
-        for name in (column.main, column.side):
-            widget = manager.sliceWidget(name)
-            composite = widget.mrmlSliceCompositeNode()
-            with slicer.util.NodeModify(composite):
-                composite.SetLinkedControl(False)
-                composite.SetBackgroundVolumeID(volumeNode.GetID())
-                composite.SetForegroundVolumeID(None)
-                composite.SetLabelVolumeID(None)
-            node = widget.mrmlSliceNode()
-            node.RotateToVolumePlane(volumeNode)
-            widget.sliceLogic().FitSliceToAll()
-            node.RemoveAllThreeDViewIDs()
-            node.AddThreeDViewID(threeDNode.GetID())
-            node.SetSliceVisible(True)
-        return _Place(column, volumeNode, StackGeometry.ofVolume(volumeNode, plane))
+    def _onLayoutModified(self) -> None:
+        if not CompareLayout.isShown():
+            # Not in the middle of the change: marks are removed.
+            qt.QTimer.singleShot(0, self._onLayoutLeft)
 
-    def _lookAtAll(self) -> None:
-        """Fit the 3D views (slots of qMRMLThreeDView.h)."""
-        assert self._query is not None
-        for place in (self._query, *self._places.values()):
-            view = slicer.app.layoutManager().threeDWidget("View" + place.column.threeD).threeDView()
-            view.resetFocalPoint()
-            view.resetCamera()
+    def _onLayoutLeft(self) -> None:
+        """The user has chosen another layout: there, everything is as ever. The volumes stay until they are removed."""
+        if self._shown is None or CompareLayout.isShown():
+            return
+        self._stop()
+        with _batch():
+            RangeMarks.remove()
+            UserNodes.letBack()
+        self._leaveLayout(restoreViews=False)
+        self._tellChanged()
 
-    def _mark(self, match: Match, place: _Place) -> None:
-        name = _("{similarity}, {slices}")
-        self._addMarks(
-            place,
-            [
-                Mark(
-                    name.format(similarity=Texts.similarity(one.similarity), slices=Texts.sliceNumbers(one)),
-                    one.start_mm,
-                    one.end_mm,
-                    number,
-                    one.weight,
+    def _leaveLayout(self, restoreViews: bool) -> None:
+        if slicer.app.layoutManager() is None:
+            return
+        if CompareLayout.isShown():
+            if restoreViews and self._before is not None:
+                self._before.restore()
+            else:
+                ViewState.restoreLayout()
+        ViewState.forgetLayout()
+        self._before = None
+        CompareLayout.layoutNode().SetSaveWithScene(True)
+        CompareLayout.leave()
+
+    def _stop(self) -> None:
+        """Nothing moves along any more, and no text is left in the views."""
+        if self._layoutTag is not None:
+            self._layoutTag[0].RemoveObserver(self._layoutTag[1])
+            self._layoutTag = None
+        if self._shown is not None:
+            self._shown.follow.stop()
+            self._shown = None
+        self._texts.remove()
+
+    def _onMoved(self) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        queryPosition = shown.query.position
+        self._write(shown.query, ComparisonTexts.queryLines(shown.queryName, shown.queryRows, queryPosition))
+        for number, (one, result) in enumerate(zip(shown.matches, shown.results, strict=True)):
+            position = result.view.position
+            value = shown.similarityOf(number, queryPosition, position)
+            lines = ComparisonTexts.resultLines(one.match, one.name, result.companion.rows, position, value)
+            if not result.view.hasNavigator:
+                lines.append(ComparisonTexts.matchedSlices(one.match))
+            self._write(result.view, lines)
+            if number == shown.selected and self.onPairChanged and None not in (queryPosition, position):
+                self.onPairChanged(
+                    ShownPair(
+                        one.match, shown.queryRows.number(queryPosition), result.companion.rows.number(position), value
+                    )
                 )
-                for number, one in enumerate(match.ranges)
-            ],
-        )
 
-    def _markQuery(self, match: Match) -> None:
-        """The slices of the query that voted for each range; with more than one match they would cover it all."""
-        assert self._result is not None and self._query is not None
-        positions = self._result.query_table.position
-        name = _("{similarity}, query")
-        self._addMarks(
-            self._query,
-            [
-                Mark(
-                    name.format(similarity=Texts.similarity(one.similarity)),
-                    float(positions[min(one.query_rows)]),
-                    float(positions[max(one.query_rows)]),
-                    number,
-                    one.weight,
-                )
-                for number, one in enumerate(match.ranges)
-                if one.query_rows
-            ],
-        )
+    def _write(self, view: ColumnView, lines: Sequence[str]) -> None:
+        self._texts.set(view.column.main, lines)
 
-    def _addMarks(self, place: _Place, marks: Sequence[Mark]) -> None:
-        column = place.column
-        side = place.sliceNode(column.side)
-        threeDNode = slicer.app.layoutManager().threeDWidget("View" + column.threeD).mrmlViewNode()
-        views = RangeMarks.MarkViews(place.sliceNode(column.main).GetID(), side.GetID(), threeDNode.GetID())
-        # The slices are lines across the side view: labels are as near as these, in pixels of it.
-        millimetresPerPixel = side.GetFieldOfView()[1] / max(1, side.GetDimensions()[1])
-        # On a screen with small pixels the view has more of them, and VTK writes with more: 72 per inch is 1 per point.
-        window = slicer.app.layoutManager().sliceWidget(column.side).sliceView().renderWindow()
-        labelPixels = RangeMarks.LABEL_PIXELS * window.GetDPI() / 72
-        for mark in RangeMarks.withoutOverlap(marks, labelPixels * millimetresPerPixel):
-            self.folder.add(RangeMarks.addMark(mark, place.geometry, views))
+    def _mark(self) -> None:
+        """One slab in each navigator: the range of each match, and in the query's what the selected match has of it."""
+        shown = self._shown
+        assert shown is not None
+        marked = set()
+        for one, result in zip(shown.matches, shown.results, strict=True):
+            best = bestRange(one.match)
+            if best is not None and result.view.hasNavigator:
+                self._addMark(result.view, best.start_mm, best.end_mm, ComparisonTexts.matchedSlices(one.match))
+                marked.add(result.view.column.main)
+        selected = shown.matches[shown.selected].match
+        best = bestRange(selected)
+        if best is not None and best.query_rows and shown.query.hasNavigator:
+            positions = [float(shown.queryRows.positions[row]) for row in (min(best.query_rows), max(best.query_rows))]
+            self._addMark(shown.query, *positions, ComparisonTexts.queriedSlices(selected, best))
+            marked.add(shown.query.column.main)
+        RangeMarks.remove({node.GetAttribute(RangeMarks.ATTRIBUTE) for node in RangeMarks.marks()} - marked)
 
-    def _startFollowing(self, matches: Sequence[ShownMatch]) -> None:
-        assert self._result is not None and self._query is not None
-        self._follow = FollowMatch(
-            self._query.sliceNode(self._query.column.main),
-            self._query.geometry,
-            self._result.query_table.position,
-        )
-        for one in matches:
-            if one.match.correspondence is not None:
-                place = self._places[one.match.volume_id]
-                node = place.sliceNode(place.column.main)
-                self._follow.matches.append(FollowedMatch.ofMatch(node, place.geometry, one.match))
+    def _addMark(self, view: ColumnView, startMm: float, endMm: float, text: str) -> None:
+        RangeMarks.show(view.column.main, view.geometry, startMm, endMm, [view.navigatorNode.GetID()])
+        self._texts.set(view.column.navigator, [text])
+
+    def _tellChanged(self) -> None:
+        if self.onChanged is not None:
+            self.onChanged()
 
 
-def _label(match: Match) -> str:
-    return _("{rank}: {similarity}").format(rank=match.rank, similarity=Texts.similarity(match.score))
+def _letViewsResize(views: Sequence[ColumnView]) -> None:
+    """A new layout gives its views their sizes while events are handled, and splitters not at once."""
+    sizes: list[Any] = []
+    for _attempt in range(5):
+        before = sizes
+        slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)  # nothing else is clicked meanwhile
+        sizes = [view.sizes for view in views]
+        if sizes == before:
+            return
 
 
-def _window(volumeNode: Any, modality: str, queryNode: Any) -> None:
-    """A CT is shown as the query's CT is, or in a soft tissue window; other modalities as Slicer decides."""
-    display = volumeNode.GetDisplayNode()
-    if display is None:
-        volumeNode.CreateDefaultDisplayNodes()
-        display = volumeNode.GetDisplayNode()
-    if modality != "CT":
-        return
-    window, level = _CT_WINDOW_LEVEL
-    query = queryNode.GetDisplayNode()
-    if query is not None and queryNode.GetImageData().GetScalarRange()[0] < -500:  # air: a CT, too
-        window, level = query.GetWindow(), query.GetLevel()
-    with slicer.util.NodeModify(display):
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(window, level)
+@contextmanager
+def _batch() -> Iterator[None]:
+    """Every view takes up many changes of the scene at once."""
+    scene = slicer.mrmlScene
+    scene.StartState(scene.BatchProcessState)
+    try:
+        yield
+    finally:
+        scene.EndState(scene.BatchProcessState)

@@ -7,6 +7,8 @@ from typing import Any
 import slicer
 import vtk
 
+from ..Scene.WorldTransform import isAcquisitionTransform
+
 #: Marks the folder, so that it is found in a scene that was saved and opened.
 _ATTRIBUTE = "VolumeRetrieval.Results"
 
@@ -31,18 +33,35 @@ class ResultFolder:
             hierarchy.RemoveItem(before)
             before = above
 
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is in the scene, also in one that was saved and opened."""
+        return bool(self._item(create=False))
+
     def nodes(self) -> list[Any]:
         """The nodes in the folder."""
         hierarchy, item = _hierarchy(), self._item(create=False)
         found = [hierarchy.GetItemDataNode(child) for child in _children(hierarchy, item)] if item else []
         return [node for node in found if node is not None]
 
+    def holds(self, node: Any) -> bool:
+        return any(one.GetID() == node.GetID() for one in self.nodes())
+
+    def discard(self, node: Any) -> None:
+        """Remove a node, what was loaded along with it, and items above it that are empty then."""
+        self.add(node)
+        _removeWithDependents(node)
+        item = self._item(create=False)
+        if item and not _children(_hierarchy(), item):
+            _hierarchy().RemoveItem(item)
+
     def remove(self) -> None:
         """Remove the folder and the nodes in it."""
+        for node in self.nodes():
+            _removeWithDependents(node)
         item = self._item(create=False)
         if item:
-            # RemoveItem(item, removeDataFromScene, recursive): vtkMRMLSubjectHierarchyNode.h
-            _hierarchy().RemoveItem(item, True, True)
+            _hierarchy().RemoveItem(item, False, True)
 
     def _item(self, create: bool) -> int:
         hierarchy = _hierarchy()
@@ -54,6 +73,24 @@ class ResultFolder:
         item = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), self.name)
         hierarchy.SetItemAttribute(item, _ATTRIBUTE, "1")
         return item
+
+
+def _removeWithDependents(node: Any) -> None:
+    """A volume, and its nodes that nobody sees: removing a volume leaves them in the scene, and in scene files."""
+    dependents = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    dependents += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    transform = node.GetParentTransformNode()
+    if isAcquisitionTransform(transform):
+        dependents.append(transform)
+    item = _hierarchy().GetItemByDataNode(node)
+    if item:
+        # RemoveItem(item, removeDataFromScene, recursive): vtkMRMLSubjectHierarchyNode.h
+        _hierarchy().RemoveItem(item, True, True)
+    else:
+        slicer.mrmlScene.RemoveNode(node)
+    for one in dependents:
+        if one is not None and one.GetScene() is not None:
+            slicer.mrmlScene.RemoveNode(one)
 
 
 def _hierarchy() -> Any:

@@ -1,0 +1,49 @@
+"""What is written into the corners of the views of a comparison."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+from VolumeRetrievalEngine.searching.match import Match, MatchedRange
+
+from .SlicePairs import StackRows
+
+
+def queryLines(name: str, rows: StackRows, position: float | None) -> list[str]:
+    """Whose volume the query is, and which slice of it is shown."""
+    return [_("Query  {name}").format(name=name), _sliceOf(rows, position)]
+
+
+def resultLines(
+    match: Match, name: str, rows: StackRows, position: float | None, similarity: float | None
+) -> list[str]:
+    """ "2  CRLM-CT-1004  0.48" and "slice 28 of 41, similarity here 0.65"."""
+    title = f"{match.rank}  {name or match.attributes.series_description}  {match.score:.2f}"
+    text = _sliceOf(rows, position)
+    if similarity is not None:
+        text = _("{slice}, similarity here {value}").format(slice=text, value=f"{similarity:.2f}")
+    return [title, text]
+
+
+def matchedSlices(match: Match) -> str:
+    """ "match: slices 22-28"; what the slab is."""
+    best = max(match.ranges, key=lambda one: one.weight, default=None)
+    return _("match: {slices}").format(slices=_numbers(best.first_slice, best.last_slice)) if best is not None else ""
+
+
+def queriedSlices(match: Match, best: MatchedRange) -> str:
+    """ "match 1: slices 60-66": the query's slices that look like that range of that result."""
+    numbers = _numbers(min(best.query_slices), max(best.query_slices))
+    return _("match {rank}: {slices}").format(rank=match.rank, slices=numbers)
+
+
+def _sliceOf(rows: StackRows, position: float | None) -> str:
+    if position is None:
+        return _("turned out of its plane")
+    return _("slice {number} of {count}").format(number=rows.number(position) + 1, count=rows.count)
+
+
+def _numbers(first: int, last: int) -> str:
+    """People count from 1."""
+    if first == last:
+        return _("slice {n}").format(n=first + 1)
+    return _("slices {first}-{last}").format(first=first + 1, last=last + 1)

@@ -1,0 +1,76 @@
+"""Which slice of the query belongs to which slice of each result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class StackRows:
+    """The slices of a volume that the engine compared.
+
+    Attributes:
+        positions: float [n], mm along the stack, ascending.
+        numbers: int [n], which slice of the full stack each is, 0-based.
+        spacing: mm between neighboring slices of the full stack.
+        count: slices of the full stack.
+    """
+
+    positions: np.ndarray
+    numbers: np.ndarray
+    spacing: float
+    count: int
+
+    def row(self, position: float) -> int:
+        """The row nearest to a position in mm."""
+        return int(np.abs(self.positions - position).argmin())
+
+    def holds(self, position: float) -> bool:
+        """Whether a slice that was compared is at this position, or one that stands for it in a thinned stack."""
+        step = max(self.spacing, float(np.diff(self.positions).max())) if len(self.positions) > 1 else self.spacing
+        return bool(np.abs(self.positions - position).min() <= 0.5 * step + 1e-3)
+
+    def number(self, position: float) -> int:
+        """The slice of the full stack at this position, 0-based; the first or last one beyond its ends."""
+        row = self.row(position)
+        steps = round((position - float(self.positions[row])) / self.spacing) if self.spacing > 0 else 0
+        return int(np.clip(int(self.numbers[row]) + steps, 0, self.count - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Companion:
+    """A result that is scrolled together with the query.
+
+    Attributes:
+        rows: its slices.
+        path: float [n_q], for each row of the query the row of the result that belongs to it, fractional and never
+            turning back (Correspondence.path); None if nothing is known, and then it stays where it is.
+    """
+
+    rows: StackRows
+    path: np.ndarray | None
+
+    def positionFor(self, query: StackRows, queryPosition: float) -> float | None:
+        """Where its slice lies, in mm along its stack, that belongs to a position along the query's stack.
+
+        It is a slice that was compared: between two of them a view would show a blend that nobody acquired.
+        """
+        if self.path is None:
+            return None
+        queryRow = np.interp(queryPosition, query.positions, np.arange(len(query.positions)))
+        row = round(float(np.interp(queryRow, np.arange(len(self.path)), self.path)))
+        return float(self.rows.positions[int(np.clip(row, 0, len(self.rows.positions) - 1))])
+
+    def queryRowFor(self, position: float, near: int) -> int | None:
+        """The row of the query whose slice belongs to a position along this stack.
+
+        Where the path rests, several do: the one nearest to row `near`, so that the query does not jump.
+        """
+        if self.path is None:
+            return None
+        row = np.interp(position, self.rows.positions, np.arange(len(self.rows.positions)))
+        distances = np.abs(self.path - row)
+        best = np.flatnonzero(distances <= distances.min() + 1e-6)
+        return int(best[np.abs(best - near).argmin()])
