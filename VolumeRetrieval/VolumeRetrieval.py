@@ -1,8 +1,9 @@
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
+import qt
 import slicer
 import vtk
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
@@ -40,10 +41,11 @@ class VolumeRetrieval(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "Retrieval by slice embeddings and late interaction, after published methods that the README names."
         )
-        # Both need what other modules bring, so that they wait until all are loaded.
+        # All need what other modules bring, so that they wait until these are loaded.
         slicer.app.connect("startupCompleted()", registerSampleData)
         slicer.app.connect("startupCompleted()", registerSubjectHierarchyPlugin)
         slicer.app.connect("startupCompleted()", registerCompareLayout)
+        slicer.app.connect("startupCompleted()", startAutomaticIndexing)
 
 
 #
@@ -71,6 +73,19 @@ def registerCompareLayout() -> None:
     from VolumeRetrievalLib.Views import CompareLayout
 
     CompareLayout.register()
+
+
+def startAutomaticIndexing() -> None:
+    """Watch the DICOM database from the start, if the user wants new series to be indexed automatically.
+
+    Only the logic is made, not the panel as slicer.util.getModuleLogic does, and only when the main window has been
+    drawn: it takes about a fifth of a second. Who does not index automatically pays for reading one setting.
+    """
+    from VolumeRetrievalLib.Settings import Settings
+
+    if slicer.app.testingEnabled() or slicer.util.mainWindow() is None or not Settings.load().indexAutomatically:
+        return
+    qt.QTimer.singleShot(1000, VolumeRetrievalLogic.makeEarly)
 
 
 #
@@ -135,7 +150,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         if self.logic is None:
-            self.logic = self._ownLogic = VolumeRetrievalLogic()
+            self.logic = self._ownLogic = VolumeRetrievalLogic.takeEarly() or VolumeRetrievalLogic()
         self.panel = Panel(self.ui, self.logic, makeInstaller(Path(self.resourcePath("requirements.txt"))))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -235,6 +250,20 @@ class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
 
     def __dir__(self):
         return [*super().__dir__(), *dir(self._retrieval)]
+
+    _early: ClassVar["VolumeRetrievalLogic | None"] = None
+
+    @classmethod
+    def makeEarly(cls) -> None:
+        """Make the logic before the panel, which takes it over when it is opened."""
+        if cls._early is None and not hasattr(slicer.modules, "VolumeRetrievalWidget"):
+            cls._early = cls()
+
+    @classmethod
+    def takeEarly(cls) -> "VolumeRetrievalLogic | None":
+        """The logic that was made before the panel, if there is one that nobody has taken yet."""
+        early, cls._early = cls._early, None
+        return early
 
     def getParameterNode(self) -> VolumeRetrievalParameterNode:
         return VolumeRetrievalParameterNode(super().getParameterNode())

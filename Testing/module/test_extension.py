@@ -83,7 +83,7 @@ def test_the_module_file_imports_nothing_that_may_be_missing():
             names |= {one.name.partition(".")[0] for one in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.partition(".")[0])
-    assert names <= {"pathlib", "sys", "tempfile", "typing", "slicer", "vtk"}
+    assert names <= {"pathlib", "qt", "sys", "tempfile", "typing", "slicer", "vtk"}
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     assert classes == [
         "VolumeRetrieval",
