@@ -105,6 +105,7 @@ def test_what_is_unchanged_is_not_looked_at_again(database, index):
     again = index()
 
     assert (again["added"], again["failed"]) == (0, [])
+    assert again["series"] == {"indexed": 0, "unchanged": 3, "skipped": 0, "failed": 0, "removed": 0}
     assert indexed_series(database) == {OWN, LINKED}
 
 
@@ -155,7 +156,7 @@ def test_a_series_that_failed_is_tried_again(database, index):
     whole = [file.read_bytes() for file in files]
     for file in files:
         file.write_bytes(file.read_bytes()[:300])
-    index()
+    counts = index()["series"]
     failed = register(database).seen[OWN]
 
     for file, content in zip(files, whole, strict=True):
@@ -163,6 +164,7 @@ def test_a_series_that_failed_is_tried_again(database, index):
     index()
 
     assert failed.failed and failed.reason
+    assert (counts["indexed"], counts["skipped"], counts["failed"]) == (1, 1, 1)  # series, however many files
     assert register(database).seen[OWN].reason == ""
     assert indexed_series(database) == {OWN, LINKED}
 
@@ -259,6 +261,7 @@ def test_a_program_gets_hello_progress_and_result(database):
     assert (said[0]["type"], said[-1]["type"]) == ("hello", "result")
     assert said[0]["pid"] == job.process.pid
     assert {one["stage"] for one in said[1:-1]} == {"scan", "index"}
+    assert {one["series"] for one in said[1:-1] if one["stage"] == "index"} == {OWN, LINKED}
     assert (said[-1]["result"]["added"], said[-1]["result"]["store"]["volumes"]) == (2, 2)
     assert job.process.returncode == 0
 

@@ -204,6 +204,8 @@ def _print_report(report: IndexingReport) -> None:
     what = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name in always)
     state = "stopped" if report.cancelled else "done"
     print(f"{state}: {what}; {report.slices} slices embedded in {readable_duration(report.seconds)}")
+    if report.series is not None:
+        print("series: " + ", ".join(f"{count} {name}" for name, count in report.series.to_dict().items()))
     _print_skipped(report.skipped)
     for one in report.failed:
         print(f"  failed: {one.path}: {one.reason}", file=sys.stderr)

@@ -29,9 +29,26 @@ from .read_ahead import BATCH_SIZE, PreparedVolume, ReadAhead
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class SeriesCounts:
+    """How many series of a DICOM database came to what in a run: `unchanged` were settled before, `failed` should have
+    been readable and are tried again, `skipped` are rightly no volumes."""
+
+    indexed: int
+    unchanged: int
+    skipped: int
+    failed: int
+    removed: int
+
+    def to_dict(self) -> dict[str, int]:
+        """Values for JSON."""
+        return dict(self.__dict__)
+
+
 @dataclass
 class IndexingReport:
-    """What an indexing run did. Paths, never names; `failed` are volumes that should have been readable.
+    """What an indexing run did. Paths, never names; `failed` are files that should have been readable, or volumes where
+    the files could be read; `series` counts the series where those of a DICOM database were indexed.
 
     Example:
         >>> report = Retriever.open("index").add(["archive"])
@@ -52,6 +69,7 @@ class IndexingReport:
     slices: int = 0
     seconds: float = 0.0
     cancelled: bool = False
+    series: SeriesCounts | None = None
 
     @property
     def read_anything(self) -> bool:
@@ -75,6 +93,7 @@ class IndexingReport:
             "cancelled": self.cancelled,
             "skipped": [{"path": str(one.path), "reason": one.reason} for one in self.skipped],
             "failed": [{"path": str(one.path), "reason": one.reason} for one in self.failed],
+            "series": None if self.series is None else self.series.to_dict(),
         }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from ..indexing.run import IndexingReport
+from ..indexing.run import IndexingReport, SeriesCounts
 from ..progress import ProgressCallback
 from ..retriever import Retriever
 from ..roots import absolute_path
@@ -28,7 +28,8 @@ def index_series(
         progress: see progress.py; may raise Cancelled.
 
     Returns:
-        What was done; `pruned` counts the volumes of removed series, too.
+        What was done; `pruned` counts the volumes of removed series, too, and `series` the series. Of a run that is
+        stopped, `series` is None.
     """
     path = folder.path_for(retriever.recipe)
     with VolumeStore.open(path, retriever.recipe, writable=True) as store:
@@ -50,7 +51,23 @@ def index_series(
         register.note(todo, report, store)
         register.forget(gone)
         register.save(store)
+    report.series = _counts(register, listed, todo, gone)
     return report
+
+
+def _counts(
+    register: SeriesRegister, listed: SeriesList, todo: Sequence[ListedSeries], gone: Collection[str]
+) -> SeriesCounts:
+    became = [register.seen[one.uid] for one in todo]
+    failed = sum(one.failed for one in became)
+    skipped = sum(bool(one.reason) for one in became) - failed
+    return SeriesCounts(
+        indexed=len(todo) - failed - skipped,
+        unchanged=len(listed.series) - len(todo),
+        skipped=skipped,
+        failed=failed,
+        removed=len(gone),
+    )
 
 
 def _ids_of_series(store: VolumeStore, uids: Sequence[str]) -> list[str]:

@@ -161,11 +161,13 @@ def reportOf(result: dict[str, Any], wholeDatabase: bool = False) -> IndexReport
     """What `index --json` prints, in the panel's numbers. Series that were settled before are not even counted by the
     engine; of a whole database they are what is unchanged."""
     added = result["added"] + result["replaced"] + result["moved"]
+    series = result.get("series") or {name: len(result.get(name) or ()) for name in ("skipped", "failed")}
     return IndexReport(
         added=added,
         unchanged=max(0, result["store"]["volumes"] - added) if wholeDatabase else result["unchanged"],
         removed=result["pruned"] + result["superseded"],
-        failed=len(result["failed"]),
+        failed=series["failed"],
+        skipped=series["skipped"],
         **_encoder(result.get("encoder") or {}),
     )
 
