@@ -6,7 +6,7 @@ Indexes some volumes end to end (reading from disk, slicing, embedding, storing)
 reader on the other, and compares slices per second with the bare network's forward pass on the same slices, already
 prepared in the memory of the device, in the same process and in turn with it. The target is 0.9 of the bare network on
 a processor and 0.8 on a graphics card. The volumes are those of shared/data, or phantoms where they are absent; of
-slow networks as few of them as take --seconds. Networks of the catalogue that are not installed have random weights,
+slow networks as few of them as take --seconds. Networks of the catalog that are not installed have random weights,
 which cost the same. On a graphics card the last column is the share of its peak that the bare network reaches.
 """
 

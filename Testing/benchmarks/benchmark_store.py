@@ -30,7 +30,7 @@ THUMBNAIL = bytes(range(250)) * 10
 
 
 def synthetic_volume(number: int, slices: int, dimension: int, generator: np.random.Generator) -> NewVolume:
-    """A stack whose neighbouring slices are alike, with the UIDs and file names of a DICOM series."""
+    """A stack whose neighboring slices are alike, with the UIDs and file names of a DICOM series."""
     rows = generator.standard_normal((slices, dimension), dtype=np.float32)
     rows += 3 * generator.standard_normal(dimension, dtype=np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The encoders whose speed is measured: those that run here, and the catalogue's with random weights where none are."""
+"""The encoders whose speed is measured: those that run here, and the catalog's with random weights where none are."""
 
 from __future__ import annotations
 

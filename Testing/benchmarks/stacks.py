@@ -6,7 +6,7 @@ noise of its own:
 
     e = sqrt(a) course + sqrt(b) patient + sqrt(1 - a - b) noise
 
-where both courses are random walks of which neighbours have cosine RHO.
+where both courses are random walks of which neighbors have cosine RHO.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RHO = 0.98
 EXAMINATIONS = 8
 COURSE_SLICES = 420
 N_QUERIES = 20
-#: Millimetres between slices, for pooling.
+#: Millimeters between slices, for pooling.
 SPACING_MM = 3.0
 
 
@@ -150,7 +150,7 @@ def _stack_set(name: str, stacks: list[np.ndarray], queries: list[np.ndarray]) -
 
 
 def _walk(rng: np.random.Generator, n: int) -> np.ndarray:
-    """float32 [n, d]: a stationary walk of unit variance, of which neighbours have correlation RHO."""
+    """float32 [n, d]: a stationary walk of unit variance, of which neighbors have correlation RHO."""
     walk = rng.standard_normal((n, DIMENSION), dtype=np.float32)
     walk[1:] *= np.float32(np.sqrt(1 - RHO**2))
     for i in range(1, n):

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from VolumeRetrievalEngine.phantoms import Patient, PhantomScan, scan
 from VolumeRetrievalEngine.volume import LPS_TO_RAS
 
-#: Coarse, so that a scan takes a fraction of a second; still recognisable.
+#: Coarse, so that a scan takes a fraction of a second; still recognizable.
 SPACING_MM = (5.0, 6.0)
 
 

@@ -1,4 +1,4 @@
-"""A store in memory, with as much of VolumeStore's behaviour as an index sees."""
+"""A store in memory, with as much of VolumeStore's behavior as an index sees."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class MemoryStore:
 
 
 def stack(rng: np.random.Generator, n: int, dimension: int = 32, cosine: float = 0.95) -> np.ndarray:
-    """float32 [n, d] unit rows of which neighbours have about this cosine, as adjacent slices do."""
+    """float32 [n, d] unit rows of which neighbors have about this cosine, as adjacent slices do."""
     rows = np.empty((n, dimension))
     rows[0] = rng.standard_normal(dimension)
     for i in range(1, n):

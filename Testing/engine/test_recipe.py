@@ -69,7 +69,7 @@ def test_impossible_values_are_refused_with_what_was_expected(values, said):
         Recipe(**{"encoder": "descriptor", **values})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "7", '{"encoder":"descriptor","colour":1}', '{"encoder":3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "7", '{"encoder":"descriptor","color":1}', '{"encoder":3}'])
 def test_text_that_is_no_recipe_is_refused(text):
     with pytest.raises(RecipeError):
         Recipe.from_json(text)

@@ -142,7 +142,7 @@ def test_an_indexed_volume_is_searched_with_without_reading_it(tmp_path):
     assert record.volume_id not in [match.volume_id for match in result.matches]
 
 
-def test_an_unchanged_file_is_recognised_as_indexed(retriever, indexed):
+def test_an_unchanged_file_is_recognized_as_indexed(retriever, indexed):
     assert (
         retriever.resolve_query(indexed / "archive" / "head-1.nii.gz")
         == retriever.find(str(indexed / "archive" / "head-1.nii.gz")).volume_id
@@ -248,7 +248,7 @@ def test_what_is_unchanged_costs_nothing_and_what_changed_is_replaced(tmp_path, 
     assert len(retriever.listing()) == 3
 
 
-def test_a_moved_file_is_recognised(tmp_path):
+def test_a_moved_file_is_recognized(tmp_path):
     paths = write_archive(tmp_path / "archive", range(1))
     retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "archive"])
@@ -261,7 +261,7 @@ def test_a_moved_file_is_recognised(tmp_path):
     assert retriever.path_of(retriever.find(report.moved[0])).endswith("new place/Schädel.nii.gz")
 
 
-def test_an_archive_that_moved_as_a_whole_is_recognised(tmp_path):
+def test_an_archive_that_moved_as_a_whole_is_recognized(tmp_path):
     write_archive(tmp_path / "old" / "archive", range(1))
     retriever = Retriever.create(tmp_path / "store", "descriptor")
     retriever.add([tmp_path / "old" / "archive"])

@@ -58,7 +58,7 @@ class WeightsServer:
         return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
     def entry(self, path: str = "/net.pth", content: bytes = CONTENT, **source: object) -> CatalogEntry:
-        """An entry of a catalogue whose weights are here, with their sha256, and serve them."""
+        """An entry of a catalog whose weights are here, with their sha256, and serve them."""
         self.files.setdefault(path, content)
         values = {
             "url": self.url(path),
@@ -71,7 +71,7 @@ class WeightsServer:
         return an_entry(WeightsSource(**{**values, **source}))
 
 
-def an_entry(source: WeightsSource, name: str = "test-net", license: str = "Test Licence") -> CatalogEntry:
+def an_entry(source: WeightsSource, name: str = "test-net", license: str = "Test License") -> CatalogEntry:
     return CatalogEntry(
         name=name,
         title="A network for tests",
@@ -83,7 +83,7 @@ def an_entry(source: WeightsSource, name: str = "test-net", license: str = "Test
         embedding="pooled",
         dimension=4,
         source=source,
-        license=License(license, "https://example.org/licence", False),
+        license=License(license, "https://example.org/license", False),
         citation="Nobody et al.",
         read_from="nowhere",
     )

@@ -52,7 +52,7 @@ class Recipe:
         if self.plane not in PLANES:
             raise RecipeError(f"plane {self.plane!r}: expected one of {', '.join(PLANES)}")
         if not (isinstance(self.slice_step_mm, (int, float)) and 0 <= self.slice_step_mm < 1000):
-            raise RecipeError(f"slice step {self.slice_step_mm!r}: expected millimetres, 0 for every slice")
+            raise RecipeError(f"slice step {self.slice_step_mm!r}: expected millimeters, 0 for every slice")
         if self.intensity != "auto":
             raise RecipeError(f"intensity {self.intensity!r}: expected 'auto'")
         if not (isinstance(self.size, int) and 16 <= self.size <= 2048):

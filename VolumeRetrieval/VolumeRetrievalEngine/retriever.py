@@ -143,7 +143,7 @@ class Retriever:
     ) -> IndexingReport:
         """Bring the store up to date with these files and folders.
 
-        Unchanged volumes cost nothing, changed ones are replaced, moved ones recognised. Each volume is stored as soon
+        Unchanged volumes cost nothing, changed ones are replaced, moved ones recognized. Each volume is stored as soon
         as it is embedded. A file that cannot be read is reported and the rest goes on.
 
         Args:
@@ -426,7 +426,7 @@ class Retriever:
         try:
             return self._folder.tokens
         except StoreError as error:
-            logger.warning("volumes of the query's patient or study cannot be recognised: %s", error)
+            logger.warning("volumes of the query's patient or study cannot be recognized: %s", error)
             return PatientTokens.ephemeral()
 
 

@@ -1,6 +1,6 @@
 """A volume: voxels, where every slice lies, who it is, and what is known about it.
 
-World coordinates are RAS in millimetres throughout (x to the patient's right, y to anterior, z to superior), as in
+World coordinates are RAS in millimeters throughout (x to the patient's right, y to anterior, z to superior), as in
 Slicer. Arrays are indexed [k, j, i] (slice, row, column), affines map (i, j, k, 1) to RAS.
 """
 
@@ -25,7 +25,7 @@ class SliceTable:
         index: int32 [n], which slice of the full stack each row is (0-based). A thinned stack has gaps.
         sop_uid: n SOPInstanceUIDs; "" where the slice is no single DICOM frame (reformatted, or not from DICOM).
         frame: int32 [n], the frame within a multi-frame instance (0-based); -1 where there is none.
-        origin: float64 [n, 3], RAS mm of the centre of the slice's first pixel.
+        origin: float64 [n, 3], RAS mm of the center of the slice's first pixel.
         normal: float64 [n, 3], unit vectors from one slice to the next.
         position: float64 [n], mm along the stack; spacing may be irregular.
 
@@ -81,7 +81,7 @@ class SliceTable:
 
     @property
     def spacing(self) -> float:
-        """The median distance between neighbouring rows in mm; 0.0 for fewer than two rows."""
+        """The median distance between neighboring rows in mm; 0.0 for fewer than two rows."""
         return float(np.median(np.abs(np.diff(self.position)))) if len(self) > 1 else 0.0
 
     @classmethod
@@ -196,7 +196,7 @@ class Volume:
 
     @property
     def spacing(self) -> np.ndarray:
-        """float64 [3]: distance in mm between neighbours along i, j and k (k: the median of the true slice gaps)."""
+        """float64 [3]: distance in mm between neighbors along i, j and k (k: the median of the true slice gaps)."""
         nominal = np.linalg.norm(np.asarray(self.affine)[:3, :3], axis=0)
         return np.array([nominal[0], nominal[1], self.slices.spacing or nominal[2]])
 

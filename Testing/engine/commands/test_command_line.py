@@ -278,7 +278,7 @@ def test_list_can_be_filtered_and_names_unknown_attributes(indexed: Path) -> Non
     store = indexed / "store"
     assert len(run("list", "--store", store, "--filter", "path~volume-003", "--json").json) == 1
     assert run("list", "--store", store, "--filter", "modality=CT", "--json").json == []
-    assert "'colour'" in said(run("list", "--store", store, "--filter", "colour=red"))
+    assert "'color'" in said(run("list", "--store", store, "--filter", "color=red"))
 
 
 def test_list_shows_a_line_for_each_volume(indexed: Path) -> None:
@@ -369,7 +369,7 @@ def test_search_prints_the_ranking_and_writes_the_report(indexed: Path, tmp_path
         (["--region", "box=1,2,3"], "six numbers"),
         (["--region", "box=900,900,900,901,901,901"], "misses the volume"),
         (["--crop"], "bounded in plane"),
-        (["--filter", "colour=red"], "'colour'"),
+        (["--filter", "color=red"], "'color'"),
         (["--encoder", "resnet"], "'resnet'"),
         (["--index-kind", "tree"], "'tree'"),
         (["--volume", "7"], "number 7"),

@@ -25,7 +25,7 @@ from VolumeRetrievalEngine.encoders.weights.part_file import PartFile
 
 pytest.importorskip("requests")
 
-#: Runs the command line with a catalogue of one entry, whose weights are at the address in the first argument.
+#: Runs the command line with a catalog of one entry, whose weights are at the address in the first argument.
 WITH_ENTRY = """
 import dataclasses, json, sys
 from VolumeRetrievalEngine.encoders import choice as encoders
@@ -61,7 +61,7 @@ def server() -> Iterator[WeightsServer]:
 
 @pytest.fixture
 def entry(server: WeightsServer, monkeypatch: pytest.MonkeyPatch) -> CatalogEntry:
-    """The only entry of the catalogue in this process."""
+    """The only entry of the catalog in this process."""
     entry = server.entry()
     use(monkeypatch, entry)
     return entry
@@ -89,7 +89,7 @@ def the_only(listed: Finished) -> dict:
 def test_weights_are_listed_installed_and_removed(entry: CatalogEntry, tmp_path: Path) -> None:
     listed = run("weights", "list")
     assert listed.code == 0
-    assert re.search(r"test-net +absent +1\.0 MB +Test Licence +not allowed +yes +4 +32", listed.out)
+    assert re.search(r"test-net +absent +1\.0 MB +Test License +not allowed +yes +4 +32", listed.out)
     assert str(tmp_path / "weights") in listed.out
 
     installed = run("weights", "install", "test-net", "--yes")
@@ -97,7 +97,7 @@ def test_weights_are_listed_installed_and_removed(entry: CatalogEntry, tmp_path:
     for words in (
         "A network for tests",
         "size: 1.0 MB",
-        "licence: Test Licence (https://example.org/licence)",
+        "license: Test License (https://example.org/license)",
         "commercial use: not allowed",
         "please cite: Nobody et al.",
         "the publisher's file, by its hash",
@@ -128,7 +128,7 @@ def test_the_listing_for_machines_has_every_fact(entry: CatalogEntry, tmp_path: 
         "verified": True,
         "checked": "",
         "problem": "",
-        "license": {"name": "Test Licence", "url": "https://example.org/licence", "commercial": False},
+        "license": {"name": "Test License", "url": "https://example.org/license", "commercial": False},
         "consented": False,
         "url": entry.source.url,
         "request_url": "",
@@ -227,7 +227,7 @@ def test_nothing_is_installed_and_nothing_sent_without_somebody_to_ask(server: W
     entry = server.entry(size_bytes=size)
     refused = finish(started(entry, "weights", "install", "test-net", stdin=subprocess.DEVNULL))
     assert refused.code == 1
-    assert "Test Licence" in refused.out  # what one would agree to
+    assert "Test License" in refused.out  # what one would agree to
     assert "--yes" in refused.err and "no terminal" in refused.err
     for_programs = finish(started(entry, "weights", "install", "test-net", "--json", stdin=subprocess.DEVNULL))
     assert for_programs.code == 1
@@ -244,7 +244,7 @@ def test_in_a_terminal_the_user_is_asked(
     monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or answer)
     finished = run("weights", "install", "test-net")
     assert finished.code == code
-    assert len(questions) == 1 and "licence" in questions[0]
+    assert len(questions) == 1 and "license" in questions[0]
     if code:
         assert "not agreed to" in finished.err
         assert server.asked == []
@@ -401,13 +401,13 @@ def test_an_unknown_name_says_which_are_known(entry: CatalogEntry) -> None:
         assert "'no-net'" in finished.err and "test-net" in finished.err
 
 
-def test_the_real_catalogue_can_be_listed() -> None:
+def test_the_real_catalog_can_be_listed() -> None:
     listing = run("weights", "list", "--json").json
     assert {one["name"] for one in listing["encoders"]} == set(catalog.CATALOG)
     assert run("weights", "list").out.count("\n") >= len(catalog.CATALOG) + 2
     for name in catalog.CATALOG:
         told = run("weights", "list", name).out
-        assert f"licence: {catalog.CATALOG[name].license.name}" in told
+        assert f"license: {catalog.CATALOG[name].license.name}" in told
         assert f"network tested against: {catalog.CATALOG[name].parity}" in told
 
 

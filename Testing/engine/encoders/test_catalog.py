@@ -1,4 +1,4 @@
-"""The catalogue of pretrained encoders: what each entry says, and what happens when one is asked for."""
+"""The catalog of pretrained encoders: what each entry says, and what happens when one is asked for."""
 
 from __future__ import annotations
 

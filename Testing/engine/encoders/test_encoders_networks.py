@@ -179,7 +179,7 @@ def test_weights_that_have_moved_are_said_to_be_missing_and_not_their_json(tmp_p
         ({"input_size": 32}, "either mean and std"),
         ({"input_size": 32, "mean": [0, 0, 0]}, "either mean and std"),
         ({**SPEC, "means": 1}, "means"),
-        ({**SPEC, "channels": "grey"}, "channels"),
+        ({**SPEC, "channels": "gray"}, "channels"),
         ({**SPEC, "output": "tokens"}, "pooled"),
         ([], "holds"),
     ],
@@ -209,7 +209,7 @@ def test_files_that_are_no_torchscript_are_refused(tmp_path):
         create_encoder("torchscript", weights=weights)
 
 
-def test_a_real_pretrained_network_finds_the_neighbouring_slice(shared, tmp_path):
+def test_a_real_pretrained_network_finds_the_neighboring_slice(shared, tmp_path):
     import SimpleITK as sitk
 
     described = tmp_path / "mobilenet.json"

@@ -44,7 +44,7 @@ def shallow(shape: VitShape) -> VitShape:
     return replace(shape, depth=1)
 
 
-#: The networks of the catalogue as they are made, before any weights are in them.
+#: The networks of the catalog as they are made, before any weights are in them.
 UNFILLED = {
     "resnet50": resnet50,
     "efficientnet-b0": partial(efficientnet_b0, 224),
@@ -96,7 +96,7 @@ def converted_vit(shape: VitShape, tensors: dict[str, torch.Tensor], prefix: str
 
 
 def embedded_alike(name: str, path: Path, reference: torch.nn.Module) -> None:
-    """The encoder's rows are the reference's features of the same slices, normalised as the catalogue says."""
+    """The encoder's rows are the reference's features of the same slices, normalized as the catalog says."""
     found, size = entry(name), entry(name).input_size
     encoder = create_encoder(name, weights=path, device="cpu", batch_size=2)
     slices = np.random.default_rng(5).random((2, 3, size, size), dtype=np.float32)
@@ -218,7 +218,7 @@ def test_swin_is_microsofts_whichever_names_its_tensors_have(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name, one in CATALOG.items() if one.dimension])
-def test_the_catalogue_says_the_dimension_that_the_network_has(name):
+def test_the_catalog_says_the_dimension_that_the_network_has(name):
     """Without any values, which would take gigabytes."""
     found = entry(name)
     with torch.device("meta"), torch.inference_mode():

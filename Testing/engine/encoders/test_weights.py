@@ -101,7 +101,7 @@ def test_installing_what_is_there_asks_nobody_and_downloads_nothing(
 
 
 def test_nothing_is_downloaded_without_consent(server: WeightsServer, weights: WeightsFolder) -> None:
-    with pytest.raises(WeightsError, match=r"test-net: nothing was installed.*Test Licence"):
+    with pytest.raises(WeightsError, match=r"test-net: nothing was installed.*Test License"):
         weights.install(server.entry(), consent=lambda one: False)
     assert server.asked == []
     assert not weights.consented(server.entry())
@@ -122,11 +122,11 @@ def test_consent_is_remembered_for_this_entry_and_this_licence(server: WeightsSe
     assert again.consented(entry)
     again.install(entry, consent=never_asked)
     noted = json.loads((weights.folder / "consents.json").read_text())
-    assert noted["test-net"]["license"] == "Test Licence"
+    assert noted["test-net"]["license"] == "Test License"
     assert noted["test-net"]["date"].startswith("20")
 
     again.remove(entry)
-    terms = dataclasses.replace(entry.license, name="Another Licence")
+    terms = dataclasses.replace(entry.license, name="Another License")
     for changed in (dataclasses.replace(entry, license=terms), dataclasses.replace(entry, name="another-net")):
         assert not again.consented(changed)
         asked = []
@@ -137,7 +137,7 @@ def test_consent_is_remembered_for_this_entry_and_this_licence(server: WeightsSe
 
 def test_a_list_of_consents_that_is_damaged_asks_again(server: WeightsServer, weights: WeightsFolder) -> None:
     weights.folder.mkdir()
-    for damaged in ("", "[1]", '{"test-net": 3}', '{"test-net": {"license": "Test Licence"}}'):
+    for damaged in ("", "[1]", '{"test-net": 3}', '{"test-net": {"license": "Test License"}}'):
         (weights.folder / "consents.json").write_text(damaged)
         assert not weights.consented(server.entry())
     weights.install(server.entry(), consent=agree)
@@ -199,7 +199,7 @@ def test_an_installed_file_is_read_again_only_if_it_has_changed(
     assert len(read) == 1
 
 
-def test_a_catalogue_that_now_expects_another_file_does_not_accept_the_old(
+def test_a_catalog_that_now_expects_another_file_does_not_accept_the_old(
     server: WeightsServer, weights: WeightsFolder
 ) -> None:
     weights.install(server.entry(), consent=agree)
@@ -304,7 +304,7 @@ def test_a_download_is_kept_where_what_checks_it_went_missing_meanwhile(
 
 
 def with_needed(server: WeightsServer, monkeypatch: pytest.MonkeyPatch) -> tuple[CatalogEntry, CatalogEntry]:
-    """The only entries of the catalogue: one with a hash, and one without, which needs it."""
+    """The only entries of the catalog: one with a hash, and one without, which needs it."""
     needed = dataclasses.replace(server.entry("/needed.pth"), name="needed-net")
     entry = dataclasses.replace(server.entry(hash=""), needs=("needed-net",))
     monkeypatch.setattr(catalog, "CATALOG", {one.name: one for one in (needed, entry)})
@@ -590,7 +590,7 @@ def test_a_real_network_comes_over_the_wire_as_it_was(shared: Path, tmp_path: Pa
     np.testing.assert_array_equal(ours.embed(slices), theirs.embed(slices))
 
 
-def test_a_network_of_the_catalogue_is_installed_found_by_its_name_and_refused_when_damaged(
+def test_a_network_of_the_catalog_is_installed_found_by_its_name_and_refused_when_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = pytest.importorskip("torch")

@@ -91,7 +91,7 @@ def test_an_identical_stack_lies_on_the_diagonal():
     np.testing.assert_allclose(path_mm, positions, atol=0.5)
 
 
-def test_irregular_query_spacing_is_followed_in_millimetres():
+def test_irregular_query_spacing_is_followed_in_millimeters():
     query_mm = np.concatenate([np.arange(30) * 3.0, 200.0 + np.arange(20) * 6.0])
     _, path_mm, true_mm = followed(lambda mm: mm + 40.0, query_mm, np.arange(140) * 3.0, noise=0.5)
     assert np.abs(path_mm - true_mm).max() < 9.0

@@ -27,7 +27,7 @@ def votes(columns, n_candidate, value=0.9, floor=0.1) -> np.ndarray:
     return matrix
 
 
-def test_neighbouring_votes_form_one_range_with_its_slices_positions_and_voters():
+def test_neighboring_votes_form_one_range_with_its_slices_positions_and_voters():
     candidate = a_stack(
         np.arange(20) * 3.0 - 7.0, index=np.arange(20) * 3, uids=[f"1.2.{number}" for number in range(20)]
     )
@@ -43,7 +43,7 @@ def test_neighbouring_votes_form_one_range_with_its_slices_positions_and_voters(
     assert found.similarity == pytest.approx(0.9)
 
 
-def test_votes_up_to_ten_millimetres_apart_belong_together_and_farther_ones_do_not():
+def test_votes_up_to_ten_millimeters_apart_belong_together_and_farther_ones_do_not():
     query = a_stack([0.0, 3.0])
     candidate = a_stack(np.arange(40) * 2.5)
     assert len(matched_ranges(votes([10, 14], 40), query, candidate)) == 1  # 10.0 mm

@@ -1,4 +1,4 @@
-"""From a volume to images: grey values, body, size, and that a slice looks the same in every query."""
+"""From a volume to images: gray values, body, size, and that a slice looks the same in every query."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def a_volume(voxels: np.ndarray, spacing: tuple[float, float, float] = (1, 1, 1)
 
 
 def a_torso(shape: tuple[int, int, int] = (24, 60, 80), seed: int = 5) -> Volume:
-    """An off-centre elliptic body with lungs, spine and noise, 3 x 3 x 4 mm, in air."""
+    """An off-center elliptic body with lungs, spine and noise, 3 x 3 x 4 mm, in air."""
     random = np.random.default_rng(seed)
     k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float64) for n in shape), indexing="ij")
     voxels = np.full(shape, -1000.0)
@@ -58,7 +58,7 @@ def images_of(volume: Volume, recipe: Recipe = AS_IT_IS, **more: object) -> np.n
     return np.concatenate(list(preprocess(volume, recipe, **more).images()))
 
 
-# Grey values --------------------------------------------------------------------------------------
+# Gray values --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

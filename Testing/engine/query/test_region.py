@@ -161,7 +161,7 @@ def test_a_tilted_mask_of_another_grid_equals_brute_force(seed):
     affine = an_affine(
         shape=shape, spacing=rng.uniform(0.8, 3.0, 3), middle=rng.uniform(-8, 8, 3), angles=rng.uniform(-90, 90, 3)
     )
-    voxels = (rng.random(shape) < 0.004).astype(np.uint8)  # single voxels: nothing hides behind its neighbours
+    voxels = (rng.random(shape) < 0.004).astype(np.uint8)  # single voxels: nothing hides behind its neighbors
     assert voxels.any()
     rows = select_rows(MaskRegion(voxels, affine), geometry, table)
     assert rows.tolist() == _rows_by_corners(voxels, affine, geometry, table)
@@ -224,9 +224,9 @@ def test_only_the_part_of_a_mask_inside_the_image_selects_slices():
 def test_a_mask_that_misses_the_volume_says_where_both_lie(away):
     geometry, table = a_stack()
     affine = an_affine(shape=(4, 4, 4), middle=away)
-    region = MaskRegion(np.ones((4, 4, 4), np.uint8), affine, name="tumour.nii.gz")
+    region = MaskRegion(np.ones((4, 4, 4), np.uint8), affine, name="tumor.nii.gz")
     with pytest.raises(
-        EmptyRegionError, match=r"tumour\.nii\.gz, which lies at .* misses the volume, which lies at x -25"
+        EmptyRegionError, match=r"tumor\.nii\.gz, which lies at .* misses the volume, which lies at x -25"
     ):
         select_rows(region, geometry, table)
     with pytest.raises(EmptyRegionError, match="misses the volume"):

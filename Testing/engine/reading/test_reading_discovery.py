@@ -75,10 +75,10 @@ def test_what_holds_no_volume_is_left_out_with_its_reason(tmp_path: Path):
             write(tmp_path / name, made)
     localizer = ("ORIGINAL", "PRIMARY", "LOCALIZER")
     write_series(tmp_path, stored_values((1, 8, 8)), names="localizer".format, series="1.77", image_type=localizer)
-    colour = slice_data_set(pixels, SOPClassUID=SecondaryCaptureImageStorage, SamplesPerPixel=3)
-    colour.PhotometricInterpretation, colour.PlanarConfiguration = "RGB", 0
-    colour.PixelData = np.zeros((*pixels.shape, 3), np.int16).tobytes()
-    write(tmp_path / "colour", colour)
+    color = slice_data_set(pixels, SOPClassUID=SecondaryCaptureImageStorage, SamplesPerPixel=3)
+    color.PhotometricInterpretation, color.PlanarConfiguration = "RGB", 0
+    color.PixelData = np.zeros((*pixels.shape, 3), np.int16).tobytes()
+    write(tmp_path / "color", color)
     plain = slice_data_set(
         pixels, SOPClassUID=SecondaryCaptureImageStorage, ImagePositionPatient=None, ImageOrientationPatient=None
     )
@@ -90,7 +90,7 @@ def test_what_holds_no_volume_is_left_out_with_its_reason(tmp_path: Path):
     said = {name: reason for name, (_, reason) in reasons(found).items()}
     assert {name: said[name] for name in classes} == {name: reason for name, (_, _, reason) in classes.items()}
     assert said["localizer"] == "a localizer"
-    assert said["colour"] == "a colour image (secondary capture), no volume of intensities"
+    assert said["color"] == "a color image (secondary capture), no volume of intensities"
     assert said["capture"] == "an image without position in space"
     assert found.summary()["not an image"] == 8
 

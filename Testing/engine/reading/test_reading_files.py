@@ -108,7 +108,7 @@ def test_a_fourth_dimension_of_one_is_no_obstacle(tmp_path: Path):
     np.testing.assert_allclose(volume.spacing, [0.5, 0.75, 2.0], atol=1e-5)
 
 
-def test_a_colour_image_is_refused(tmp_path: Path):
+def test_a_color_image_is_refused(tmp_path: Path):
     path = save(tmp_path / "rgb.nrrd", np.abs(intensities((6, 8, 10, 3))).astype(np.uint8), vector=True)
     with pytest.raises(NotAVolumeError, match="3 values for each voxel"):
         read_volume(path)

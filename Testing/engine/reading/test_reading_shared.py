@@ -40,7 +40,7 @@ def test_every_volume_is_read_with_the_geometry_of_the_manifest(shared: Path, ma
         assert source.n_slices == shape[2]
         spacing = [float(length) for length in row["file_spacing_mm"].split("x")]
         np.testing.assert_allclose(volume.spacing[:2], spacing[:2], atol=0.006, err_msg=row["id"])
-        # The manifest gives the mean distance between neighbouring slices' origins.
+        # The manifest gives the mean distance between neighboring slices' origins.
         steps = np.linalg.norm(np.diff(volume.slices.origin, axis=0), axis=1)
         np.testing.assert_allclose(steps.mean(), spacing[2], atol=0.006, err_msg=row["id"])
         assert np.all(np.diff(volume.slices.position) > 0)

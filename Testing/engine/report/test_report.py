@@ -144,7 +144,7 @@ def test_it_shows_the_query_slice_and_the_three_best_volumes_at_their_best_slice
     assert pictures_in(page)[:4] == [a_jpeg(200 + first.best_query_row), a_jpeg(1), a_jpeg(2), a_jpeg(3)]
 
 
-def test_it_ranks_every_match_with_score_slices_and_millimetres():
+def test_it_ranks_every_match_with_score_slices_and_millimeters():
     result = a_result()
     page = Page(report_html(result, when=WHEN))
     for match in result.matches:
@@ -187,7 +187,7 @@ def test_the_pictures_of_a_matrix_are_brightest_where_slices_are_most_alike():
     assert brightness.argmax() == similarity.argmax()
 
 
-def test_a_constant_matrix_has_a_colour_and_a_figure():
+def test_a_constant_matrix_has_a_color_and_a_figure():
     low, high = color_range(np.full((3, 4), 0.5))
     assert low < 0.5 < high
     result = a_result(1, n_query=3)

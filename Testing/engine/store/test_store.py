@@ -65,7 +65,7 @@ def test_a_volume_without_thumbnails_or_files_is_stored_too(store: VolumeStore) 
 @pytest.mark.parametrize("dimension", [64, 384, 2048])
 def test_half_precision_moves_no_cosine_by_more_than_the_docstring_says(store: VolumeStore, dimension: int) -> None:
     around = unit_rows(1, dimension, seed=5)
-    near = 0.95 * around + 0.3 * unit_rows(100, dimension, seed=6)  # as alike as neighbouring slices
+    near = 0.95 * around + 0.3 * unit_rows(100, dimension, seed=6)  # as alike as neighboring slices
     rows = np.concatenate([unit_rows(100, dimension, seed=4), near / np.linalg.norm(near, axis=1, keepdims=True)])
     entry = new_volume(1, rows=200, dimension=dimension)
     read = store.embeddings(store.add(dataclasses.replace(entry, embeddings=rows))).astype(np.float64)
@@ -153,13 +153,13 @@ def test_removing_takes_everything_of_the_volume_away(store: VolumeStore) -> Non
 
 
 def test_removed_pictures_do_not_stay_in_the_file(store: VolumeStore) -> None:
-    picture = b"a recognisable face" * 40
+    picture = b"a recognizable face" * 40
     entry = dataclasses.replace(new_volume(2), thumbnails=[picture] * 6)
     store.add(new_volume(1))
     store.add(entry)
     store.remove([volume_id(2)])
     store.close()
-    assert b"a recognisable face" not in store.file.read_bytes()
+    assert b"a recognizable face" not in store.file.read_bytes()
 
 
 def test_the_generation_rises_by_one_with_each_change(store: VolumeStore) -> None:

@@ -17,7 +17,7 @@ from .exit_codes import DONE
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store /data/index
-  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumour.nii.gz --crop
+  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumor.nii.gz --crop
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region slices=41-63 --filter modality=CT
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region box=-40,-60,-120,40,20,-60
   python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude-same patient --report result.html

@@ -55,7 +55,7 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine weights list
 """
 _INSTALL_EXAMPLES = """  python -m VolumeRetrievalEngine weights install dinov2-vits14
   python -m VolumeRetrievalEngine weights install dinov2-vits14 --file dinov2_vits14_pretrain.pth
-Size and licence are shown first, and nothing is downloaded before you agree (--yes: you have read it). Ctrl-C stops;
+Size and license are shown first, and nothing is downloaded before you agree (--yes: you have read it). Ctrl-C stops;
 what has come stays, and the same command goes on from there. The file is used only if it is, byte for byte, the
 publisher's. Proxies and certificates come from the environment: HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE. Without a
 network, fetch the file elsewhere and give it with --file: it is checked in the same way.
@@ -82,7 +82,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     install.add_argument(
         "--file", type=a_path, metavar="FILE", help="the weights, fetched elsewhere; no network is used"
     )
-    install.add_argument("--yes", action="store_true", help="agree to the licence without being asked")
+    install.add_argument("--yes", action="store_true", help="agree to the license without being asked")
     remove = _new_action(actions, "remove", "delete weights, and what a download has left", run_remove)
     remove.add_argument("name", metavar="NAME", help="an encoder, see `weights list`")
 
@@ -197,12 +197,12 @@ def _asked(wanted: CatalogEntry, weights: WeightsFolder, options: argparse.Names
         return _cannot_ask(wanted)
     if options.file is None and not wanted.source.size_bytes and (size := size_on_server(wanted)):
         print(f"size, as the server says: {readable_size(size)}")
-    return input("Install these weights, and agree to their licence? [y/N] ").strip().lower() in ("y", "yes")
+    return input("Install these weights, and agree to their license? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _cannot_ask(wanted: CatalogEntry) -> bool:
     raise WeightsError(
-        f"{wanted.name}: its licence ({wanted.license.name}, {wanted.license.url}) has to be agreed to, and there is "
+        f"{wanted.name}: its license ({wanted.license.name}, {wanted.license.url}) has to be agreed to, and there is "
         "no terminal to ask in: run it in one, or with --yes when you have read it"
     )
 
@@ -242,7 +242,7 @@ _HEADER = (
     "encoder",
     "weights",
     "size",
-    "licence",
+    "license",
     "commercial use",
     "verified",
     "numbers",
@@ -287,7 +287,7 @@ def _in_words(one: dict[str, Any]) -> str:
     lines = [
         f"{one['name']}: {one['title']}",
         f"  size: {readable_size(one['size_bytes']) if one['size_bytes'] else 'not stated'}",
-        f"  licence: {terms['name']} ({terms['url']})",
+        f"  license: {terms['name']} ({terms['url']})",
         f"  commercial use: {_COMMERCIAL[terms['commercial']]}",
         f"  from: {one['url'] or one['request_url'] or 'a file that you have'}",
         f"  weights: {one['state']}, {one['path']}",

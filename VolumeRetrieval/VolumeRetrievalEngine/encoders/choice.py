@@ -2,7 +2,7 @@
 
 `radiology-resnet` ships with its weights and runs by torch and MONAI, or by onnxruntime. `descriptor` needs numpy alone
 and always works. Other networks need torch: `torchscript` runs a file that the user brings, `monai:NETWORK` a network
-of MONAI with a file of weights. Those of the catalogue (catalog/) go by their names. A further kind of encoder is one
+of MONAI with a file of weights. Those of the catalog (catalog/) go by their names. A further kind of encoder is one
 more entry in _KINDS.
 
 Example:
@@ -59,7 +59,7 @@ class AvailableEncoder:
         name: for :func:`create_encoder`.
         needs_weights: whether a file has to come with it.
         missing: packages that are not installed, () if it can be used.
-        to_install: entries of the catalogue whose weights have to be installed first (`weights install NAME`), in this
+        to_install: entries of the catalog whose weights have to be installed first (`weights install NAME`), in this
             order.
     """
 
@@ -118,10 +118,10 @@ def create_encoder(
     """The encoder of this name.
 
     Args:
-        name: "radiology-resnet", "descriptor", "torchscript", "monai:NETWORK" or a name of the catalogue (see
+        name: "radiology-resnet", "descriptor", "torchscript", "monai:NETWORK" or a name of the catalog (see
             :func:`available_encoders`).
         weights: the network's file; None for those that ship with "radiology-resnet", and for installed ones of the
-            catalogue.
+            catalog.
         device: "cpu", "cuda", "cuda:1" or "mps"; None takes the best there is. The descriptor has no choice.
         precision: "float32", "bfloat16" or "float16"; None or "auto" takes the fastest that gives the same embeddings
             there (cosine 0.999). The descriptor and onnxruntime have no choice.
@@ -162,10 +162,10 @@ def available_encoders() -> tuple[AvailableEncoder, ...]:
             missing = _missing(kind.or_packages)
         names = [f"{kind_name}:{variant}" for variant in kind.variants] or [kind_name]
         choices += [AvailableEncoder(name, kind.needs_weights, missing) for name in names]
-    return (*choices, *_catalogued())
+    return (*choices, *_catalogd())
 
 
-def _catalogued() -> Iterator[AvailableEncoder]:
+def _catalogd() -> Iterator[AvailableEncoder]:
     folder = WeightsFolder()
     there, problems = set(), []
     for name, entry in CATALOG.items():
@@ -181,7 +181,7 @@ def _catalogued() -> Iterator[AvailableEncoder]:
 
 
 def missing_packages(entry: CatalogEntry) -> tuple[str, ...]:
-    """What an entry of the catalogue needs and is not installed, as pip calls it; imports nothing."""
+    """What an entry of the catalog needs and is not installed, as pip calls it; imports nothing."""
     return _missing(("torch", "monai", *entry.packages))
 
 

@@ -24,7 +24,7 @@ _DIRECTIONS = 8
 #: Cells along each side: orientations fine and coarse, intensity.
 _FINE, _COARSE, _LAYOUT = 6, 2, 4
 
-#: Grey levels of the histogram of each channel.
+#: Gray levels of the histogram of each channel.
 _LEVELS = 12
 
 #: Share of each block in the cosine similarity; they sum to 1. Grids and shares were compared on 30 head-and-neck CT of
@@ -116,7 +116,7 @@ def _pooled(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _histograms(slices: np.ndarray) -> np.ndarray:
-    """Shares of grey levels [n, channels, levels], without pixels of exactly 0: those are mostly air and padding.
+    """Shares of gray levels [n, channels, levels], without pixels of exactly 0: those are mostly air and padding.
 
     Each pixel counts for the two nearest levels, so that a rounding error never moves it from one to another.
     """
@@ -142,8 +142,8 @@ def _joined(blocks: list[tuple[np.ndarray, float]]) -> np.ndarray:
     """
     parts = []
     for values, share in blocks:
-        centred = values - values.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        centered = values - values.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(centered, axis=1, keepdims=True)
         flat = length <= 1e-6
-        parts.append(np.where(flat, 0, centred * (np.sqrt(share) / np.where(flat, 1, length))))
+        parts.append(np.where(flat, 0, centered * (np.sqrt(share) / np.where(flat, 1, length))))
     return unit_rows(np.concatenate(parts, axis=1), "the descriptor")

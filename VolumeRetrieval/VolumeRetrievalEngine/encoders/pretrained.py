@@ -1,4 +1,4 @@
-"""An entry of the catalogue as an encoder, with the weights that are installed or a file that the user gives."""
+"""An entry of the catalog as an encoder, with the weights that are installed or a file that the user gives."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def input_of(found: CatalogEntry) -> InputSpec:
 
 
 def how_to_install(found: CatalogEntry) -> str:
-    """The command that installs the entry's weights, with their size and licence."""
+    """The command that installs the entry's weights, with their size and license."""
     size = f"{readable_size(found.source.size_bytes)}, " if found.source.size_bytes else ""
     file = "" if found.source.url else " --file FILE"
     where = "" if found.source.url else f" (get {found.source.file_name} at {found.source.request_url})"

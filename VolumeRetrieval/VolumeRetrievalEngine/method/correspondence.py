@@ -1,7 +1,7 @@
 """Following one volume along another: which slice of the candidate belongs to each slice of the query.
 
 The raw argmax of each row of S (paper A) jumps. The path here is the best monotone one through S, found by dynamic
-programming in millimetres (dynamic time warping with a bounded slope: Sakoe and Chiba 1978, both ends free), then
+programming in millimeters (dynamic time warping with a bounded slope: Sakoe and Chiba 1978, both ends free), then
 smoothed. All of this is our choice: METHOD.md asks for a smoothed monotone path and leaves the way to us.
 """
 
@@ -177,7 +177,7 @@ def _resampled(values: np.ndarray, positions: np.ndarray, wanted: np.ndarray) ->
 
 
 def _moving_average(values: np.ndarray, radius: int) -> np.ndarray:
-    """The mean over 2 x radius + 1 neighbours, fewer on both sides alike near the ends: what ascends still ascends."""
+    """The mean over 2 x radius + 1 neighbors, fewer on both sides alike near the ends: what ascends still ascends."""
     number = np.arange(len(values))
     reach = np.minimum(radius, np.minimum(number, len(values) - 1 - number))
     sums = np.concatenate(([0.0], np.cumsum(values)))

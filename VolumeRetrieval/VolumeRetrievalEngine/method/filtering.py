@@ -2,7 +2,7 @@
 
 slices   the paper's: every query slice searches the slice index; each volume with a slice among the found ones is
          a candidate. How far to search is our choice: until k distinct volumes are reached, because the nearest
-         slices are neighbours of each other in a few volumes (ENGINES.md, fact 1).
+         slices are neighbors of each other in a few volumes (ENGINES.md, fact 1).
 pooled   groups of adjacent slices on both sides (fact 2): cheap enough to compare with every volume, or searched
          in the pooled index where the archive is too large for that. For queries of more than 20 slices: fewer
          lose focal findings by pooling (fact 3).
@@ -111,7 +111,7 @@ def search_distinct(
     n_volumes, n_rows = index.count_allowed(allowed_keys)
     hits: list[Hits] = [index.search(queries[:1], 0)] * len(queries)
     open_queries = np.arange(len(queries))
-    # Five rows for each volume suffice mostly: the nearest slices come as runs of neighbours.
+    # Five rows for each volume suffice mostly: the nearest slices come as runs of neighbors.
     fetch = min(5 * k, n_rows)
     while len(open_queries) and fetch:
         found = index.search(queries[open_queries], fetch, allowed_keys)

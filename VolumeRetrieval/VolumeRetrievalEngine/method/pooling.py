@@ -1,6 +1,6 @@
-"""Adjacent-slice pooling: neighbouring slices averaged, so that whole volumes can be compared cheaply.
+"""Adjacent-slice pooling: neighboring slices averaged, so that whole volumes can be compared cheaply.
 
-The token pooling known from ColBERT, over neighbours in space (ENGINES.md, fact 2): a group of slices that spans about
+The token pooling known from ColBERT, over neighbors in space (ENGINES.md, fact 2): a group of slices that spans about
 24 mm becomes one row. Good for finding candidates of a whole-volume query; a query of a few slices loses focal findings
 by it (fact 3) and is searched in full slices instead.
 """
@@ -14,7 +14,7 @@ SPAN_MM = 24.0
 
 
 def pool(embeddings: np.ndarray, positions_mm: np.ndarray, span_mm: float = SPAN_MM) -> tuple[np.ndarray, np.ndarray]:
-    """Average neighbouring slices in groups of equal extent, near `span_mm` each.
+    """Average neighboring slices in groups of equal extent, near `span_mm` each.
 
     Args:
         embeddings: float32 [n, d], unit rows in the order of the stack.

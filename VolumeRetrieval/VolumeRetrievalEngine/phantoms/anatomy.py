@@ -1,7 +1,7 @@
 """The reference body of the phantoms: which organs there are, how dense they are, and how one person differs.
 
-One continuous body from the thighs to the crown in one coordinate system: millimetres, x to the right, y to anterior,
-z to superior, the origin between the centres of the hip joints of an adult 1.75 m tall. Landmarks along z: hip joints
+One continuous body from the thighs to the crown in one coordinate system: millimeters, x to the right, y to anterior,
+z to superior, the origin between the centers of the hip joints of an adult 1.75 m tall. Landmarks along z: hip joints
 0, iliac crest 110, lung bases about 270 to 350, sternal notch 500, first thoracic vertebra 542, chin 628, crown 815.
 The numbers are drawn after textbook anatomy to look right, not measured; nothing about real bodies follows from them.
 

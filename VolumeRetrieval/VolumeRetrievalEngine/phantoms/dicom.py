@@ -179,5 +179,5 @@ def _instance(
 
 
 def _decimal(value: float) -> str:
-    """A number as DICOM's decimal string: at most 16 characters, four digits of a millimetre, no minus zero."""
+    """A number as DICOM's decimal string: at most 16 characters, four digits of a millimeter, no minus zero."""
     return f"{round(float(value), 4) + 0.0:.4f}".rstrip("0").rstrip(".")

@@ -121,7 +121,7 @@ class Patient:
     def _warped(
         self, x: np.ndarray, y: np.ndarray, z: np.ndarray, strength: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Bend the body gently, so that nothing is an exact ellipsoid: a few mm over a decimetre and more."""
+        """Bend the body gently, so that nothing is an exact ellipsoid: a few mm over a decimeter and more."""
         a, b, c = self._warp_phases
         x = x + 2.8 * strength * np.sin(z * np.float32(1 / 38) + y * np.float32(1 / 31) + a)
         y = y + 2.4 * strength * np.sin(z * np.float32(1 / 44) + x * np.float32(1 / 29) + b)

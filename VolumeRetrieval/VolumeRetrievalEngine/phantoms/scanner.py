@@ -19,7 +19,7 @@ from .shapes import Noise, Shape
 class FieldOfView:
     """What a protocol covers: body z from `low` to `high` mm, and a square of `width` mm around the body's axis.
 
-    `body_part` is DICOM's word for it, `middle_y` where the square's centre lies in front of the axis,
+    `body_part` is DICOM's word for it, `middle_y` where the square's center lies in front of the axis,
     `noise_hu` the range its noise is drawn from.
     """
 
@@ -245,7 +245,7 @@ def _paint_table(patient: Patient, labels: np.ndarray, voxels: np.ndarray, x: np
 
 
 def _blur(voxels: np.ndarray, weights: tuple[float, float, float]) -> None:
-    """Mix every voxel with its two neighbours along each axis (in place): the scanner's point spread."""
+    """Mix every voxel with its two neighbors along each axis (in place): the scanner's point spread."""
     for axis, weight in enumerate(weights):
         if voxels.shape[axis] < 2:
             continue

@@ -1,6 +1,6 @@
 """The shapes that phantoms are made of: implicit solids that say which points lie inside.
 
-Coordinates are millimetres of the reference body (x to the right, y to anterior, z to superior, 0 between the hip
+Coordinates are millimeters of the reference body (x to the right, y to anterior, z to superior, 0 between the hip
 joints); see phantoms/anatomy.py. Points come as three float32 arrays of one shape, and the answer has that shape.
 """
 
@@ -231,7 +231,7 @@ def widened(line: Union, mm: float) -> Union:
 
 
 def profile(knots: Point, values: Point, at: np.ndarray, smoothing_mm: int = 25) -> np.ndarray:
-    """float32, values between the knots at every millimetre `at`, the corners rounded by a moving mean."""
+    """float32, values between the knots at every millimeter `at`, the corners rounded by a moving mean."""
     padded = np.arange(at[0] - smoothing_mm, at[-1] + smoothing_mm + 1)
     kernel = np.ones(smoothing_mm) / smoothing_mm
     line = np.convolve(np.interp(padded, knots, values), kernel, mode="same")

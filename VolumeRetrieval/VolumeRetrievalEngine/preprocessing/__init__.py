@@ -1,4 +1,4 @@
-"""From a volume to the slices that an encoder sees: plane, body, grey values, size."""
+"""From a volume to the slices that an encoder sees: plane, body, gray values, size."""
 
 from .stack import THUMBNAIL_SIZE, Stack, Transform, chain, preprocess
 

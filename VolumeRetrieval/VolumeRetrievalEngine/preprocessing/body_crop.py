@@ -19,7 +19,7 @@ _SAMPLES_ACROSS = 56
 #: HU above which something is no air, lung, blanket or foam.
 _BODY_HU = -300.0
 
-#: Share of Otsu's threshold, both of the grey values' roots: half the grey value.
+#: Share of Otsu's threshold, both of the gray values' roots: half the gray value.
 _OF_OTSU = 0.7
 
 #: Plates thinner than about twice this (table, head holder) are not body, unless they are most of what there is (a
@@ -39,8 +39,8 @@ def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange)
 
     Args:
         voxels: float32 [slices, rows, columns]; NaN counts as air.
-        spacing_mm: float [3], mm between neighbouring slices, rows and columns.
-        values: the grey range of the whole volume.
+        spacing_mm: float [3], mm between neighboring slices, rows and columns.
+        values: the gray range of the whole volume.
 
     Returns:
         The box with a margin; the whole image where no body can be told from its surroundings.
@@ -79,9 +79,9 @@ def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
 
 
 def _background_level(shown: np.ndarray) -> float:
-    """A level between background and the darkest tissue, for roots of grey values in [0, 1].
+    """A level between background and the darkest tissue, for roots of gray values in [0, 1].
 
-    Otsu's threshold separates dark from bright; tissue reaches below it, background seldom above half its grey value.
+    Otsu's threshold separates dark from bright; tissue reaches below it, background seldom above half its gray value.
     Without any background the level cuts into dark tissue, which moves the box only where that is all there is outside.
     """
     otsu = sitk.OtsuThresholdImageFilter()

@@ -1,7 +1,7 @@
 """From HU or arbitrary units to three channels in [0, 1].
 
 CT is shown in three windows at once, as a radiologist would look at it; everything else is clipped to robust
-percentiles of the whole volume and repeated, so that a region of a volume has the grey values that the volume has.
+percentiles of the whole volume and repeated, so that a region of a volume has the gray values that the volume has.
 """
 
 from __future__ import annotations

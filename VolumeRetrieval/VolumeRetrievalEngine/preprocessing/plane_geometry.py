@@ -51,7 +51,7 @@ class PlaneGeometry:
 
     @property
     def spacing(self) -> np.ndarray:
-        """float64 [3]: mm between neighbouring columns, rows and slices."""
+        """float64 [3]: mm between neighboring columns, rows and slices."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def orient(volume: Volume, plane: str = "auto") -> OrientedStack:
 
 
 def thin(positions_mm: np.ndarray, step_mm: float) -> np.ndarray:
-    """Which slices to keep so that neighbours are at least `step_mm` apart, from the first on.
+    """Which slices to keep so that neighbors are at least `step_mm` apart, from the first on.
 
     Args:
         positions_mm: float [n], ascending.

@@ -49,7 +49,7 @@ class CropToBox:
 class ResizeToSquare:
     """Slices float32 [n, rows, columns] to float32 [n, size, size] of isotropic pixels.
 
-    The longer side in mm fills the square, the shorter is centred; what lies outside is 0.
+    The longer side in mm fills the square, the shorter is centered; what lies outside is 0.
 
     Args:
         row_mm, column_mm: float [rows], float [columns], ascending middles of the pixels in mm.

@@ -1,6 +1,6 @@
 """From a volume to the slices that an encoder sees (ARCHITECTURE.md, "slices").
 
-One implementation for indexing and for queries. Everything that depends on the voxels' values (grey range, body box)
+One implementation for indexing and for queries. Everything that depends on the voxels' values (gray range, body box)
 is taken from the whole volume, so that a slice looks the same in a region query as in its whole volume. Images are made
 batch by batch; the voxels are never all copied.
 
@@ -83,7 +83,7 @@ class Stack:
 
     @property
     def spacing_mm(self) -> np.ndarray:
-        """float64 [3]: mm between neighbouring columns, rows and slices of the full stack."""
+        """float64 [3]: mm between neighboring columns, rows and slices of the full stack."""
         return self.geometry.spacing
 
     def images(
@@ -126,7 +126,7 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
         volume: any volume of at least one voxel; NaN counts as air.
         recipe: plane, slice step, crop and size are followed.
         in_plane_box: (row0, row1, column0, column1), half-open, in pixels of the oriented stack: shown instead of the
-            body (a region query with crop=True). Grey values still come from the whole volume.
+            body (a region query with crop=True). Gray values still come from the whole volume.
 
     Raises:
         NotAVolumeError: no voxels, or a geometry without three directions.
@@ -159,7 +159,7 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
 
 
 def _jpeg(image: np.ndarray) -> bytes:
-    """A grey image [h, w] in [0, 1] as JPEG; b"" where Pillow is missing."""
+    """A gray image [h, w] in [0, 1] as JPEG; b"" where Pillow is missing."""
     try:
         from PIL import Image
     except ImportError:

@@ -230,8 +230,8 @@ def parse_region(text: str) -> Region:
         return _parse_box(value)
     if kind in ("slice", "slices"):
         raise QueryError(f"region {text!r}: expected slice=40 or slices=41-63")
-    labelled = re.fullmatch(r"(.+),label=(-?\d+)", text)
-    path, label = (labelled[1], int(labelled[2])) if labelled else (text, None)
+    labeled = re.fullmatch(r"(.+),label=(-?\d+)", text)
+    path, label = (labeled[1], int(labeled[2])) if labeled else (text, None)
     path = path.removeprefix("mask=")
     if not Path(path).is_file():
         raise QueryError(

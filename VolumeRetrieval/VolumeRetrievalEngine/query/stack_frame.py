@@ -20,7 +20,7 @@ TOUCH_MM = 1e-4
 
 @dataclass(frozen=True)
 class StackFrame:
-    """Coordinates of a stack: millimetres along the normal of its slices, and pixels within them.
+    """Coordinates of a stack: millimeters along the normal of its slices, and pixels within them.
 
     Attributes:
         normal: float64 [3], the unit normal of the slices' images, toward ascending slices.

@@ -64,7 +64,7 @@ def discover(
     if scan_cache is not None:
         present = {stamp.path for stamp in found.stamps}
         for path in map(absolute_path, paths):
-            if path.is_dir():  # of a list of files nothing is known about their neighbours
+            if path.is_dir():  # of a list of files nothing is known about their neighbors
                 scan_cache.forget_missing(path, present)
     if metadata is not None and (unused := metadata.unused()):
         # Some rows may be of other folders; a table without a single right path is hardly what was meant.

@@ -1,6 +1,6 @@
 """The report's drawings as SVG: the similarity matrix with what was found in it, and where ranges lie in a volume.
 
-Text and lines are SVG, so that they stay sharp and follow the page's colours; the matrix is a small picture in it.
+Text and lines are SVG, so that they stay sharp and follow the page's colors; the matrix is a small picture in it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def range_strip(match: Match) -> str:
 
 
 def _matrix_height(match: Match, query: SliceTable) -> float:
-    """Millimetres are drawn as long along the query as along the volume, within what fits a page."""
+    """Millimeters are drawn as long along the query as along the volume, within what fits a page."""
     positions = np.asarray(match.positions_mm, dtype=np.float64)
     extents = [max(float(np.ptp(mm)), 1.0) * len(mm) / max(len(mm) - 1, 1) for mm in (query.position, positions)]
     return float(np.clip(_PLOT * extents[0] / extents[1], 60, 1.1 * _PLOT))

@@ -61,8 +61,8 @@ def slice_picture(volume: Volume, recipe: Recipe, slice_number: int, size: int =
     if not 0 <= slice_number < stack.n_slices:
         raise IndexError(f"slice {slice_number} of a stack of {stack.n_slices}")
     (image,) = next(iter(stack.images([slice_number])))
-    grey = np.clip(image[stack.intensity.thumbnail] * 255 + 0.5, 0, 255).astype(np.uint8)
-    return _saved(Image.fromarray(grey), format="JPEG", quality=_PICTURE_QUALITY)
+    gray = np.clip(image[stack.intensity.thumbnail] * 255 + 0.5, 0, 255).astype(np.uint8)
+    return _saved(Image.fromarray(gray), format="JPEG", quality=_PICTURE_QUALITY)
 
 
 def pictures_of_volumes(

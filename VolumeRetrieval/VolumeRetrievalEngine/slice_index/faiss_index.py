@@ -26,7 +26,7 @@ KINDS_HELP = (
     "recall@10 .565 with 384 bits, .344 and .745 with 1536; of hnsw both were .98"
 )
 
-#: Neighbours kept and searched per row (ENGINES.md, table of FAISS indexes): recall@1 .98 and more on slices.
+#: Neighbors kept and searched per row (ENGINES.md, table of FAISS indexes): recall@1 .98 and more on slices.
 HNSW_EF_SEARCH = 128
 HNSW_EF_CONSTRUCTION = 80
 #: Lists of an IVF index that each query visits, at least.

@@ -1,6 +1,6 @@
 """Which volume each row of an index is of, and how an index catches up with the store.
 
-Rows are numbered in the order of adding and never move; a volume is one segment of neighbouring rows. Removed volumes
+Rows are numbered in the order of adding and never move; a volume is one segment of neighboring rows. Removed volumes
 leave dead rows, which searches skip, until so many are dead that the index is better made anew.
 """
 

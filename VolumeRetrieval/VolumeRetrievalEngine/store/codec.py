@@ -44,7 +44,7 @@ def unpack_rows(blob: bytes, out: np.ndarray) -> None:
 
 
 def checksum(blob: bytes) -> int:
-    """CRC-32: finds every flip of up to 32 neighbouring bits, at several gigabytes per second."""
+    """CRC-32: finds every flip of up to 32 neighboring bits, at several gigabytes per second."""
     return zlib.crc32(blob)
 
 

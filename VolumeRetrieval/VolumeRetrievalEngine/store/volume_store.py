@@ -78,7 +78,7 @@ class VolumeStore(StoreReader):
         """Make a store and open it for writing; one that is there already is opened if its recipe is this one.
 
         Args:
-            encoder_note: what else should be known about the encoder (its source, its licence); JSON values.
+            encoder_note: what else should be known about the encoder (its source, its license); JSON values.
 
         Raises:
             StoreLockedError, StoreReadOnlyError, RecipeError, StoreVersionError, DamagedStoreError

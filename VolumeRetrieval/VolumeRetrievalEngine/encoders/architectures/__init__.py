@@ -1,4 +1,4 @@
-"""The catalogue's networks, made for a file of weights and filled with what is in it."""
+"""The catalog's networks, made for a file of weights and filled with what is in it."""
 
 from __future__ import annotations
 

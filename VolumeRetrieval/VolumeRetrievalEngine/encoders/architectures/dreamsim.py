@@ -1,8 +1,8 @@
-"""DreamSim's ensemble: three Vision Transformers with what was learned about human judgement of similarity.
+"""DreamSim's ensemble: three Vision Transformers with what was learned about human judgment of similarity.
 
 Fu, Tamir, Sundaram et al., DreamSim (NeurIPS 2023), arXiv:2306.09344. The publisher's archive holds the image towers of
 CLIP and OpenCLIP, and low-rank updates (LoRA, Hu et al. 2021) of the attention of all three. DINO's own weights are not
-in it: they are those of the catalogue's dino-vitb16.
+in it: they are those of the catalog's dino-vitb16.
 """
 
 from __future__ import annotations

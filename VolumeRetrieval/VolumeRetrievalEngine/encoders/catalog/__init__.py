@@ -1,4 +1,4 @@
-"""The catalogue of pretrained encoders: which there are, and what is known of each.
+"""The catalog of pretrained encoders: which there are, and what is known of each.
 
 Example:
     >>> entry("dinov2-vits14").license.name
@@ -24,5 +24,5 @@ def entry(name: str) -> CatalogEntry:
     """The entry of this name; EncoderError with the known names for any other."""
     found = CATALOG.get(name)
     if found is None:
-        raise EncoderError(f"no encoder {name!r} in the catalogue: expected one of {', '.join(CATALOG)}")
+        raise EncoderError(f"no encoder {name!r} in the catalog: expected one of {', '.join(CATALOG)}")
     return found

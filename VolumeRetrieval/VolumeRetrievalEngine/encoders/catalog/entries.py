@@ -1,4 +1,4 @@
-"""The entries of the catalogue. Every fact was read in the publisher's own files, which `read_from` names.
+"""The entries of the catalog. Every fact was read in the publisher's own files, which `read_from` names.
 
 Where a publisher states no hash, the one that several independent projects recorded of the same file is given, and the
 entry says whose it is. The networks are in architectures/; `parity` names what their tests compare them with.
@@ -162,7 +162,7 @@ ENTRIES = (
         architecture="three ViT-B/16, with low-rank updates folded in",
         network="dreamsim",
         input_size=224,
-        mean=_NO_MEAN,  # each of the three normalises for itself
+        mean=_NO_MEAN,  # each of the three normalizes for itself
         std=_NO_STD,
         embedding="DINO's class token before the last LayerNorm and both CLIP embeddings, joined, minus their mean",
         dimension=1792,
@@ -347,8 +347,8 @@ ENTRIES = (
         citation="Siméoni et al., DINOv3, 2025, arXiv:2508.10104",
         read_from=_DINOV3,
         parity="timm's own conversion of DINOv3's weights, at reduced depth",
-        note="Meta gives addresses to those who accept its licence, which has conditions: no military use, no weapons, "
-        "no reverse engineering; whoever passes the weights on passes on the licence; papers must acknowledge them.",
+        note="Meta gives addresses to those who accept its license, which has conditions: no military use, no weapons, "
+        "no reverse engineering; whoever passes the weights on passes on the license; papers must acknowledge them.",
         packages=("timm",),
     ),
 )

@@ -1,4 +1,4 @@
-"""What the catalogue says of a pretrained encoder: the network, its weights, and the terms they come with."""
+"""What the catalog says of a pretrained encoder: the network, its weights, and the terms they come with."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def radiology_resnet(layers: Sequence[int], widths: Sequence[int], dimension: in
         dimension: length of an embedding.
 
     Returns:
-        A module from float32 [n, 3, h, w], slices normalised as its JSON says, to float32 [n, dimension]; the rows are
+        A module from float32 [n, 3, h, w], slices normalized as its JSON says, to float32 [n, dimension]; the rows are
         not of unit length.
 
     Raises:

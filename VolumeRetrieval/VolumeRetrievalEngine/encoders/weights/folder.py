@@ -1,6 +1,6 @@
-"""The weights of the catalogue's encoders on this computer: installed, checked, found, removed.
+"""The weights of the catalog's encoders on this computer: installed, checked, found, removed.
 
-<folder>/consents.json              the licences that were agreed to
+<folder>/consents.json              the licenses that were agreed to
 <folder>/<entry>/<file>             the weights, under the publisher's name
 <folder>/<entry>/installed.json     that this file was checked, and how
 <folder>/<entry>/<file>.part[.json] a download that can go on
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 #: The environment variable that names the folder.
 FOLDER_VARIABLE = "VOLUME_RETRIEVAL_WEIGHTS"
 
-#: Asked before weights are installed; whether the user agrees to the entry's licence (and its size).
+#: Asked before weights are installed; whether the user agrees to the entry's license (and its size).
 Consent = Callable[[CatalogEntry], bool]
 
 #: Makes the encoder with a file of weights; WeightsError if its tensors do not fit, NeededWeightsError or
@@ -159,7 +159,7 @@ class WeightsFolder:
         return WeightsStatus("installed", path, size, record.checked if record else "hash")
 
     def consented(self, entry: CatalogEntry) -> bool:
-        """Whether the entry's licence was agreed to here."""
+        """Whether the entry's license was agreed to here."""
         return Consents(self.folder).has(entry)
 
     def install(
@@ -173,7 +173,7 @@ class WeightsFolder:
         """Download and check the entry's weights, unless they are there; an earlier download is gone on with.
 
         Args:
-            consent: asked if this licence was not agreed to before. Nothing is sent before it has answered.
+            consent: asked if this license was not agreed to before. Nothing is sent before it has answered.
             progress: bytes of stage "download"; may raise Cancelled, which keeps what has come.
             timeout_s: seconds to wait for the server each time.
 
@@ -243,7 +243,7 @@ class WeightsFolder:
     def _folder_of(self, entry: CatalogEntry) -> Path:
         for name in (entry.name, entry.source.file_name):
             if not re.fullmatch(r"\w[\w.+-]*", name):
-                raise WeightsError(f"{name!r} in the catalogue cannot be the name of a file")
+                raise WeightsError(f"{name!r} in the catalog cannot be the name of a file")
         return self.folder / entry.name
 
     def _installed_or_replaceable(self, entry: CatalogEntry) -> Path | None:
@@ -307,9 +307,9 @@ class WeightsFolder:
             return
         if not consent(entry):
             raise WeightsError(
-                f"{entry.name}: nothing was installed, because its licence ({entry.license.name}) was not agreed to"
+                f"{entry.name}: nothing was installed, because its license ({entry.license.name}) was not agreed to"
             )
-        with self._lock(self.folder, "the list of licences"):
+        with self._lock(self.folder, "the list of licenses"):
             consents.add(entry)
 
     def _locked(self, entry: CatalogEntry) -> contextlib.AbstractContextManager[None]:
@@ -369,7 +369,7 @@ def _not_this_one(entry: CatalogEntry, file: Path) -> str:
 
 
 def _owner(file: Path) -> CatalogEntry | None:
-    """The entry of the catalogue whose weights these are, if any."""
+    """The entry of the catalog whose weights these are, if any."""
     hashes = (hash_of(file), hash_of(file, "md5"))
     return next(
         (one for one in catalog.CATALOG.values() if any(is_hash(found, one.source.hash) for found in hashes)), None

@@ -1,4 +1,4 @@
-"""What is remembered about weights: whose licence was agreed to, and which files were found to be whole."""
+"""What is remembered about weights: whose license was agreed to, and which files were found to be whole."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RECORD_FILE = "installed.json"
 
 
 class Consents:
-    """The licences that were agreed to, in <folder>/consents.json: for each entry the licence, its address, a date."""
+    """The licenses that were agreed to, in <folder>/consents.json: for each entry the license, its address, a date."""
 
     def __init__(self, folder: Path):
         self.file = folder / CONSENTS_FILE
 
     def has(self, entry: CatalogEntry) -> bool:
-        """Whether this entry's licence, as it is now, was agreed to."""
+        """Whether this entry's license, as it is now, was agreed to."""
         given = _read_json(self.file).get(entry.name)
         return isinstance(given, dict) and _terms(entry) == {name: given.get(name) for name in _terms(entry)}
 

@@ -151,7 +151,7 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
             return skipped(f"no image ({UID(sop_class).name})")
         return failed("truncated: it ends before the pixel data; copy or export it again")
     if whole(data_set, "SamplesPerPixel", 1) > 1 or text(data_set, "PhotometricInterpretation") == "PALETTE COLOR":
-        return skipped("a colour image (secondary capture), no volume of intensities")
+        return skipped("a color image (secondary capture), no volume of intensities")
     if any("LOCALIZER" in value.upper() for value in texts(data_set, "ImageType")):
         return skipped("a localizer")
     if missing := _missing_bytes(data_set, size, pixels_at):

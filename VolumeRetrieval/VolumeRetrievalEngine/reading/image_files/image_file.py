@@ -93,7 +93,7 @@ def read_image_facts(stamp: FileStamp) -> FileFacts:
 def _judge(path: Path, stamp: FileStamp, header: sitk.ImageFileReader) -> ImageFacts:
     size = [int(length) for length in header.GetSize()]
     if header.GetNumberOfComponents() > 1:
-        raise NotAVolumeError(path, f"{header.GetNumberOfComponents()} values for each voxel (colour or vector image)")
+        raise NotAVolumeError(path, f"{header.GetNumberOfComponents()} values for each voxel (color or vector image)")
     if len(size) > 3 and max(size[3:]) > 1:
         raise NotAVolumeError(
             path,
