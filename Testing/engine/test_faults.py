@@ -311,7 +311,7 @@ def test_a_region_that_selects_nothing_is_an_error_that_says_why(indexed: Path) 
         (far, "misses the volume"),
         (empty, "no voxel"),
         (indexed / "text.nii", "text.nii"),
-        ("slice=99", "numbered 0 to 7"),
+        ("slice=99", "counted from 1 (inferior) to 8"),
     ):
         query = indexed / "archive" / "volume-000.nii"
         for extra in ([], ["--crop"]):

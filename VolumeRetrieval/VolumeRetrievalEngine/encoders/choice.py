@@ -6,6 +6,7 @@ of MONAI with a file of weights. Those of the catalog (catalog/) go by their nam
 more entry in _KINDS.
 
 Example:
+    >>> from VolumeRetrievalEngine.encoders.encode import encode, recipe_for
     >>> encoder = create_encoder("descriptor")
     >>> stack = preprocess(read_volume("archive/head-0.nii.gz"), recipe_for(encoder))
     >>> embeddings = encode(stack, encoder)
@@ -26,27 +27,12 @@ from ..errors import EncoderError, WeightsError
 from .base import Encoder
 from .catalog import CATALOG, CatalogEntry
 from .descriptor import Descriptor
-from .encode import encode, prefetched, recipe_for
 from .networks.monai_network import NETWORKS, monai_encoder
 from .networks.torchscript import torchscript_encoder
 from .pretrained import catalog_encoder
 from .radiology_resnet import NAME as RADIOLOGY_RESNET
 from .radiology_resnet import ONNX_PACKAGES, TORCH_PACKAGES, radiology_resnet_encoder
 from .weights.folder import WeightsFolder
-
-__all__ = [
-    "Encoder",
-    "AvailableEncoder",
-    "available_encoders",
-    "create_encoder",
-    "encode",
-    "encoder_facts",
-    "encoder_in_words",
-    "encoder_note",
-    "missing_packages",
-    "prefetched",
-    "recipe_for",
-]
 
 log = logging.getLogger(__name__)
 
