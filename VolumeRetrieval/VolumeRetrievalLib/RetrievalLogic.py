@@ -99,7 +99,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     # What there is
 
     def describe(self, match: Match) -> MatchDescription:
-        return self._index.series.describe(match.series_uid)
+        return self._index.series.describe(match.series_uid, match.part)
 
     def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
         """A JPEG of the best matching slice of each match; b"" where there is none."""

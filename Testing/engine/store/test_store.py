@@ -27,6 +27,14 @@ def store(tmp_path: Path) -> Iterator[VolumeStore]:
         yield one
 
 
+def test_a_record_says_what_tells_it_from_the_others_of_its_series(store: VolumeStore) -> None:
+    note = "one of 2 volumes of its series, divided by TemporalPositionIdentifier: 2"  # series_splitting.py
+    store.add(dataclasses.replace(new_volume(1), notes=("gantry tilt", note)))
+    store.add(new_volume(7))
+    assert store.find(volume_id(1)).part == "TemporalPositionIdentifier: 2"
+    assert store.find(volume_id(7)).part == ""
+
+
 def test_a_volume_comes_back_as_it_was_stored(store: VolumeStore) -> None:
     entry = new_volume(7)
     key = store.add(entry)

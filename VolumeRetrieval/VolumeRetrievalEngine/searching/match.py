@@ -28,6 +28,7 @@ class Match:
         n_slices: slices of its full stack; `n_rows` of them are embedded.
         best_query_slice, best_slice: the heaviest range's most similar pair of slices, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
+        part: what tells it from the other volumes of its series; empty where it is the only one (VolumeRecord.part).
         correspondence: None where only a baseline ran.
         similarity: float32 [n_q, n_rows], S; None in a match that came through a pipe.
         slice_index: int32 [n_rows], the full-stack number of each embedded slice.
@@ -57,6 +58,7 @@ class Match:
     best_slice: int = -1
     best_query_row: int = -1
     best_row: int = -1
+    part: str = ""
     correspondence: Correspondence | None = field(default=None, repr=False, compare=False)
     similarity: np.ndarray | None = field(default=None, repr=False, compare=False)
     slice_index: np.ndarray | None = field(default=None, repr=False, compare=False)
@@ -72,6 +74,7 @@ class Match:
             "modality": self.attributes.modality,
             "body_part": self.attributes.body_part,
             "series_description": self.attributes.series_description,
+            "part": self.part,
             "plane": self.plane,
             "slices": self.n_slices,
             "score": self.score,
@@ -101,6 +104,7 @@ class Match:
             "best_slice": self.best_slice,
             "best_query_row": self.best_query_row,
             "best_row": self.best_row,
+            "part": self.part,
             "correspondence": None if self.correspondence is None else self.correspondence.to_dict(),
             "slice_index": None if self.slice_index is None else self.slice_index.tolist(),
             "positions_mm": None if self.positions_mm is None else self.positions_mm.tolist(),

@@ -52,6 +52,7 @@ def localized_match(
         best_slice=int(table.index[row]),
         best_query_row=query_row,
         best_row=row,
+        part=record.part,
         correspondence=correspondence(similarity, query.table.position, table.position),
         similarity=similarity,
         slice_index=table.index,

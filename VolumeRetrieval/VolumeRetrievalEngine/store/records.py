@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..volume import Attributes, Identity, SliceTable, SourceFiles
+
+_PART = re.compile(r"one of \d+ volumes of its series, divided by (.*)")
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,12 @@ class VolumeRecord:
             "slices": self.n_slices,
             "rows": self.n_rows,
         }
+
+    @property
+    def part(self) -> str:
+        """What tells the volume from the others of its series ("TemporalPositionIdentifier: 2"), as it was when the
+        volume was read (series_splitting.py); empty where it was the only one."""
+        return "; ".join(found[1] for note in self.notes if (found := _PART.match(note)))
 
     @property
     def identity(self) -> Identity:

@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.slicer_database.series_list import ListedSeries, stamp
 
 from ..Values import MatchDescription, SeriesChoice
+from . import SeriesWords
 
 
 class DatabaseSeries:
@@ -67,13 +68,15 @@ class DatabaseSeries:
                 ]
         return choices
 
-    def describe(self, series: str) -> MatchDescription:
-        """Patient, study and series in words; empty if the database does not hold it."""
+    def describe(self, series: str, part: str = "") -> MatchDescription:
+        """Patient, study and series in words; empty if the database does not hold it. `part` is what the engine says to
+        tell a volume from the others of its series."""
         study = self.database.studyForSeries(series) if self.directory and series else ""
         if not study:
             return MatchDescription()
         patient = self.database.patientForStudy(study)
-        return MatchDescription(self._patientName(patient), self._studyName(study), self._seriesName(series))
+        name = ", ".join(one for one in (self._seriesName(series), SeriesWords.part(part)) if one)
+        return MatchDescription(self._patientName(patient), self._studyName(study), name)
 
     def ofSamePatient(self, series: str) -> list[str]:
         """Every series of the patient of this one, itself included; none if the database does not hold it."""
@@ -93,8 +96,9 @@ class DatabaseSeries:
         return name or self.database.fieldForPatient("PatientID", patient) or _("Unnamed patient")
 
     def _studyName(self, study: str) -> str:
-        parts = (self.database.fieldForStudy(field, study) for field in ("StudyDate", "StudyDescription"))
-        return " ".join(part for part in parts if part) or _("Study without description")
+        date = SeriesWords.date(self.database.fieldForStudy("StudyDate", study))
+        description = self.database.fieldForStudy("StudyDescription", study)
+        return " ".join(one for one in (date, description) if one) or _("Study without description")
 
     def _seriesName(self, series: str) -> str:
         number = self.database.fieldForSeries("SeriesNumber", series)

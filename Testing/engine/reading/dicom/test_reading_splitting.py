@@ -70,7 +70,7 @@ def test_a_series_is_divided_by(tmp_path: Path, values: list[dict], named: str, 
     found = by_first_instance(tmp_path)
     assert len(found) == len(values)
     for number, source in enumerate(found):
-        assert f"divided by {named}" in source.notes[0]
+        assert f"divided by {named}: " in source.notes[0]
         assert source.notes[0].startswith(f"one of {len(values)} volumes of its series")
         np.testing.assert_array_equal(source.read().voxels, stored[number])
     assert len(ids(tmp_path)) == len(values)

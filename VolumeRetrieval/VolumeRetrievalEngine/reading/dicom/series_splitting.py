@@ -61,9 +61,13 @@ def split_series(slices: Sequence[SliceFacts]) -> list[SeriesPart]:
 def _split_stacks(slices: Sequence[SliceFacts], order: Sequence[int]) -> list[SeriesPart]:
     described = [(_described(slices[members[0]]), members) for members in _stacks(slices, order)]
     large = [values for values, members in described if len(members) >= FEWEST_SLICES]
-    names = [name for name, values in zip(_STACK_PARTS, zip(*large, strict=True), strict=False) if len(set(values)) > 1]
-    note = f"divided by {' and '.join(names)}"
-    return _keep_first("", [("; ".join(values), note, members) for values, members in described])
+    differ = [column for column, values in enumerate(zip(*large, strict=True)) if len(set(values)) > 1]
+    names = " and ".join(_STACK_PARTS[column] for column in differ)
+    groups = []
+    for values, members in described:
+        own = ", ".join(values[column] for column in differ)
+        groups.append(("; ".join(values), f"divided by {names}: {own}", members))
+    return _keep_first("", groups)
 
 
 def _keep_first(key: str, groups: list[tuple[str, str, list[int]]], notes: tuple[str, ...] = ()) -> list[SeriesPart]:
@@ -73,7 +77,7 @@ def _keep_first(key: str, groups: list[tuple[str, str, list[int]]], notes: tuple
     for value, note, members in groups:
         own = key if large and members is large[0] else "; ".join(filter(None, (key, value)))
         divided = len(large) > 1 and len(members) >= FEWEST_SLICES
-        extra = (f"one of {len(large)} volumes of its series, {note}",) if divided else ()
+        extra = (f"one of {len(large)} volumes of its series, {note}",) if divided else ()  # VolumeRecord.part reads it
         parts.append(SeriesPart(own, tuple(members), (*notes, *extra)))
     return parts
 
