@@ -200,6 +200,12 @@ class EncoderChoice:
     weights: WeightsInfo | None = None
     missing: tuple[str, ...] = ()
 
+    @property
+    def installable(self) -> WeightsInfo:
+        """`weights`, of an encoder of the catalog."""
+        assert self.weights is not None, f"{self.name} is not in the catalog"
+        return self.weights
+
 
 @dataclass(frozen=True)
 class StoreChoice:

@@ -5,6 +5,10 @@ Slicer loads this file by its path, as a module of its own, and makes the class 
 not here keep what the C++ class does. A plugin stays until Slicer ends, so it asks for the panel only when it is used.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -17,29 +21,29 @@ class VolumeRetrievalSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlug
     # Where the C++ plugin gets its Python class from.
     filePath = __file__
 
-    def __init__(self, scriptedPlugin):
+    def __init__(self, scriptedPlugin: Any) -> None:
         scriptedPlugin.name = "VolumeRetrieval"
         AbstractScriptedSubjectHierarchyPlugin.__init__(self, scriptedPlugin)
         self.findSimilarAction = qt.QAction(_("Find similar volumes"), scriptedPlugin)
         self.findSimilarAction.setToolTip(_("Search the indexed DICOM database for volumes that look like this one."))
         self.findSimilarAction.connect("triggered()", self.onFindSimilar)
 
-    def canAddNodeToSubjectHierarchy(self, node, parentItemID):
+    def canAddNodeToSubjectHierarchy(self, node: Any, parentItemID: int) -> float:
         return 0.0
 
-    def canOwnSubjectHierarchyItem(self, itemID):
+    def canOwnSubjectHierarchyItem(self, itemID: int) -> float:
         return 0.0
 
-    def roleForPlugin(self):
+    def roleForPlugin(self) -> str:
         return "N/A"
 
-    def itemContextMenuActions(self):
+    def itemContextMenuActions(self) -> list[Any]:
         return [self.findSimilarAction]
 
-    def showContextMenuActionsForItem(self, itemID):
+    def showContextMenuActionsForItem(self, itemID: int) -> None:
         self.findSimilarAction.visible = self._volume(itemID) is not None
 
-    def onFindSimilar(self):
+    def onFindSimilar(self) -> None:
         handler = slicer.qSlicerSubjectHierarchyPluginHandler.instance()
         volume = self._volume(handler.currentItem())
         if volume is None:
@@ -47,7 +51,7 @@ class VolumeRetrievalSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlug
         handler.pluginByName("Default").switchToModule("VolumeRetrieval")
         slicer.modules.volumeretrieval.widgetRepresentation().self().findSimilar(volume)
 
-    def _volume(self, itemID):
+    def _volume(self, itemID: int) -> Any:
         """The scalar volume of this item; None for label maps, vector volumes and everything else."""
         hierarchy = slicer.qSlicerSubjectHierarchyPluginHandler.instance().subjectHierarchyNode()
         node = hierarchy.GetItemDataNode(itemID) if hierarchy is not None and itemID else None

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.slicer_database.series_list import INDEX_FOLDER
 
 from ..Encoders import EncoderTexts
 from ..Encoders.Encoders import FLOOR, SHIPPED, canRun
 from ..Settings import Settings
-from ..Values import DatabaseStatus, Progress, SkippedSeries
+from ..Values import DatabaseStatus, SkippedSeries
 from . import IndexedStores
 from .DatabaseSeries import DatabaseSeries
 from .DatabaseWatcher import DatabaseWatcher

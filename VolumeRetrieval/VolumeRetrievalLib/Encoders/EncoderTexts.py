@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.readable import readable_size
 
-from .. import Texts
 from ..Values import EncoderChoice, IndexReport, WeightsInfo
 
 
@@ -47,7 +47,7 @@ def problem(missing: Sequence[str], weights: WeightsInfo | None) -> str:
 
 def state(choice: EncoderChoice) -> str:
     """One or two words for the table."""
-    weights = choice.weights
+    weights = choice.installable
     if weights.state == "installed":
         return (
             _("needs {packages}").format(packages=", ".join(choice.missing)) if choice.missing else _installed(weights)
@@ -67,7 +67,7 @@ def _installed(weights: WeightsInfo) -> str:
 
 def stateDetails(choice: EncoderChoice) -> str:
     """The same as a sentence, for the tooltip."""
-    weights = choice.weights
+    weights = choice.installable
     sentences = {
         "installed": _("Its weights are installed."),
         "partial": _("A download was stopped: Install goes on from there."),
@@ -87,7 +87,7 @@ def stateDetails(choice: EncoderChoice) -> str:
 
 def size(weights: WeightsInfo) -> str:
     """ "88 MB"; "" if it is not known."""
-    return Texts.size(weights.sizeBytes) if weights.sizeBytes else ""
+    return readable_size(weights.sizeBytes) if weights.sizeBytes else ""
 
 
 def dimension(weights: WeightsInfo) -> str:
@@ -113,7 +113,7 @@ def notDownloadable(weights: WeightsInfo) -> str:
 
 def details(choice: EncoderChoice) -> str:
     """What there is to know of one, as rich text."""
-    weights = choice.weights
+    weights = choice.installable
     lines = [f"<b>{escape(choice.title)}</b>. {escape(stateDetails(choice))}", _terms(weights)]
     lines += [escape(one) for one in weights.cautions]
     lines.append(escape(weights.citation))
@@ -134,7 +134,7 @@ def consent(choice: EncoderChoice, file: str = "", also: Sequence[EncoderChoice]
 
 def _offer(choice: EncoderChoice, file: str = "") -> list[str]:
     """One encoder's weights, in paragraphs."""
-    weights = choice.weights
+    weights = choice.installable
     known = size(weights) or _("not stated by the publisher")
     origin = escape(file) if file else _link(weights.address)
     facts = [
@@ -152,10 +152,10 @@ def consentNeeded(choices: Sequence[EncoderChoice]) -> str:
     sentences = [
         terms.format(
             title=one.title,
-            size=size(one.weights) or _("size not stated"),
-            license=one.weights.license,
-            url=one.weights.licenseUrl,
-            commercial=commercial(one.weights),
+            size=size(one.installable) or _("size not stated"),
+            license=one.installable.license,
+            url=one.installable.licenseUrl,
+            commercial=commercial(one.installable),
         )
         for one in choices
     ]

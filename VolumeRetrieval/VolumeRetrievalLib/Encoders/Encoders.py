@@ -29,8 +29,8 @@ def canRun(name: str) -> bool:
     work, only a child process finds out."""
     from VolumeRetrievalEngine.encoders.radiology_resnet.backend import ONNX_PACKAGES, TORCH_PACKAGES
 
-    ways = {FLOOR: [()], SHIPPED: [TORCH_PACKAGES, ONNX_PACKAGES]}[name]
-    return any(all(find_spec(package) is not None for package in packages) for packages in ways)
+    ways: dict[str, list[tuple[str, ...]]] = {FLOOR: [()], SHIPPED: [TORCH_PACKAGES, ONNX_PACKAGES]}
+    return any(all(find_spec(package) is not None for package in packages) for packages in ways[name])
 
 
 class Encoders:
@@ -101,12 +101,12 @@ class Encoders:
         choice = self._ofCatalogue(name)
         if self.job is not None:
             raise RuntimeError(_("Weights are being installed already: wait until that has ended, or cancel it."))
-        if not file and (reason := EncoderTexts.notDownloadable(choice.weights)):
+        if not file and (reason := EncoderTexts.notDownloadable(choice.installable)):
             raise ValueError(reason)
         if file and not Path(file).is_file():
             raise ValueError(_("{file}: there is no such file.").format(file=file))
-        needed = [self._ofCatalogue(one) for one in (() if file else choice.weights.alsoNeeded)]
-        terms = [one for one in (choice, *needed) if not one.weights.isConsented]
+        needed = [self._ofCatalogue(one) for one in (() if file else choice.installable.alsoNeeded)]
+        terms = [one for one in (choice, *needed) if not one.installable.isConsented]
         if terms and not consent:
             raise ValueError(EncoderTexts.consentNeeded(terms))
         arguments = ["weights", "install", name, "--yes", "--json", "--folder", str(self.folder)]

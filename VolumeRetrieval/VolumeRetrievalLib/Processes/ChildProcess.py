@@ -56,7 +56,7 @@ class QtProcess:
 
     def __init__(self) -> None:
         self._process = qt.QProcess()
-        self._listener: ProcessListener | None = None
+        self._listener: ProcessListener  # of the start: nothing is told before
         self._ended = False
 
     @property

@@ -39,15 +39,17 @@ def _isZombie(pid: int) -> bool:
         return False
 
 
-def _isRunningOnWindows(pid: int) -> bool:
-    import ctypes
+if sys.platform == "win32":
 
-    synchronize, timeout = 0x00100000, 0x00000102  # SYNCHRONIZE (winnt.h), WAIT_TIMEOUT (winerror.h)
-    kernel = ctypes.windll.kernel32
-    handle = kernel.OpenProcess(synchronize, False, pid)
-    if not handle:
-        return False
-    try:
-        return kernel.WaitForSingleObject(handle, 0) == timeout
-    finally:
-        kernel.CloseHandle(handle)
+    def _isRunningOnWindows(pid: int) -> bool:
+        import ctypes
+
+        synchronize, timeout = 0x00100000, 0x00000102  # SYNCHRONIZE (winnt.h), WAIT_TIMEOUT (winerror.h)
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(synchronize, False, pid)
+        if not handle:
+            return False
+        try:
+            return kernel.WaitForSingleObject(handle, 0) == timeout
+        finally:
+            kernel.CloseHandle(handle)

@@ -131,7 +131,7 @@ class SearchWorkerClient:
             for one in list(self._requests.values()):
                 self._onMessage({**message, "id": one.number})
             return
-        request = self._requests.get(message.get("id"))
+        request = self._requests.get(message.get("id", -1))
         if request is None:
             return
         if message["type"] == "progress" and not request.isCancelled:
