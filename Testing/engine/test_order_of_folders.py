@@ -44,6 +44,20 @@ ENCODERS = (
     ("base",),
 )
 
+LIBRARY = (
+    ("Panel", "RetrievalLogic", "Samples", "VolumeRetrievalSubjectHierarchyPlugin"),
+    ("IndexLogic", "RegionLogic"),
+    ("Views",),
+    ("Search",),
+    ("Scene",),
+    ("Database",),
+    ("Encoders",),
+    ("Processes", "Packages"),
+    ("Texts",),
+    ("Settings",),
+    ("Values",),
+)
+
 #: Who may import whom among the packages, from top to bottom.
 PACKAGES_IN_ORDER = ("VolumeRetrieval", "VolumeRetrievalLib", "VolumeRetrievalEngine")
 
@@ -119,8 +133,12 @@ IMPORTS = all_imports()
 
 @pytest.mark.parametrize(
     ("table", "within"),
-    [(ENGINE, ("VolumeRetrievalEngine",)), (ENCODERS, ("VolumeRetrievalEngine", "encoders"))],
-    ids=["engine", "encoders"],
+    [
+        (ENGINE, ("VolumeRetrievalEngine",)),
+        (ENCODERS, ("VolumeRetrievalEngine", "encoders")),
+        (LIBRARY, ("VolumeRetrievalLib",)),
+    ],
+    ids=["engine", "encoders", "library"],
 )
 def test_imports_go_down_the_table(table: tuple[tuple[str, ...], ...], within: tuple[str, ...]) -> None:
     # What a package shows in its __init__.py stands above all of it.
