@@ -17,6 +17,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic  # light: it imports the rest when a logic is made
 
 #
 # VolumeRetrieval
@@ -230,26 +231,13 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 #
 
 
-class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
-    """What the module can do without its panel, for scripts: slicer.util.getModuleLogic("VolumeRetrieval").
-
-    Its methods are those of VolumeRetrievalLib/RetrievalLogic.py, which is not imported when Slicer starts.
-    """
+class VolumeRetrievalLogic(RetrievalLogic, ScriptedLoadableModuleLogic):
+    """What the module can do without its panel, for scripts: slicer.util.getModuleLogic("VolumeRetrieval")."""
 
     def __init__(self, **collaborators) -> None:
         """Called when the logic class is instantiated. Can be used for initializing member variables."""
-        from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
-
         ScriptedLoadableModuleLogic.__init__(self)
-        self._retrieval = RetrievalLogic(**collaborators)
-
-    def __getattr__(self, name):
-        if name == "_retrieval":  # asked for before it is there
-            raise AttributeError(name)
-        return getattr(self._retrieval, name)
-
-    def __dir__(self):
-        return [*super().__dir__(), *dir(self._retrieval)]
+        RetrievalLogic.__init__(self, **collaborators)
 
     _early: ClassVar["VolumeRetrievalLogic | None"] = None
 
@@ -266,6 +254,7 @@ class VolumeRetrievalLogic(ScriptedLoadableModuleLogic):
         return early
 
     def getParameterNode(self) -> VolumeRetrievalParameterNode:
+        """What belongs to the scene: the query, its region and what results must be."""
         return VolumeRetrievalParameterNode(super().getParameterNode())
 
 

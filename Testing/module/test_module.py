@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
+import pydoc
+import subprocess
 import sys
 from pathlib import Path
 
@@ -152,3 +155,43 @@ def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameM
     assert new.ui.searchStatusLabel.text == new.ui.searchButton.toolTip  # why it cannot search: nothing is indexed
     new.cleanup()
     new.parent.close()
+
+
+#: Loads the module as Slicer does when it starts, and prints what was imported by that.
+LOADING = """
+import sys
+sys.path[:0] = sys.argv[2:]
+import slicer_application
+slicer_application.start()
+import numpy, slicer, vtk
+from slicer_application.modules import loadModule
+before = set(sys.modules)
+loadModule(sys.argv[1])
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_loading_the_module_imports_nothing_that_takes_long():
+    folders = [MODULE_FILE.parent, MODULE_FILE.parents[1] / "Testing"]
+    run = [sys.executable, "-c", LOADING, *map(str, (MODULE_FILE, *folders))]
+    names = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    assert "VolumeRetrievalLib.RetrievalLogic" in names
+    packages = {name.partition(".")[0] for name in names}
+    assert packages.isdisjoint({"scipy", "SimpleITK", "pydicom", "torch", "faiss", "onnxruntime", "monai", "PIL"})
+    engine = {name for name in names if name.startswith("VolumeRetrievalEngine.")}
+    assert engine == {"VolumeRetrievalEngine.progress"}
+    library = {name.split(".")[1] for name in names if name.startswith("VolumeRetrievalLib.")}
+    assert library.isdisjoint({"Database", "Encoders", "LogicParts", "Packages", "Panel", "Scene", "Search", "Views"})
+
+
+def test_the_python_console_helps_with_every_method_of_the_logic(module):
+    logic = module.VolumeRetrievalLogic()
+    text = pydoc.plain(pydoc.render_doc(logic))
+    for name in ("search", "similarity", "indexDatabase", "showMatches", "exportToTable", "status", "stackOf"):
+        assert f"{name}(self" in text, name
+    about = pydoc.plain(pydoc.render_doc(logic.search))
+    assert "search(query" in about and "region" in about and "SeriesInstanceUID" in about
+    public = inspect.getmembers(type(logic), lambda one: inspect.isfunction(one) and not one.__name__.startswith("_"))
+    undocumented = [name for name, one in public if one.__module__.startswith("VolumeRetrieval") and not one.__doc__]
+    assert undocumented == []
+    logic.cleanUp()

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import qt
 import slicer
 
-from .Database import IndexedStores
-from .Database.DatabaseIndex import DatabaseIndex
-from .Database.Indexing import Indexing, reportOf
 from .Processes import Jobs
-from .Processes.ChildProcess import ProcessProtocol
-from .Processes.EngineProcess import EngineCommand
-from .Processes.PrivateFolders import PrivateFolders
 from .Processes.Waiting import waitFor
 from .Settings import Settings
 from .Values import Callbacks, DatabaseStatus, IndexReport, Job, SeriesChoice, StoreChoice
+
+if TYPE_CHECKING:  # imported when a logic is made (RetrievalLogic.py)
+    from .Processes.ChildProcess import ProcessProtocol
+    from .Processes.EngineProcess import EngineCommand
+    from .Processes.PrivateFolders import PrivateFolders
 
 #: How often indexing is told of, at most.
 _SOON_MILLISECONDS = 100
@@ -36,6 +36,9 @@ class IndexLogic:
         quietMilliseconds: int,
     ):
         """`onOtherDatabase` is called when another database is open, or none."""
+        from .Database.DatabaseIndex import DatabaseIndex
+        from .Database.Indexing import Indexing
+
         self._onOtherDatabase = onOtherDatabase
         self._callback: Callable[[], None] | None = None
         self._directory = ""
@@ -89,9 +92,12 @@ class IndexLogic:
 
     def stores(self) -> list[StoreChoice]:
         """The indexes of those encoders that have more than one."""
+        from .Database import IndexedStores
+
         return IndexedStores.choices(IndexedStores.stores(self._index.folder)) if self._index.directory else []
 
     def series(self) -> list[SeriesChoice]:
+        """Every series of the open database, to choose a query from."""
         return self._index.series.choices()
 
     def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
@@ -100,6 +106,8 @@ class IndexLogic:
         `encoder` names another one than that of the settings; its index is made beside those that are there, and is
         the one that Automatic means from then on.
         """
+        from .Database.Indexing import reportOf
+
         return Jobs.run(
             lambda answer: self._indexing.database(answer, encoder),
             lambda result: reportOf(result, wholeDatabase=True),
@@ -108,10 +116,14 @@ class IndexLogic:
 
     def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport:
         """Index these series of the open database."""
+        from .Database.Indexing import reportOf
+
         return Jobs.run(lambda answer: self._indexing.series(seriesUIDs, answer), reportOf, callbacks)
 
     def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport:
         """Index the volumes in a folder, of any format, into the open database's index."""
+        from .Database.Indexing import reportOf
+
         return Jobs.run(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
 
     def cancelIndexing(self) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.query.oriented_box import OrientedBox
 
-from .Search import QueryRegion, QueryStack
-from .Search.Searching import Searching
 from .Values import SLICES, Region, StackDescription
-from .Views.RegionPreview import RegionPreview
-from .Views.ViewSlices import rangeOfStack
+
+if TYPE_CHECKING:  # imported when a logic is made (RetrievalLogic.py)
+    from VolumeRetrievalEngine.query.oriented_box import OrientedBox
+
+    from .Search.Searching import Searching
 
 
 class RegionLogic:
     """Counts, chooses and draws the slices of a query as a search will take them; part of RetrievalLogic."""
 
     def __init__(self, queries: Searching):
+        from .Views.RegionPreview import RegionPreview
+
         self._queries = queries
         self._preview = RegionPreview()
 
@@ -26,11 +28,15 @@ class RegionLogic:
 
         None for a series that is not indexed: how many slices it has is known when it is searched with.
         """
+        from .Search import QueryStack
+
         stack = self._queries.stackOf(query)
         return None if stack is None else QueryStack.describe(stack)
 
     def rangeOfView(self, volumeNode: Any, sliceNode: Any) -> tuple[int, int] | str:
         """First and last slice (0-based) that a slice view shows of a volume; or a sentence why it shows none."""
+        from .Views.ViewSlices import rangeOfStack
+
         stack = self._queries.stackOf(volumeNode)
         return _("Select a volume with voxels.") if stack is None else rangeOfStack(stack, sliceNode)
 
@@ -39,6 +45,8 @@ class RegionLogic:
 
         Nothing is drawn of other kinds of region, which are in the views already, nor of a series.
         """
+        from .Search import QueryRegion
+
         if region.kind != SLICES or query is None or isinstance(query, str):
             self._preview.remove()
             return

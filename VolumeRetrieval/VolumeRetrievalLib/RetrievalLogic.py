@@ -1,33 +1,22 @@
-"""What the module can do, for the panel and for scripts (LogicProtocol.py)."""
+"""What the module can do, for the panel and for scripts (Panel/LogicProtocol.py).
+
+Slicer imports this file when it starts, because the module's logic inherits from it. What takes long to import (the
+views, and the parts of the engine that read and search) is imported when a logic is made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.encoders.default import DefaultEncoder
-from VolumeRetrievalEngine.progress import Progress
-from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
-from .Encoders.Encoders import Encoders
 from .IndexLogic import IndexLogic
 from .Processes import Jobs
-from .Processes.ChildProcess import ProcessProtocol, QtProcess
-from .Processes.EngineProcess import EngineCommand
-from .Processes.PrivateFolders import PrivateFolders
-from .Processes.SearchWorkerClient import SearchWorkerClient
 from .RegionLogic import RegionLogic
-from .Scene import ResultTable
-from .Scene.LoadedVolumes import LoadedVolumes
-from .Scene.MatchLoader import MatchLoader, VolumeReader
-from .Search.LastSearch import LastSearch
-from .Search.Searching import Searching
-from .Search.Similarities import Similarities
 from .Settings import Settings
 from .Values import (
     Callbacks,
@@ -38,8 +27,18 @@ from .Values import (
     SearchCriteria,
     ShownPair,
 )
-from .Views.MatchDisplay import MatchDisplay
-from .Views.Showing import Showing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from VolumeRetrievalEngine.encoders.default import DefaultEncoder
+    from VolumeRetrievalEngine.progress import Progress
+    from VolumeRetrievalEngine.searching.match import Match, SearchResult
+
+    from .Processes.ChildProcess import ProcessProtocol
+    from .Processes.EngineProcess import EngineCommand
+    from .Scene.MatchLoader import VolumeReader
+    from .Search.LastSearch import LastSearch
+    from .Views.MatchDisplay import MatchDisplay
 
 
 class RetrievalLogic(IndexLogic, RegionLogic):
@@ -52,28 +51,42 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     def __init__(
         self,
         display: MatchDisplay | None = None,
-        makeCommand: Callable[[], EngineCommand] = EngineCommand.ofSlicer,
-        makeProcess: Callable[[], ProcessProtocol] = QtProcess,
+        makeCommand: Callable[[], EngineCommand] | None = None,
+        makeProcess: Callable[[], ProcessProtocol] | None = None,
         reader: VolumeReader | None = None,
         quietMilliseconds: int = 2500,
     ):
+        from .Encoders.Encoders import Encoders
+        from .Processes.ChildProcess import QtProcess
+        from .Processes.EngineProcess import EngineCommand
+        from .Processes.PrivateFolders import PrivateFolders
+        from .Processes.SearchWorkerClient import SearchWorkerClient
+        from .Scene.LoadedVolumes import LoadedVolumes
+        from .Scene.MatchLoader import MatchLoader
+        from .Search.Searching import Searching
+        from .Search.Similarities import Similarities
+        from .Views.MatchDisplay import MatchDisplay
+        from .Views.Showing import Showing
+
+        command, process = makeCommand or EngineCommand.ofSlicer, makeProcess or QtProcess
+
         def makeEngine() -> EngineCommand:
-            return replace(makeCommand(), weightsFolder=Settings.load().weightsFolder)
+            return replace(command(), weightsFolder=Settings.load().weightsFolder)
 
         self.display = display or MatchDisplay()
         self._folders = PrivateFolders(slicer.app.temporaryPath)
         self._folders.removeLeftovers()
         self._loaded = LoadedVolumes()
         self._loader = MatchLoader(self._loaded, reader)
-        self._client = SearchWorkerClient(makeEngine, makeProcess)
-        IndexLogic.__init__(self, self._folders, self._client.release, makeEngine, makeProcess, quietMilliseconds)
+        self._client = SearchWorkerClient(makeEngine, process)
+        IndexLogic.__init__(self, self._folders, self._client.release, makeEngine, process, quietMilliseconds)
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
         RegionLogic.__init__(self, self._searching)
         self._similarities = Similarities(self._client)
         self._showing = Showing(
             self.display, self._loader, lambda: self._index.contents, lambda series: self._index.series.describe(series)
         )
-        self._encoders = Encoders(self._tell, makeCommand=makeEngine, makeProcess=makeProcess)
+        self._encoders = Encoders(self._tell, makeCommand=makeEngine, makeProcess=process)
         self._loaded.start()
         self.startWatching()
         slicer.app.connect("aboutToQuit()", self.cleanUp)
@@ -99,6 +112,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     # What there is
 
     def describe(self, match: Match) -> MatchDescription:
+        """Patient, study and series of a match, as the database names them; empty where it does not hold it."""
         return self._index.series.describe(match.series_uid, match.part)
 
     def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
@@ -116,6 +130,8 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
         A process finds it out, because it has to load the networks' libraries.
         """
+        from VolumeRetrievalEngine.encoders.default import DefaultEncoder
+
         return Jobs.run(self._encoders.findDefault, lambda result: DefaultEncoder(**result["default"]), callbacks)
 
     def weightsFolder(self) -> str:
@@ -251,4 +267,6 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
     def exportToTable(self, matches: Sequence[Match]) -> Any:
         """A new table node of the scene."""
+        from .Scene import ResultTable
+
         return ResultTable.make(matches, self.describe)

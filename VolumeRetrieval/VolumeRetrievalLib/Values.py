@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from VolumeRetrievalEngine.progress import Progress
-from VolumeRetrievalEngine.searching.match import Match
+
+if TYPE_CHECKING:
+    from VolumeRetrievalEngine.searching.match import Match
 
 
 @dataclass(frozen=True)
