@@ -160,13 +160,14 @@ def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameM
 #: Loads the module as Slicer does when it starts, and prints what was imported by that.
 LOADING = """
 import sys
+from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 import slicer_application
 slicer_application.start()
 import numpy, slicer, vtk
 from slicer_application.modules import loadModule
 before = set(sys.modules)
-loadModule(sys.argv[1])
+loadModule(Path(sys.argv[1]))
 print(*sorted(set(sys.modules) - before))
 """
 
