@@ -83,7 +83,8 @@ def test_the_module_file_imports_nothing_that_may_be_missing():
             names |= {one.name.partition(".")[0] for one in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.partition(".")[0])
-    assert names <= {"pathlib", "qt", "sys", "tempfile", "typing", "slicer", "vtk"}
+    # What the library imports with it: test_loading_the_module_imports_nothing_that_takes_long.
+    assert names <= {"pathlib", "qt", "sys", "tempfile", "typing", "slicer", "vtk", "VolumeRetrievalLib"}
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     assert classes == [
         "VolumeRetrieval",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,25 +160,44 @@ class Retriever:
             StoreReadOnlyError, StoreError
         """
         chosen = [Path(path) for path in paths]
-        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+        with self.writing() as store:
             roots = add_roots(store, chosen, root)
-            report = self._index(store, roots, chosen, exclude, metadata, modality, progress)
+            report = self.index_into(
+                store, chosen, roots=roots, exclude=exclude, metadata=metadata, modality=modality, progress=progress
+            )
             if not report.cancelled:
                 report.gone = find_gone(store, roots, chosen)
                 report.pruned = store.remove(report.gone) if prune else 0
-            self._update_indexes(store)
         return report
 
-    def _index(
+    @contextmanager
+    def writing(self) -> Iterator[VolumeStore]:
+        """The store, opened for writing once for all steps of a run; afterwards its indexes are brought up to date.
+
+        Raises:
+            StoreLockedError: another process is writing to it. StoreReadOnlyError, StoreError
+        """
+        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            yield store
+            self._update_indexes(store)
+
+    def index_into(
         self,
         store: VolumeStore,
+        paths: Sequence[Path] | Mapping[str, Sequence[Path]],
+        *,
         roots: Roots,
-        paths: Sequence[Path],
-        exclude: Sequence[str],
-        metadata: MetadataTable | None,
-        modality: str,
-        progress: ProgressCallback | None,
+        exclude: Sequence[str] = (),
+        metadata: MetadataTable | None = None,
+        modality: str = "",
+        progress: ProgressCallback | None = None,
     ) -> IndexingReport:
+        """Index into the store that :meth:`writing` has opened; the arguments are those of :meth:`add`.
+
+        Args:
+            paths: files and folders; or the files of DICOM series by SeriesInstanceUID.
+            roots: the store's, with these paths in them.
+        """
         try:
             discovery = discover(
                 paths,
@@ -199,10 +219,9 @@ class Retriever:
         Raises:
             UnknownVolumeError: a name fits no volume, or the beginning of an id fits several. Nothing is removed then.
         """
-        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+        with self.writing() as store:
             ids = sorted({volume_id for name in names for volume_id in ids_of(store, name)})
             store.remove(ids)
-            self._update_indexes(store)
         return ids
 
     def rebuild(self) -> None:

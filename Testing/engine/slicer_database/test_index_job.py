@@ -17,6 +17,7 @@ from VolumeRetrievalEngine.commands import main
 from VolumeRetrievalEngine.errors import MetadataError, UnreadableFileError
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.slicer_database.database_file import DATABASE_FILE, read_series
+from VolumeRetrievalEngine.slicer_database.index_series import index_series
 from VolumeRetrievalEngine.slicer_database.series_list import DATABASE_ROOT, ListedSeries, SeriesList
 from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
 from VolumeRetrievalEngine.store import VolumeStore
@@ -107,6 +108,48 @@ def test_what_is_unchanged_is_not_looked_at_again(database, index):
     assert (again["added"], again["failed"]) == (0, [])
     assert again["series"] == {"indexed": 0, "unchanged": 3, "skipped": 0, "failed": 0, "removed": 0}
     assert indexed_series(database) == {OWN, LINKED}
+
+
+def test_a_run_opens_the_store_for_writing_once(database, index, monkeypatch):
+    index()
+    remove_series(database, OWN)
+    more = a_series(database / "dicom" / "1.2.4", "1.2.4")
+    import_files(database, more)
+    opened = []
+    real = VolumeStore.open.__func__
+
+    def counted(cls, *arguments, **options):
+        opened.append(options.get("writable", False))
+        return real(cls, *arguments, **options)
+
+    monkeypatch.setattr(VolumeStore, "open", classmethod(counted))
+    listed = read_series(database)
+    retriever = Retriever.create(database / "VolumeRetrieval", "descriptor")
+    opened.clear()
+    report = index_series(retriever, listed)
+
+    assert opened == [True]
+    assert (len(report.added), report.pruned) == (1, 1)
+
+
+def test_why_a_series_was_not_indexed_is_known_by_series_even_if_no_file_of_it_can_be_read(database, index):
+    files = a_series(database / "dicom" / "1.2.5", "1.2.5")
+    import_files(database, files)
+    for file in files:
+        file.write_bytes(file.read_bytes()[:200])
+    missing = a_series(database / "dicom" / "1.2.6", "1.2.6")
+    import_files(database, missing)
+    for file in missing:
+        file.unlink()
+
+    report = index()
+
+    assert {one["series_uid"] for one in report["failed"]} == {"1.2.5", "1.2.6"}
+    assert {one["series_uid"] for one in report["skipped"]} == {SCOUT}
+    seen = register(database).seen
+    assert seen["1.2.5"].failed and seen["1.2.6"].failed
+    assert seen["1.2.6"].reason == "there is no such file or folder"
+    assert not seen[SCOUT].failed
 
 
 def test_a_series_that_got_more_slices_is_indexed_anew(database, index):

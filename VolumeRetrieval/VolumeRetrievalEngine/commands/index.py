@@ -18,7 +18,6 @@ from ..retriever import Retriever
 from ..slicer_database.database_file import read_series
 from ..slicer_database.index_series import index_series
 from ..slicer_database.series_list import SeriesList
-from ..store.folder import StoreFolder
 from ..worker.messages import MessageWriter
 from .console import ProgressLine, print_json, readable_duration
 from .exit_codes import DONE, FAILED, INTERRUPTED
@@ -143,7 +142,7 @@ def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[Ind
     if listed is not None:
         store = _required(options.store or listed.default_store)
         retriever = _retriever(options, store)
-        return index_series(retriever, StoreFolder(store), listed, progress), retriever
+        return index_series(retriever, listed, progress), retriever
     for path in options.paths:
         if not path.exists():
             raise UnreadableFileError(path, "there is no such file or folder")

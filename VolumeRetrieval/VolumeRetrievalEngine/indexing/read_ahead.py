@@ -143,9 +143,9 @@ class ReadAhead:
             prepared = _prepared(source, volume, stack)
             del volume
         except NotAVolumeError as error:
-            return self._put(Skipped(source.path, error.reason, failed=False))
+            return self._put(Skipped(source.path, error.reason, False, source.identity.series_uid))
         except Exception as error:  # one bad file must not end the archive's run
-            return self._put(Skipped(source.path, reason_of(error, source.path), failed=True))
+            return self._put(Skipped(source.path, reason_of(error, source.path), True, source.identity.series_uid))
         self._put(prepared)
         try:
             for images in stack.images(batch_size=self._batch_size, compose=self._compose):

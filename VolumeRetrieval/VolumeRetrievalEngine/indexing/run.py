@@ -91,10 +91,14 @@ class IndexingReport:
             "slices": self.slices,
             "seconds": round(self.seconds, 3),
             "cancelled": self.cancelled,
-            "skipped": [{"path": str(one.path), "reason": one.reason} for one in self.skipped],
-            "failed": [{"path": str(one.path), "reason": one.reason} for one in self.failed],
+            "skipped": [_left_out(one) for one in self.skipped],
+            "failed": [_left_out(one) for one in self.failed],
             "series": None if self.series is None else self.series.to_dict(),
         }
+
+
+def _left_out(one: Skipped) -> dict[str, str]:
+    return {"path": str(one.path), "reason": one.reason, "series_uid": one.series_uid}
 
 
 def index_volumes(
@@ -190,7 +194,7 @@ def _what_to_do(
         known = store.find(source.identity.volume_id)
         if known is None or known.fingerprint != source.identity.fingerprint:
             if reason := no_volumes.reason(source.identity):
-                report.skipped.append(Skipped(source.path, reason, failed=False))
+                report.skipped.append(Skipped(source.path, reason, False, source.identity.series_uid))
             elif known is None and (old := _moved_from(source, store, roots)) is not None:
                 _keep(old, source, store)
                 report.moved.append(source.identity.volume_id)
@@ -257,24 +261,28 @@ def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, repo
 
 
 def _embed_and_store(prepared: PreparedVolume, store: VolumeStore, encoder: Encoder, report: IndexingReport) -> None:
-    path, volume_id = prepared.source.path, prepared.source.identity.volume_id
+    path, identity = prepared.source.path, prepared.source.identity
+
+    def fail(reason: str) -> None:
+        report.failed.append(Skipped(path, reason, True, identity.series_uid))
+
     try:
         entry = _embedded(prepared, encoder)
     except UnreadableFileError as error:
-        report.failed.append(Skipped(path, error.reason, failed=True))
+        fail(error.reason)
         return
     except Exception as error:  # one volume that cannot be embedded must not end the archive's run
         logger.debug("could not embed %s", path, exc_info=True)
-        report.failed.append(Skipped(path, f"could not be embedded: {error or type(error).__name__}", failed=True))
+        fail(f"could not be embedded: {error or type(error).__name__}")
         return
-    known = store.find(volume_id)
+    known = store.find(identity.volume_id)
     try:
         store.add(entry)
     except EncoderError as error:
-        report.failed.append(Skipped(path, f"could not be embedded: {error}", failed=True))
+        fail(f"could not be embedded: {error}")
         return
     logger.debug("stored %s, %d slices", path, len(entry.slices))
-    (report.added if known is None else report.replaced).append(volume_id)
+    (report.added if known is None else report.replaced).append(identity.volume_id)
     report.slices += len(entry.slices)
 
 

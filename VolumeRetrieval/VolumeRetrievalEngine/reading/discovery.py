@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _NOTHING_KNOWN = Attributes()
 
 
 def discover(
-    paths: Sequence[Path],
+    paths: Sequence[Path] | Mapping[str, Sequence[Path]],
     *,
     root: Root | Roots,
     exclude: Sequence[str] = (),
@@ -44,7 +44,8 @@ def discover(
     """The volumes in these files and below these folders, ordered by path.
 
     Args:
-        paths: files and folders, of any mixture of formats.
+        paths: files and folders, of any mixture of formats; or the files of DICOM series by their SeriesInstanceUID,
+            so that what is left out says of which series it is, even where the file cannot be read.
         root: what paths are stored relative to; folders outside the given `Roots` are added to them.
         exclude: fnmatch patterns on the path relative to its root and on the absolute path.
         metadata, modality: for files that do not say themselves what they are.
@@ -53,17 +54,21 @@ def discover(
         progress: called with Progress("scan", files done, files, path); Cancelled goes through.
     """
     roots = root if isinstance(root, Roots) else Roots([root])
-    for path in paths:
-        roots.add(Path(path))
-    found = FileWalk(roots, exclude, progress).files([Path(path) for path in paths])
+    named = paths if isinstance(paths, Mapping) else {"": paths}
+    groups = {uid: [Path(path) for path in group] for uid, group in named.items()}
+    for path in (path for group in groups.values() for path in group):
+        roots.add(path)
+    walk = FileWalk(roots, exclude, progress)
+    found = {uid: walk.files(group) for uid, group in groups.items()}
+    stamps = sorted((stamp.path, uid, stamp) for uid, one in found.items() for stamp in one.stamps)
     scan = _Scan(roots, metadata, modality_name(modality), tokens, scan_cache, progress)
-    discovery = scan.run(found.stamps)
-    discovery.skipped += found.skipped
+    discovery = scan.run([(stamp, uid) for _, uid, stamp in stamps])
+    discovery.skipped += [replace(left_out, series_uid=uid) for uid, one in found.items() for left_out in one.skipped]
     discovery.sources.sort(key=lambda source: (str(source.path), source.files.paths, source.identity.volume_id))
     discovery.skipped.sort(key=lambda one: str(one.path))
     if scan_cache is not None:
-        present = {stamp.path for stamp in found.stamps}
-        for path in map(absolute_path, paths):
+        present = {path for path, _, _ in stamps}
+        for path in map(absolute_path, groups.get("", ())):
             if path.is_dir():  # of a list of files nothing is known about their neighbors
                 scan_cache.forget_missing(path, present)
     if metadata is not None and (unused := metadata.unused()):
@@ -87,30 +92,31 @@ class _Scan:
     progress: ProgressCallback | None
     shared: Shared = field(default_factory=Shared)
 
-    def run(self, stamps: Sequence[FileStamp]) -> Discovery:
+    def run(self, stamps: Sequence[tuple[FileStamp, str]]) -> Discovery:
+        """What these files hold; with each, the series that it is said to be of ("" if nothing is said)."""
         discovery = Discovery()
         series: dict[str, list[FoundSlice]] = {}
         if self.cache is not None:
             self.cache.bind(self.tokens)
         try:
             with quiet():
-                for number, stamp in enumerate(stamps):
+                for number, (stamp, uid) in enumerate(stamps):
                     if self.progress is not None and number % _TELL_EVERY == 0:
                         self.progress(Progress("scan", number, len(stamps), stamp.path))
-                    self._sort_in(stamp, self._facts(stamp), series, discovery)
+                    self._sort_in(stamp, uid, self._facts(stamp), series, discovery)
         finally:
             if self.cache is not None:
                 self.cache.flush()
-        for found in series.values():
+        for uid, found in series.items():
             sources, too_small = volumes_of_series(found, self.roots)
             discovery.sources += [self._completed(one, Path(one.slice_paths[0])) for one in sources]
-            discovery.skipped += too_small
+            discovery.skipped += [replace(one, series_uid=uid) for one in too_small]
         if self.progress is not None:
             self.progress(Progress("scan", len(stamps), len(stamps)))
         return discovery
 
     def _sort_in(
-        self, stamp: FileStamp, facts: FileFacts, series: dict[str, list[FoundSlice]], discovery: Discovery
+        self, stamp: FileStamp, uid: str, facts: FileFacts, series: dict[str, list[FoundSlice]], discovery: Discovery
     ) -> None:
         if facts.series is not None:
             of_series = series.setdefault(facts.series.series_uid, [])
@@ -118,7 +124,7 @@ class _Scan:
         elif facts.image is not None:
             discovery.sources.append(self._image_source(stamp, facts.image))
         else:
-            discovery.skipped.append(Skipped(Path(stamp.path), facts.skip, facts.failed))
+            discovery.skipped.append(Skipped(Path(stamp.path), facts.skip, facts.failed, uid))
 
     def _facts(self, stamp: FileStamp) -> FileFacts:
         name = stamp.path.replace("\\", "/").rpartition("/")[2]

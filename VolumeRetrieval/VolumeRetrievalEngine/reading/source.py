@@ -43,12 +43,13 @@ class Skipped:
     """A file that gives no volume.
 
     `failed` tells a file that should have been readable (a truncated one, say) from one that rightly is no volume (a
-    localizer, a report, a text file).
+    localizer, a report, a text file). `series_uid` is the DICOM series that it belongs to, "" where that is not known.
     """
 
     path: Path
     reason: str
     failed: bool
+    series_uid: str = ""
 
 
 @dataclass

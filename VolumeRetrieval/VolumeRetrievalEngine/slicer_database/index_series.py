@@ -3,51 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
-from ..indexing.run import IndexingReport, SeriesCounts
+from ..indexing.run import IndexingReport, SeriesCounts, find_gone
 from ..progress import ProgressCallback
 from ..retriever import Retriever
 from ..roots import absolute_path
 from ..store import VolumeStore
-from ..store.folder import StoreFolder
 from ..store.volume_names import add_roots, roots_of
 from .series_list import ListedSeries, SeriesList
 from .series_register import SeriesRegister
 
 
-def index_series(
-    retriever: Retriever, folder: StoreFolder, listed: SeriesList, progress: ProgressCallback | None = None
-) -> IndexingReport:
+def index_series(retriever: Retriever, listed: SeriesList, progress: ProgressCallback | None = None) -> IndexingReport:
     """Bring the store up to date with the series of a list.
 
     A series that was dealt with and has not changed is not looked at; one that failed is tried again. Of a run that is
     stopped nothing is remembered but its volumes: the next run finds these unchanged.
 
     Args:
-        retriever: made for indexing, in this folder.
+        retriever: made for indexing.
         progress: see progress.py; may raise Cancelled.
 
     Returns:
         What was done; `pruned` counts the volumes of removed series, too, and `series` the series. Of a run that is
         stopped, `series` is None.
     """
-    path = folder.path_for(retriever.recipe)
-    with VolumeStore.open(path, retriever.recipe, writable=True) as store:
+    with retriever.writing() as store:
         for root in listed.roots():
             add_roots(store, [root.path], root.name)
         register = SeriesRegister.of_store(store)
-    todo = [one for one in listed.series if not register.is_settled(one.uid, one.stamp)]
-    report = retriever.add([file for one in todo for file in one.files], progress=progress)
-    if report.cancelled:
-        return report
-    gone = set(listed.removed)
-    if listed.complete:
-        gone |= set(register.seen) - {one.uid for one in listed.series}
-    with VolumeStore.open(path, retriever.recipe) as store:
-        outdated = _ids_of_series(store, sorted(gone)) + _without_their_files(store, todo)
-    if outdated:
-        report.pruned += len(retriever.remove(outdated))
-    with VolumeStore.open(path, retriever.recipe, writable=True) as store:
+        todo = [one for one in listed.series if not register.is_settled(one.uid, one.stamp)]
+        files = {one.uid: [Path(file) for file in one.files] for one in todo}
+        roots = add_roots(store, [file for each in files.values() for file in each])
+        report = retriever.index_into(store, files, roots=roots, progress=progress)
+        if report.cancelled:
+            return report
+        report.gone = find_gone(store, roots, [file for each in files.values() for file in each])
+        gone = set(listed.removed)
+        if listed.complete:
+            gone |= set(register.seen) - {one.uid for one in listed.series}
+        report.pruned = store.remove(_ids_of_series(store, sorted(gone)) + _without_their_files(store, todo))
         register.note(todo, report, store)
         register.forget(gone)
         register.save(store)

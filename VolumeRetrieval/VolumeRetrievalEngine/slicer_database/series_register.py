@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import StoreError
 from ..indexing.run import IndexingReport
-from ..roots import absolute_path
 from ..store import VolumeStore
 from ..store.reader import StoreReader
 from .series_list import ListedSeries
@@ -58,11 +57,11 @@ class SeriesRegister:
 
     def note(self, series: Iterable[ListedSeries], report: IndexingReport, store: StoreReader) -> None:
         """Remember what a finished run did with these series."""
-        reasons: dict[str, tuple[str, bool]] = {}
-        for failed, left_out in ((False, report.skipped), (True, report.failed)):
-            reasons |= {str(absolute_path(one.path)): (one.reason, failed) for one in left_out}
+        reasons: dict[str, list[tuple[str, bool]]] = {}
+        for left_out in (*report.skipped, *report.failed):
+            reasons.setdefault(left_out.series_uid, []).append((left_out.reason, left_out.failed))
         for one in series:
-            reason, failed = ("", False) if store.find_series(one.uid) else _why(one, reasons)
+            reason, failed = ("", False) if store.find_series(one.uid) else _why(one, reasons.get(one.uid, ()))
             self.seen[one.uid] = SeenSeries(one.stamp, reason, failed)
 
     def forget(self, uids: Iterable[str]) -> None:
@@ -70,13 +69,10 @@ class SeriesRegister:
             self.seen.pop(uid, None)
 
 
-def _why(series: ListedSeries, reasons: Mapping[str, tuple[str, bool]]) -> tuple[str, bool]:
-    """The reason of most of its files, failures first; or of the folder, where a volume as a whole was refused."""
+def _why(series: ListedSeries, found: Sequence[tuple[str, bool]]) -> tuple[str, bool]:
+    """Why a series gave no volume: the reason of most of its files, failures first."""
     if not series.files:
         return NO_FILES, False
-    paths = [absolute_path(file) for file in series.files]
-    found = [reasons[str(path)] for path in paths if str(path) in reasons]
-    found = found or [reasons[str(path.parent)] for path in paths if str(path.parent) in reasons]
     if not found:
         return NO_VOLUME, False
     failures = [one for one in found if one[1]]
