@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from VolumeRetrievalEngine.searching.match import Match, MatchedRange, SearchResult
+from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .ColumnView import ColumnView
 from .FollowMatch import FollowedResult, FollowMatch

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.searching.match import Match, MatchedRange
+from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.searching.match import Match
 
 from .SlicePairs import StackRows
 

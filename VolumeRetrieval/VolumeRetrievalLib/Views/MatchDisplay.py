@@ -259,7 +259,9 @@ class MatchDisplay:
             if not result.view.hasNavigator:
                 lines.append(ComparisonTexts.matchedSlices(one.match))
             self._write(result.view, lines)
-            if number == shown.selected and self.onPairChanged and None not in (queryPosition, position):
+            if number != shown.selected or queryPosition is None or position is None:
+                continue
+            if self.onPairChanged is not None:
                 self.onPairChanged(
                     ShownPair(
                         one.match, shown.queryRows.number(queryPosition), result.companion.rows.number(position), value
@@ -282,8 +284,10 @@ class MatchDisplay:
         selected = shown.matches[shown.selected].match
         best = bestRange(selected)
         if best is not None and best.query_rows and shown.query.hasNavigator:
-            positions = [float(shown.queryRows.positions[row]) for row in (min(best.query_rows), max(best.query_rows))]
-            self._addMark(shown.query, *positions, ComparisonTexts.queriedSlices(selected, best))
+            first, last = (
+                float(shown.queryRows.positions[row]) for row in (min(best.query_rows), max(best.query_rows))
+            )
+            self._addMark(shown.query, first, last, ComparisonTexts.queriedSlices(selected, best))
             marked.add(shown.query.column.main)
         RangeMarks.remove({node.GetAttribute(RangeMarks.ATTRIBUTE) for node in RangeMarks.marks()} - marked)
 
