@@ -22,7 +22,7 @@ AT_LEAST = 8
 def ordinary_score(session: SearchSession, query: Query, allowed: np.ndarray) -> float | None:
     """The median score (RS / n_q, exact) of a sample of the volumes that were searched.
 
-    A sample of up to 64, the same each time for the same volumes, without the query's own. Scoring them takes some
+    A sample of up to 64, the same each time for the same volumes, without the query's own. Scoring them takes 10 to 20
     milliseconds. A placeholder: it depends on what else is in the archive and says nothing about chance, until a
     calibrated measure takes its place.
 
