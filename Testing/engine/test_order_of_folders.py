@@ -196,3 +196,8 @@ def test_every_folder_says_in_a_sentence_what_it_owns(package: str) -> None:
     for folder in sorted({file.parent for file in (PACKAGES / package).rglob("*.py")}):
         text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
         assert text.partition("\n")[0].endswith((".", ":")), folder
+
+
+def test_no_file_of_the_engine_is_too_long() -> None:
+    files = (PACKAGES / "VolumeRetrievalEngine").rglob("*.py")
+    assert [str(file) for file in files if len(file.read_text(encoding="utf-8").splitlines()) > 400] == []

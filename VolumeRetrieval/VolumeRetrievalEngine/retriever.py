@@ -16,12 +16,10 @@ from .encoders.base import Encoder
 from .encoders.choice import encoder_in_words, encoder_note
 from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
-from .errors import StoreError, UnknownVolumeError
 from .indexing.run import IndexingReport, find_gone, index_volumes
 from .method.pooling import pool
-from .patients import PatientTokens
 from .progress import Cancelled, ProgressCallback
-from .query.files import indexed_or_read, read_again
+from .query.files import indexed_or_read
 from .query.query import Query, query_from_store, query_from_volume
 from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
@@ -30,22 +28,21 @@ from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
 from .searching.match import Match, SearchResult
+from .searching.opened_store import OpenedStore, known_record
 from .searching.options import SearchOptions
 from .searching.recent_queries import RecentQueries
 from .searching.search import Stopwatch, search_store
 from .searching.session import SearchSession, keep_kind, kept_kind
 from .slice_index.slice_index import SliceIndex
-from .store import VolumeRecord, VolumeStore
-from .store.attribute_filter import AttributeFilter
+from .store import VolumeStore
 from .store.folder import StoreFolder
-from .store.status import Status
-from .store.volume_names import add_roots, ids_of, path_of, roots_of
-from .volume import Identity, SliceTable, Volume
+from .store.volume_names import add_roots, ids_of
+from .volume import Identity, Volume
 
 logger = logging.getLogger(__name__)
 
 
-class Retriever:
+class Retriever(OpenedStore):
     """Volume retrieval over one recipe's store. Made by :meth:`create` (to index) or :meth:`open` (to search).
 
     Not for use from several threads at once. Any number of processes may search while one indexes.
@@ -59,13 +56,9 @@ class Retriever:
     """
 
     def __init__(self, folder: StoreFolder, path: Path, recipe: Recipe, request: EncoderRequest, index_kind: str):
-        self._folder = folder
-        self._path = path
-        self.recipe = recipe
+        super().__init__(folder, path, recipe, index_kind)
         self._request = request
-        self._index_kind = index_kind
         self._encoder: Encoder | None = None
-        self._open_session: SearchSession | None = None
         self._recent = RecentQueries()
 
     @classmethod
@@ -244,54 +237,6 @@ class Retriever:
             self._encoder = self._request.create_for(self.recipe)
         return self._encoder
 
-    def status(self) -> Status:
-        """How the store stands."""
-        session = self._session()
-        counts = session.store.statistics()
-        return Status(
-            folder=str(self._path),
-            encoder=self.recipe.encoder,
-            recipe=self.recipe.to_json(),
-            volumes=counts.volumes,
-            slices=counts.slices,
-            rows=counts.rows,
-            dimension=counts.dimension,
-            generation=counts.generation,
-            size_bytes=sum(file.stat().st_size for file in self._path.iterdir() if file.is_file()),
-            index_kind=session.slices.kind,
-            modalities=counts.modalities,
-            made_on=counts.made_on,
-            problems=tuple(f"{path}: {reason}" for path, reason in self._folder.problems()),
-        )
-
-    def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
-        """The indexed volumes (that pass the filter)."""
-        return self._session().store.listing(keep)
-
-    def find(self, name: str) -> VolumeRecord:
-        """The volume with this id (or beginning of one) or path; UnknownVolumeError if there is not exactly one."""
-        store = self._session().store
-        ids = ids_of(store, name)
-        if len(ids) != 1:
-            raise UnknownVolumeError(f"{name}: {len(ids)} volumes fit: {', '.join(one[:12] for one in ids[:5])} ...")
-        return _known(store, ids[0])
-
-    def path_of(self, record: VolumeRecord) -> str:
-        """Where a volume's file, or the folder of its series, is now."""
-        return path_of(roots_of(self._session().store), record)
-
-    def describe(self, record: VolumeRecord) -> dict[str, Any]:
-        """A volume as values for JSON."""
-        return {"id": record.volume_id, "path": self.path_of(record), **record.to_dict()}
-
-    def slices(self, record: VolumeRecord) -> SliceTable:
-        """The embedded slices of a volume."""
-        return self._session().store.slices(record.key)
-
-    def thumbnail(self, key: int, row: int) -> bytes:
-        """The JPEG of an embedded slice; b"" if there is none."""
-        return self._session().store.thumbnail(key, row)
-
     # Searching
 
     def search(
@@ -349,7 +294,7 @@ class Retriever:
             name = name or ("" if known else str(query))
             query = str(query) if known else self.resolve_query(query)
         if isinstance(query, str):
-            record = _known(session.store, query)
+            record = known_record(session.store, query)
             name = name or self.path_of(record)
             if not crop:
                 return query_from_store(session.store, record, name, region)
@@ -418,42 +363,6 @@ class Retriever:
         if (record := self._session().store.find(result.query_id)) is not None:
             return self.read_again(record)
         return read_volume(result.query_path)
-
-    def read_again(self, record: VolumeRecord) -> Volume:
-        """An indexed volume, read from where its files are now (query/files.py)."""
-        return read_again(self._session().store, record, self._tokens())
-
-    def close(self) -> None:
-        """Close the store; the next search opens it again."""
-        if self._open_session is not None:
-            self._open_session.close()
-            self._open_session = None
-
-    def __enter__(self) -> Retriever:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _session(self) -> SearchSession:
-        if self._open_session is None:
-            self._open_session = SearchSession(self._path, self._index_kind)
-        return self._open_session
-
-    def _tokens(self) -> PatientTokens:
-        """The store's tokens; where its secret cannot be read (another account's), tokens that equal none of it."""
-        try:
-            return self._folder.tokens
-        except StoreError as error:
-            logger.warning("volumes of the query's patient or study cannot be recognized: %s", error)
-            return PatientTokens.ephemeral()
-
-
-def _known(store: VolumeStore, volume_id: str) -> VolumeRecord:
-    record = store.find(volume_id)
-    if record is None:
-        raise UnknownVolumeError(f"{volume_id}: was removed from the store just now")
-    return record
 
 
 def _own_values(recipe: Recipe) -> dict[str, Any]:

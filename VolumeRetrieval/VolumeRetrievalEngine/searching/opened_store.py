@@ -1,0 +1,121 @@
+"""A store as it is looked at: how it stands, what is in it, and its volumes read again. Searching builds on it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import StoreError, UnknownVolumeError
+from ..patients import PatientTokens
+from ..query.files import read_again
+from ..recipe import Recipe
+from ..store import VolumeRecord, VolumeStore
+from ..store.attribute_filter import AttributeFilter
+from ..store.folder import StoreFolder
+from ..store.status import Status
+from ..store.volume_names import ids_of, path_of, roots_of
+from ..volume import SliceTable, Volume
+from .session import SearchSession
+
+logger = logging.getLogger(__name__)
+
+
+class OpenedStore:
+    """One recipe's store, opened for reading when it is first asked; the half of a Retriever that needs no encoder.
+
+    Attributes:
+        recipe: what its embeddings were made with.
+    """
+
+    def __init__(self, folder: StoreFolder, path: Path, recipe: Recipe, index_kind: str):
+        self.recipe = recipe
+        self._folder = folder
+        self._path = path
+        self._index_kind = index_kind
+        self._open_session: SearchSession | None = None
+
+    def status(self) -> Status:
+        """How the store stands."""
+        session = self._session()
+        counts = session.store.statistics()
+        return Status(
+            folder=str(self._path),
+            encoder=self.recipe.encoder,
+            recipe=self.recipe.to_json(),
+            volumes=counts.volumes,
+            slices=counts.slices,
+            rows=counts.rows,
+            dimension=counts.dimension,
+            generation=counts.generation,
+            size_bytes=sum(file.stat().st_size for file in self._path.iterdir() if file.is_file()),
+            index_kind=session.slices.kind,
+            modalities=counts.modalities,
+            made_on=counts.made_on,
+            problems=tuple(f"{path}: {reason}" for path, reason in self._folder.problems()),
+        )
+
+    def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
+        """The indexed volumes (that pass the filter)."""
+        return self._session().store.listing(keep)
+
+    def find(self, name: str) -> VolumeRecord:
+        """The volume with this id (or beginning of one) or path; UnknownVolumeError if there is not exactly one."""
+        store = self._session().store
+        ids = ids_of(store, name)
+        if len(ids) != 1:
+            raise UnknownVolumeError(f"{name}: {len(ids)} volumes fit: {', '.join(one[:12] for one in ids[:5])} ...")
+        return known_record(store, ids[0])
+
+    def path_of(self, record: VolumeRecord) -> str:
+        """Where a volume's file, or the folder of its series, is now."""
+        return path_of(roots_of(self._session().store), record)
+
+    def describe(self, record: VolumeRecord) -> dict[str, Any]:
+        """A volume as values for JSON."""
+        return {"id": record.volume_id, "path": self.path_of(record), **record.to_dict()}
+
+    def slices(self, record: VolumeRecord) -> SliceTable:
+        """The embedded slices of a volume."""
+        return self._session().store.slices(record.key)
+
+    def thumbnail(self, key: int, row: int) -> bytes:
+        """The JPEG of an embedded slice; b"" if there is none."""
+        return self._session().store.thumbnail(key, row)
+
+    def read_again(self, record: VolumeRecord) -> Volume:
+        """An indexed volume, read from where its files are now (query/files.py)."""
+        return read_again(self._session().store, record, self._tokens())
+
+    def close(self) -> None:
+        """Close the store; the next search opens it again."""
+        if self._open_session is not None:
+            self._open_session.close()
+            self._open_session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _session(self) -> SearchSession:
+        if self._open_session is None:
+            self._open_session = SearchSession(self._path, self._index_kind)
+        return self._open_session
+
+    def _tokens(self) -> PatientTokens:
+        """The store's tokens; where its secret cannot be read (another account's), tokens that equal none of it."""
+        try:
+            return self._folder.tokens
+        except StoreError as error:
+            logger.warning("volumes of the query's patient or study cannot be recognized: %s", error)
+            return PatientTokens.ephemeral()
+
+
+def known_record(store: VolumeStore, volume_id: str) -> VolumeRecord:
+    """The record of a volume that was there just now; UnknownVolumeError if it is there no more."""
+    record = store.find(volume_id)
+    if record is None:
+        raise UnknownVolumeError(f"{volume_id}: was removed from the store just now")
+    return record
