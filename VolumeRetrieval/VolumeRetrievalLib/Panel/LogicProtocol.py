@@ -81,14 +81,8 @@ class LogicProtocol(Protocol):
     def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
         """With another encoder than the settings' if one is named."""
 
-    def indexSeries(self, seriesUIDs: Sequence[str], callbacks: Callbacks | None = None) -> Job | IndexReport: ...
-
-    def indexFolder(self, path: str, callbacks: Callbacks | None = None) -> Job | IndexReport: ...
-
     def cancelIndexing(self) -> None:
         """Stop the indexing run, whoever started it, between two volumes; nothing happens if none is running."""
-
-    def removeSeries(self, seriesUIDs: Sequence[str]) -> int: ...
 
     # Searching
 
@@ -118,9 +112,6 @@ class LogicProtocol(Protocol):
     def hideRegionPreview(self) -> None: ...
 
     # Showing
-
-    def loadMatch(self, match: Match) -> Any:
-        """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
 
     def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
         """Show these matches of the last search beside its query.
