@@ -101,10 +101,10 @@ class VolumeRetrievalParameterNode:
     queryVolume - the volume to find similar ones for.
     roi - the markups ROI that marks the region of the query.
     firstSlice, lastSlice - the region of the query in slices, counted from 1.
-    bodyPart, dateFrom, dateTo - what results must be; empty means any.
+    modality, bodyPart, dateFrom, dateTo - what results must be; empty means any.
     excludePatient - leave out other series of the query's own patient.
     top - how many results a search gives.
-    followMatch - whether scrolling the query moves the results along.
+    followMatch - whether scrolling one volume of a comparison moves the others along.
     """
 
     queryVolume: vtkMRMLScalarVolumeNode
@@ -112,6 +112,7 @@ class VolumeRetrievalParameterNode:
     # Without a range, connecting a spin box would take away the one that the .ui file gives it (guiConnectors.py).
     firstSlice: Annotated[int, WithinRange(1, 99999)] = 1
     lastSlice: Annotated[int, WithinRange(1, 99999)] = 1
+    modality: str = ""
     bodyPart: str = ""
     dateFrom: str = ""
     dateTo: str = ""
@@ -155,6 +156,10 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = Panel(self.ui, self.logic, makeInstaller(Path(self.resourcePath("requirements.txt"))))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        # Whose values come from the index: the parameter node connects combo boxes with fixed values only.
+        for box in (self.ui.modalityFilterComboBox, self.ui.bodyPartFilterComboBox):
+            box.connect("currentIndexChanged(int)", self.onFilterChosen)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -162,7 +167,6 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self.removeObservers()
         if self.panel is not None:
-            self.panel.query.hidePreview()
             self.panel.cleanUp()
         if self._ownLogic is not None:
             self._ownLogic.cleanUp()  # ends the child processes
@@ -170,20 +174,30 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """Called each time the user opens this module."""
         self.initializeParameterNode()
+        self.panel.enter()
 
     def exit(self) -> None:
         """Called each time the user opens a different module."""
         self.setParameterNode(None)
-        self.panel.query.hidePreview()
+        self.panel.leave()
 
     def onSceneStartClose(self, caller, event) -> None:
         """Called just before the scene is closed."""
         self.setParameterNode(None)
-        self.panel.showResult(None)
+        self.panel.forgetResult()
         self.logic.forgetShown()
 
     def onSceneEndClose(self, caller, event) -> None:
         """Called just after the scene is closed."""
+        self._connectIfEntered()
+
+    def onSceneEndImport(self, caller, event) -> None:
+        """Called just after a scene was opened or added: the wrapper does not notice references that came with it."""
+        self.setParameterNode(None)
+        self._connectIfEntered()
+        self.panel.refreshShown()
+
+    def _connectIfEntered(self) -> None:
         # Only the parent that the module panel makes knows (qSlicerAbstractModuleWidget.h).
         if getattr(self.parent, "isEntered", False):
             self.initializeParameterNode()
@@ -199,15 +213,15 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def findSimilar(self, volumeNode: vtkMRMLScalarVolumeNode) -> None:
         """Search with this whole volume, or say why that cannot be done now."""
         self.initializeParameterNode()
-        self.panel.query.searchWith(volumeNode)
+        self.panel.searchWith(volumeNode)
 
     def initializeParameterNode(self) -> None:
         """Ensure parameter node exists and observed."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.queryVolume:
-            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if firstVolume:
-                self._parameterNode.queryVolume = firstVolume
+            volume = _activeVolume()
+            if volume is not None:
+                self._parameterNode.queryVolume = volume
 
     def setParameterNode(self, parameterNode: VolumeRetrievalParameterNode | None) -> None:
         """Observe this parameter node instead of the one before; None for none."""
@@ -219,11 +233,29 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode:
             # The .ui file says by the dynamic property SlicerParameterName which widget shows which parameter.
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.panel.filters.choose(self._parameterNode.modality, self._parameterNode.bodyPart)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
 
     def onParameterNodeModified(self, caller=None, event=None) -> None:
-        """The panel's buttons depend on what is chosen."""
-        self.panel.query.refresh()
+        """Its other values are connected with their widgets."""
+        self.panel.filters.choose(self._parameterNode.modality, self._parameterNode.bodyPart)
+
+    def onFilterChosen(self, *_ignored) -> None:
+        """Keep what is chosen with the scene."""
+        if self._parameterNode:
+            self._parameterNode.modality = self.panel.filters.modality
+            self._parameterNode.bodyPart = self.panel.filters.bodyPart
+
+
+def _activeVolume() -> vtkMRMLScalarVolumeNode | None:
+    """The volume that the slice views show; else the first of the scene. A label map is no query."""
+    selected = slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()
+    active = slicer.mrmlScene.GetNodeByID(selected) if selected else None
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    for volume in ([active] if active else []) + list(volumes):
+        if volume.GetClassName() == "vtkMRMLScalarVolumeNode" and not volume.GetHideFromEditors():
+            return volume
+    return None
 
 
 #

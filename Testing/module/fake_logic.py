@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from VolumeRetrievalEngine.method.correspondence import Correspondence
 from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError
@@ -31,7 +32,13 @@ READY = DatabaseStatus(
     slices=98220,
     sizeBytes=1_300_000_000,
     notIndexed=6,
-    encoder="Descriptor (needs no packages)",
+    series=421,
+    indexedSeries=412,
+    sliceStepMm=3.0,
+    nextSliceStepMm=3.0,
+    modalities=("CT", "MR", "PT"),
+    bodyParts=("ABDOMEN", "CHEST", "HEAD"),
+    encoder="Descriptor",
     skipped=(
         SkippedSeries("Patient 17, 2024-02-11, Localizer", "fewer than 3 slices"),
         SkippedSeries("Patient 17, 2024-02-11, Dose report", "a structured report, no image"),
@@ -40,7 +47,7 @@ READY = DatabaseStatus(
 )
 CLOSED = DatabaseStatus(problem="No DICOM database is open: open one in the DICOM module.")
 EMPTY = DatabaseStatus(
-    directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418, encoder="Descriptor (needs no packages)"
+    directory="/data/SlicerDICOMDatabase", expected=418, notIndexed=418, series=421, encoder="Descriptor"
 )
 
 
@@ -121,6 +128,9 @@ class FakeLogic:
         self.several = []
         self.indexedWith = []
         self.problems = []
+        self.selectedMatches = []
+        self.refreshed = 0
+        self.described = []
         self.indexingCancelled = 0
         self.pairChanged = None
         self._isShown = False
@@ -134,10 +144,13 @@ class FakeLogic:
         self._changed = callback
 
     def stackOf(self, query):
-        """Of a node as the engine counts its slices, of a series 59 axial ones."""
+        """Of a node as the engine counts its slices, of a series 24 coronal ones."""
         if isinstance(query, str):
-            return StackDescription("axial", 59, "inferior", "superior")
-        return QueryStack.describe(stackOfVolume(query))
+            return StackDescription("coronal", 24, "posterior", "anterior")
+        try:
+            return QueryStack.describe(stackOfVolume(query))
+        except ValueError:  # it is just being made
+            return None
 
     def rangeOfView(self, volumeNode, sliceNode):
         return ViewSlices.rangeOfView(volumeNode, sliceNode)
@@ -207,7 +220,13 @@ class FakeLogic:
         return self._job(callbacks)
 
     def describe(self, match):
-        return MatchDescription(f"Patient {match.rank * 7}", "2023-10-02 Thorax", match.attributes.series_description)
+        self.described.append(match.volume_id)
+        series = ", ".join(one for one in (match.attributes.series_description, match.part) if one)
+        return MatchDescription(f"Patient {match.rank * 7}", "2023-10-02 Thorax", series, "2023-10-02", str(match.rank))
+
+    def refresh(self):
+        self.refreshed += 1
+        return False
 
     def thumbnails(self, matches):
         return [self.pictures.get(match.volume_id, b"") for match in matches]
@@ -230,18 +249,22 @@ class FakeLogic:
         if self._shownChanged:
             self._shownChanged()
 
+    def selectMatch(self, match):
+        self.selectedMatches.append(match.volume_id)
+
     def onPairChanged(self, callback):
         self.pairChanged = callback
 
-    def refresh(self):
-        return False
-
     def cancelIndexing(self):
         self.indexingCancelled += 1
+        if self.jobs and self.jobs[-1].isRunning:
+            self.jobs[-1].cancel()
 
     def showMatches(self, matches, progress=None):
         if self.failure:
             raise RuntimeError(self.failure)
+        for number in range(len(matches)):
+            (progress or (lambda step: None))(Progress("load", number, len(matches)))
         self.shown.append([match.volume_id for match in matches])
         self.changeShown(True)
         return self.problems
@@ -339,6 +362,7 @@ def aResult(count=8, queryRows=40, plane="axial", **values):
         filter="pooled",
         seconds={"query": 0.4, "search": 0.3},
         search_id="search",
+        ordinary_score=0.6,
     )
     return replace(result, **values)
 
@@ -368,9 +392,15 @@ class FakeInstaller:
         self.current = state or PackageState({}, (), True, ())
         self.error = error
         self.installed = []
+        self.offers = 0
+        self.offer = ""
 
     def state(self):
         return self.current
+
+    def offerOnce(self):
+        self.offers += 1
+        return self.offer
 
     def install(self, wheelFolder=None, small=False):
         if self.error:

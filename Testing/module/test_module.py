@@ -56,10 +56,32 @@ def test_the_first_volume_of_the_scene_is_the_query(module):
     widget.cleanup()
 
 
+def test_the_active_volume_is_the_query_and_no_label_map(module):
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    aVolume("first")
+    seen = aVolume("seen in the slice views")
+    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(seen.GetID())
+    widget = module.VolumeRetrievalWidget()
+    assert widget.ui.queryVolumeSelector.currentNode() is seen
+    widget.cleanup()
+
+
+def test_a_scene_that_is_opened_brings_its_query(widget):
+    """The wrapper caches references in Slicer: after an import it has to be made anew."""
+    aVolume("first")
+    second = aVolume("second")
+    before = widget._parameterNode
+    slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)
+    widget.logic.getParameterNode().queryVolume = second
+    slicer.mrmlScene.EndState(slicer.mrmlScene.ImportState)
+    assert widget._parameterNode is not before
+    assert widget.ui.queryVolumeSelector.currentNode() is second
+
+
 def test_what_is_chosen_is_kept_in_the_scene(widget):
     widget.ui.topSpinBox.value = 25
     widget.ui.excludePatientCheckBox.checked = True
-    widget.ui.bodyPartFilterLineEdit.text = "HEAD"
+    widget.panel.filters.choose("", "HEAD")
     other = widget.logic.getParameterNode()
     assert (other.top, other.excludePatient, other.bodyPart) == (25, True, "HEAD")
 
@@ -71,7 +93,6 @@ def test_spin_boxes_keep_their_ranges(widget):
 
 def test_closing_the_scene_and_going_on(widget):
     widget.ui.topSpinBox.value = 25
-    widget.panel.showResult(None)
     slicer.mrmlScene.Clear(0)
     assert widget._parameterNode is not None and widget._parameterNode.top == 10
     volume = aVolume("next")
@@ -103,7 +124,9 @@ def test_the_module_is_unloaded_when_slicer_says_so(module):
 def test_without_a_main_window_the_panel_is_made(module, monkeypatch):
     monkeypatch.setattr(type(slicer.app._qt), "layoutManager", lambda self: None)
     widget = module.VolumeRetrievalWidget()
-    assert widget.ui.currentSliceViewComboBox.count == 3
+    aVolume("CT")
+    widget.ui.fromViewButton.click()
+    assert widget.ui.regionInfoLabel.text == "No slice view shows the query volume."
     widget.cleanup()
 
 
@@ -119,7 +142,7 @@ def test_a_given_logic_is_used(module):
             super().setup()
 
     widget = Widget()
-    assert widget.ui.databaseStatusLabel.text.startswith("412 of 418")
+    assert widget.ui.indexCollapsibleButton.text == "Index: 412 of 418 series"
     widget.cleanup()
 
 
@@ -137,7 +160,7 @@ def test_installing_asks_through_slicer_and_never_in_testing_mode(nothingInstall
     asked = qt.QMessageBox.Ok  # what confirmOkCancelDisplay compares with
     assert asked != True  # noqa: E712 - see SlicerPackages.makeInstaller
     widget.ui.installSmallButton.click()
-    assert "Nothing was installed" in widget.ui.searchStatusLabel.text
+    assert "Nothing was installed" in widget.ui.packagesLabel.text
 
 
 def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameModulesAfterwards, module):
@@ -152,7 +175,7 @@ def test_reloading_reloads_the_library_and_the_engine_and_leaves_one_panel(sameM
     volume = aVolume("after reloading")
     new.findSimilar(volume)
     assert new.ui.queryVolumeSelector.currentNode() is volume
-    assert new.ui.searchStatusLabel.text == new.ui.searchButton.toolTip  # why it cannot search: nothing is indexed
+    assert new.panel.status.text == new.ui.searchButton.toolTip  # why it cannot search: there is no database
     new.cleanup()
     new.parent.close()
 

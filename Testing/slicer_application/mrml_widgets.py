@@ -37,9 +37,13 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     currentNodeChanged = pyqtSignal(object)
     currentNodeIDChanged = pyqtSignal(str)
+    nodeAdded = pyqtSignal(object)
+    nodeAddedByUserAction = pyqtSignal(object)
     VTK_SIGNALS: ClassVar = {
         "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
         "currentNodeIDChanged(QString)": "currentNodeIDChanged",
+        "nodeAdded(vtkMRMLNode*)": "nodeAdded",
+        "nodeAddedByUserAction(vtkMRMLNode*)": "nodeAddedByUserAction",
     }
 
     def __init__(self, parent=None):
@@ -54,7 +58,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._scene = None
         self._values = {"nodeTypes": [], "noneEnabled": False, "noneDisplay": "None", "showChildNodeTypes": True}
         self._observers = []
+        self._actions = []
         self._reported = ""
+        self._combo.activated[int].connect(self._activated)
 
     @pyqtSlot(object)
     def setMRMLScene(self, scene):
@@ -92,6 +98,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _fill(self):
         wasEmpty = self._combo.count() == 0
         before, current = self._combo.currentIndex(), self._currentId()
+        listed = {self._combo.itemData(row) for row in range(self._combo.count())}
         self._combo.blockSignals(True)
         self._combo.clear()
         nodes = self._nodes()
@@ -99,6 +106,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self._combo.addItem(self._values["noneDisplay"], "")
         for node in nodes:
             self._combo.addItem(node.GetName(), node.GetID())
+        for action in self._actions:
+            self._combo.addItem(action.text(), action)
         index = self._combo.findData(current)
         if index < 0 and (wasEmpty or current):
             # QComboBox: in an empty box the first row is chosen by itself; for a removed one, its neighbor.
@@ -106,9 +115,33 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._combo.setCurrentIndex(index)
         self._combo.blockSignals(False)
         self._indexChanged()
+        for node in nodes:
+            if node.GetID() not in listed:
+                self.nodeAdded.emit(node)
+
+    @pyqtSlot(object)
+    def addMenuAction(self, action):
+        """An entry below the nodes; choosing it triggers the action and leaves the node as it was."""
+        self._actions.append(action)
+        self._fill()
+
+    def _activated(self, index):
+        first = self._combo.count() - len(self._actions)
+        if index >= first:
+            reported = self._reported
+            self._combo.setCurrentIndex(max(self._combo.findData(reported), 0))
+            self._actions[index - first].trigger()
+
+    @pyqtSlot(result=object)
+    def addNode(self):
+        node = self._scene.AddNewNodeByClass(self._values["nodeTypes"][0])
+        self.setCurrentNode(node)
+        self.nodeAddedByUserAction.emit(node)
+        return node
 
     def _currentId(self):
-        return self._combo.currentData() or ""
+        data = self._combo.currentData()
+        return data if isinstance(data, str) else ""
 
     def _indexChanged(self, *_):
         if self._currentId() != self._reported:

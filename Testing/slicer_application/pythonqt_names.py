@@ -77,24 +77,27 @@ methods = {
     "QDateTime": _of("currentDateTime toString"),
     "QLocale": _of("toString"),
     "QThread": _of("currentThread msleep"),
-    "QIcon": _of("isNull pixmap"),
-    "QPixmap": _of("isNull width height loadFromData scaled size fill save fromImage rect"),
+    "QIcon": _of("isNull pixmap addPixmap"),
+    "QPixmap": _of(
+        "isNull width height setDevicePixelRatio devicePixelRatio loadFromData scaled size fill save fromImage rect"
+    ),
     "QImage": _of("isNull width height loadFromData scaled size fill save pixel setPixel"),
-    "QPaintDevice": _of("width height"),
+    "QPaintDevice": _of("width height devicePixelRatioF"),
     "QPainter": _of(
         "begin end drawLine drawRect drawText drawPixmap drawPolyline setPen setBrush setRenderHint "
-        "fillRect translate rotate drawImage save restore setOpacity drawEllipse drawPoint"
+        "drawRoundedRect setFont fillRect translate rotate drawImage save restore setOpacity drawEllipse drawPoint"
     ),
     "QCursor": _of("shape pos"),
     "QColor": _of("red green blue name setAlpha lighter darker"),
     "QPen": _of("setWidth setWidthF setColor setStyle setCosmetic"),
     "QFont": _of("setBold setPointSize pointSize setItalic"),
-    "QFontMetrics": _of("width height"),
+    "QFontMetrics": _of("width height elidedText horizontalAdvance ascent descent lineSpacing"),
     "QPalette": _of("color"),
     "QWidget": _of(
         "setLayout layout isEnabled isVisible isHidden isVisibleTo rect grab setSizePolicy setFixedHeight "
         "setMinimumHeight setMinimumWidth setMaximumHeight setFixedWidth setContentsMargins window "
-        "addAction hide style fontMetrics adjustSize resize setTabOrder hasFocus mapToGlobal mapFromGlobal "
+        "addAction hide style fontMetrics heightForWidth adjustSize resize setTabOrder hasFocus "
+        "mapToGlobal mapFromGlobal "
         "sizePolicy palette parentWidget setParent setAttribute setMouseTracking setFixedSize "
         "setToolTip setAccessibleName isWindow activateWindow render font actions setWindowFlags "
         "windowFlags setBackgroundRole setFocusProxy setMinimumSize sizeHint"
@@ -140,7 +143,7 @@ methods = {
         "setSortIndicator sortIndicatorSection sortIndicatorOrder setSectionHidden hide"
     ),
     "QAbstractItemView": _of(
-        "selectionModel setSelectionMode setSelectionBehavior setIconSize setEditTriggers "
+        "setTextElideMode selectionModel setSelectionMode setSelectionBehavior setIconSize setEditTriggers "
         "currentIndex indexAt setModel model visualRect"
     ),
     "QAbstractScrollArea": _of("viewport verticalScrollBar horizontalScrollBar setVerticalScrollBarPolicy"),
@@ -156,11 +159,12 @@ methods = {
     "QFormLayout": _of("addRow labelForField"),
     "QStackedLayout": _of("addWidget"),
     "QSplitter": _of("addWidget setSizes setStretchFactor"),
-    "QMenu": _of("addAction addSeparator addMenu exec clear"),
+    "QMenu": _of("addAction addSeparator addMenu exec popup clear"),
     "QAction": _of("setText setToolTip setStatusTip isEnabled isChecked setChecked text"),
     "QMessageBox": _of(
         "setStandardButtons setText setDetailedText addButton clickedButton exec button setDefaultButton"
     ),
+    "QDialogButtonBox": _of("addButton button"),
     "QProgressDialog": _of("setCancelButton"),
     "QDialog": _of("exec result"),
     "QFileDialog": _of("getOpenFileName getSaveFileName getExistingDirectory"),

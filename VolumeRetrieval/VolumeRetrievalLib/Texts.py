@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.method.localization import MatchedRange
 from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.readable import readable_size as size
-from VolumeRetrievalEngine.searching.match import Match
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
-from .Values import DatabaseStatus
+from .Values import DatabaseStatus, IndexReport, ShownPair, SkippedSeries
 
 
 def duration(seconds: float) -> str:
@@ -34,38 +36,44 @@ def stackEnds(plane: str) -> tuple[str, str]:
     }[plane]
 
 
+def indexTitle(status: DatabaseStatus) -> str:
+    """ "Index: 17 of 18 series": those that can be searched, of those that are or could be."""
+    if not status.directory:
+        return _("Index: no DICOM database")
+    if status.indexing is not None and status.indexing.total:
+        step = status.indexing
+        return _("Index: indexing {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
+    if status.indexing is not None:
+        return _("Index: indexing")
+    if status.reading:
+        return _("Index: reading the database")
+    return _("Index: {indexed} of {series} series").format(
+        indexed=f"{status.indexedSeries:,}", series=f"{status.indexedSeries + status.notIndexed:,}"
+    )
+
+
 def databaseStatus(status: DatabaseStatus) -> str:
+    """How much can be searched, and what to do about the rest."""
     if status.problem:
         return status.problem
     if status.reading:
         return _("Reading the DICOM database...")
-    text = _("{volumes} of {expected} volumes indexed, {slices} slices, {size}").format(
-        volumes=f"{status.volumes:,}",
-        expected=f"{status.expected:,}",
-        slices=f"{status.slices:,}",
-        size=size(status.sizeBytes),
-    )
+    lines = []
     if status.notIndexed:
-        text += "\n" + _("{n} series not indexed").format(n=f"{status.notIndexed:,}")
+        lines.append(_("{n} series are not indexed yet.").format(n=f"{status.notIndexed:,}"))
+    elif status.volumes:
+        lines.append(_("All series are indexed."))
     if status.removed:
-        text += "\n" + _("{n} series no longer in the database").format(n=f"{status.removed:,}")
-    return text
-
-
-def indexEncoder(status: DatabaseStatus) -> str:
-    """Which encoder the numbers are of."""
-    if not status.volumes:
-        return _("It will be indexed with: {encoder}").format(encoder=status.encoder)
-    text = _("Indexed with: {encoder}").format(encoder=status.encoder)
-    if status.sliceStepMm != status.nextSliceStepMm:
-        text += "\n" + _("Searched with {now}; the next update makes an index with {then}.").format(
-            now=sliceStep(status.sliceStepMm), then=sliceStep(status.nextSliceStepMm)
+        lines.append(_("{n} indexed series are no longer in the database.").format(n=f"{status.removed:,}"))
+    if status.volumes and status.nextSliceStepMm != status.sliceStepMm:
+        lines.append(
+            _("Searched with {now}; the next update makes an index with {then}.").format(
+                now=sliceStep(status.sliceStepMm), then=sliceStep(status.nextSliceStepMm)
+            )
         )
-    if status.madeOn:
-        text += "\n" + _("It ran on: {places}").format(places=_places(status.madeOn))
     if status.better:
-        text += "\n" + _("A better encoder can run here now. Its index is made beside this one, which stays.")
-    return text
+        lines.append(_("A better encoder can run here now."))
+    return "\n".join(lines)
 
 
 def sliceStep(millimeters: float) -> str:
@@ -73,25 +81,78 @@ def sliceStep(millimeters: float) -> str:
     return _("a slice every {step} mm").format(step=f"{millimeters:g}") if millimeters else _("every slice")
 
 
-def _places(madeOn: dict[str, int]) -> str:
-    """ "cpu (MONAI), float32"; with the number of volumes where there is more than one."""
-    if len(madeOn) == 1:
-        return next(iter(madeOn))
-    return "; ".join(f"{place}: {count:,}" for place, count in madeOn.items())
+def indexDetails(status: DatabaseStatus) -> str:
+    """Where the index is, how large, and what it was made with: for a tooltip."""
+    lines = [status.directory]
+    if status.volumes:
+        lines.append(
+            _("{volumes} volumes, {slices} slices, {size}").format(
+                volumes=f"{status.volumes:,}", slices=f"{status.slices:,}", size=size(status.sizeBytes)
+            )
+        )
+        lines.append(_("Encoder: {encoder}").format(encoder=status.encoder))
+        lines += [f"{place}: {count:,}" for place, count in status.madeOn.items()]
+    elif status.directory:
+        lines.append(_("It will be indexed with: {encoder}").format(encoder=status.encoder))
+    return "\n".join(line for line in lines if line)
+
+
+def indexReport(report: IndexReport) -> str:
+    """What an indexing run has changed."""
+    parts = [
+        (report.added, _("{n} added")),
+        (report.removed, _("{n} removed")),
+        (report.failed, _("{n} failed")),
+    ]
+    news = [text.format(n=f"{count:,}") for count, text in parts if count]
+    return _("Index updated: {news}.").format(news=", ".join(news)) if news else _("The index was up to date.")
+
+
+def skipped(series: Sequence[SkippedSeries]) -> str:
+    """ "2 series skipped, 1 failed"."""
+    failed = sum(one.failed for one in series)
+    text = _("{n} series skipped").format(n=len(series) - failed)
+    return text + ", " + _("{n} failed").format(n=failed) if failed else text
+
+
+def searchProgress(step: Progress) -> str:
+    """What stands on the progress bar: short."""
+    if step.stage == "search":
+        return _("Searching")
+    if step.total:
+        return _("Indexing {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
+    return _("Stopping") if step.stage == "stopping" else _("Preparing")
 
 
 def progress(step: Progress) -> str:
+    """How far indexing is, how long it will take, and what is being read."""
+    if step.stage == "search":
+        return _("Searching")
     if step.stage == "stopping":
         return _("Stopping after what is being read now...")
-    counted = {"scan": _("{done} of {total} files"), "index": _("{done} of {total} volumes")}
     if step.total:
-        text = counted.get(step.stage, _("{done} of {total}"))
-        text = text.format(done=f"{step.done:,}", total=f"{step.total:,}")
+        done, total = f"{step.done:,}", f"{step.total:,}"
+        if step.stage == "scan":
+            text = _("{done} of {total} files looked at").format(done=done, total=total)
+        else:
+            text = _("{done} of {total} volumes").format(done=done, total=total)
     else:
         text = _("Looking for series")
     if step.remaining is not None:
         text += ", " + _("{time} left").format(time=duration(step.remaining))
     return f"{text}\n{step.item}" if step.item else text
+
+
+def searchDetails(result: SearchResult) -> str:
+    """For the tooltip of the results' title: how many volumes were searched, how, and how fast."""
+    lines = [
+        _("{n} volumes searched in {seconds} s").format(
+            n=f"{result.n_volumes:,}", seconds=f"{sum(result.seconds.values()):.1f}"
+        )
+    ]
+    if result.encoder:
+        lines.append(_("Encoder: {encoder}").format(encoder=result.encoder))
+    return "\n".join([*lines, *result.notes])
 
 
 def download(step: Progress) -> str:
@@ -106,28 +167,48 @@ def download(step: Progress) -> str:
     return text
 
 
+def slicesInWords(first: int, last: int) -> str:
+    """ "slices 41-63" of the 0-based 40 and 62: people count from 1."""
+    if first == last:
+        return _("slice {n}").format(n=first + 1)
+    return _("slices {first}-{last}").format(first=first + 1, last=last + 1)
+
+
 def sliceNumbers(one: MatchedRange) -> str:
-    """ "slices 41-63"; people count from 1."""
-    first, last = one.first_slice + 1, one.last_slice + 1
-    return (
-        _("slice {n}").format(n=first) if first == last else _("slices {first}-{last}").format(first=first, last=last)
-    )
+    """ "slices 41-63"."""
+    return slicesInWords(one.first_slice, one.last_slice)
 
 
 def matchedRange(one: MatchedRange, sliceCount: int) -> str:
-    """ "slices 41-63 of 120, 66 mm"; people count from 1."""
-    first, last = one.first_slice + 1, one.last_slice + 1
-    if first == last:
-        return _("slice {first} of {count}").format(first=first, count=sliceCount)
-    return _("slices {first}-{last} of {count}, {extent} mm").format(
-        first=first, last=last, count=sliceCount, extent=f"{one.extent_mm:.0f}"
+    """ "slices 41-63 of 120, 66 mm"."""
+    text = _("{slices} of {count}").format(slices=sliceNumbers(one), count=sliceCount)
+    if one.first_slice == one.last_slice:
+        return text
+    return _("{slices}, {extent} mm").format(slices=text, extent=f"{one.extent_mm:.0f}")
+
+
+def rangeDetails(one: MatchedRange, sliceCount: int) -> str:
+    """ "Matches at slices 41-63 of 120, 66 mm (0.97)"."""
+    return _("Matches at {range} ({similarity})").format(
+        range=matchedRange(one, sliceCount), similarity=similarity(one.similarity)
     )
 
 
 def bestRange(match: Match) -> str:
-    ranges = match.ranges
-    return matchedRange(max(ranges, key=lambda one: one.weight), match.n_slices) if ranges else ""
+    """Where the match is best, with the number of its slices and the extent; empty if it has no ranges."""
+    return matchedRange(max(match.ranges, key=lambda one: one.weight), match.n_slices) if match.ranges else ""
+
+
+def bestSlices(match: Match) -> str:
+    """Where the match is best; empty if it has no ranges."""
+    return sliceNumbers(max(match.ranges, key=lambda one: one.weight)) if match.ranges else ""
+
+
+def pair(shown: ShownPair) -> str:
+    """ "slice 63 <-> 59: 0.99": of the query and of the result."""
+    text = _("slice {query} <-> {slice}").format(query=shown.querySlice + 1, slice=shown.slice + 1)
+    return text if shown.similarity is None else f"{text}: {similarity(shown.similarity)}"
 
 
 def similarity(value: float) -> str:
-    return f"{value:.3f}"
+    return f"{value:.2f}"

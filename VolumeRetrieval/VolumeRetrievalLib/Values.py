@@ -41,7 +41,8 @@ class DatabaseStatus:
     update makes an index with.
 
     `indexing` is where the indexing run stands that goes on now, whoever started it; stage "stopping" after it was
-    cancelled. `lastReport`, or `lastFailure`, is how the last one of this session in this database ended.
+    cancelled. `lastReport`, or `lastFailure`, is how the last one of this session in this database ended. `modalities`
+    and `bodyParts` are those of the indexed volumes.
     """
 
     directory: str = ""
@@ -64,6 +65,8 @@ class DatabaseStatus:
     indexing: Progress | None = None
     lastReport: IndexReport | None = None
     lastFailure: str = ""
+    modalities: tuple[str, ...] = ()
+    bodyParts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,11 +159,14 @@ class SearchCriteria:
 
 @dataclass(frozen=True)
 class MatchDescription:
-    """What the DICOM database says about a match, looked up when it is shown and never stored."""
+    """What the DICOM database says about a match, looked up when it is shown and never stored: `date` is the study's,
+    as YYYY-MM-DD, `number` the series'."""
 
     patient: str = ""
     study: str = ""
     series: str = ""
+    date: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def panel(logic):
     panel, widget = makePanel(logic, settings=Settings.load())
     panel.encoders.ask = lambda text: panel.asked.append(text) or panel.agrees
     panel.asked, panel.agrees = [], True
-    panel.ui.encodersCollapsibleButton.collapsed = False
+    panel.ui.advancedCollapsibleButton.collapsed = panel.ui.encodersCollapsibleButton.collapsed = False
     widget.show()
     yield panel
     panel.cleanUp()
@@ -153,7 +153,7 @@ def test_an_installation_is_cancelled_and_fails_readably(panel, logic):
     assert "kept" in panel.ui.weightsNewsLabel.text
     panel.ui.installWeightsButton.click()
     logic.jobs[1].fail("vit.pth: the server says 404")
-    assert "404" in panel.ui.messageLabel.text and not panel.ui.cancelWeightsButton.visible
+    assert "404" in panel.ui.weightsNewsLabel.text and not panel.ui.cancelWeightsButton.visible
     assert panel.ui.installWeightsButton.enabled
 
 
@@ -171,7 +171,7 @@ def test_weights_are_removed(panel, logic):
     panel.encoders.select("resnet50")
     logic.failure = "The weights cannot be deleted (in use): close what uses them."
     panel.ui.removeWeightsButton.click()
-    assert "in use" in panel.ui.messageLabel.text
+    assert "in use" in panel.ui.weightsNewsLabel.text
     logic.failure = ""
     panel.ui.removeWeightsButton.click()
     assert rows(panel)[0][1] == "available" and "103 MB freed" in panel.ui.weightsNewsLabel.text
@@ -205,7 +205,7 @@ def test_the_folder_of_weights_is_made_and_opened(panel, logic, tmp_path, monkey
     (tmp_path / "file").write_text("")
     logic.weightsFolder = lambda: str(tmp_path / "file" / "weights")
     panel.ui.openWeightsFolderButton.click()
-    assert "cannot be made" in panel.ui.messageLabel.text
+    assert "cannot be made" in panel.ui.weightsNewsLabel.text
 
 
 def test_the_question_is_a_dialog_of_slicers(monkeypatch):
@@ -220,17 +220,19 @@ def test_links_in_a_message_box_open_in_the_browser():
     assert any(label.openExternalLinks() for label in box.findChildren(QtWidgets.QLabel))
 
 
-def test_an_index_of_before_is_named_and_the_better_encoder_offered_beside_it(panel, logic):
-    assert panel.ui.indexEncoderLabel.text == "Indexed with: Descriptor (needs no packages)"
+def test_an_index_of_before_is_named_and_a_second_one_with_the_better_encoder_offered(panel, logic):
+    panel.ui.indexCollapsibleButton.collapsed = False
+    assert "Encoder: Descriptor" in panel.ui.indexStatusLabel.toolTip
     assert not panel.ui.indexBetterButton.visible
     logic.changeStatus(replace(READY, better="radiology-resnet"))
-    assert "which stays" in panel.ui.indexEncoderLabel.text
+    assert "A better encoder can run here now" in panel.ui.indexStatusLabel.text
     assert panel.ui.indexBetterButton.text == "Index with Radiology ResNet"
     panel.ui.indexBetterButton.click()
     panel.ui.cancelIndexingButton.click()
     panel.ui.updateIndexButton.click()
     assert logic.indexedWith == ["radiology-resnet", ""]
-    assert not panel.ui.indexBetterButton.visible  # while it runs
+    logic.changeStatus(replace(READY, better="radiology-resnet", indexing=Progress("index", 1, 2)))
+    assert not panel.ui.indexBetterButton.visible
 
 
 def test_opening_the_section_asks_once_which_encoder_runs_here(panel, logic):

@@ -42,66 +42,76 @@ def widget(tmp_path):
 
 
 def index(widget):
-    waitUntil(lambda: "not indexed" in widget.ui.databaseStatusLabel.text)
+    waitUntil(lambda: "0 of 4 series" in widget.ui.indexCollapsibleButton.text)
     widget.ui.updateIndexButton.click()
-    waitUntil(lambda: "added" in widget.ui.databaseStatusLabel.text)
+    waitUntil(lambda: "added" in widget.ui.indexStatusLabel.text)
 
 
-def test_index_search_show_and_tidy_up_with_the_buttons(widget):
-    index(widget)
-    assert "4 of 4 volumes indexed" in widget.ui.databaseStatusLabel.text
-    assert "4 added, 0 unchanged" in widget.ui.databaseStatusLabel.text
+def loadQuery(widget):
     scan = make_query(organ="heart", field_of_view="chest", spacing_mm=COARSE).scan
-    widget.ui.queryVolumeSelector.setCurrentNode(nodeOf(Volume.from_array(scan.voxels, scan.affine), "unseen"))
+    widget.panel.query.useVolume(nodeOf(Volume.from_array(scan.voxels, scan.affine), "unseen"))
+
+
+def test_one_click_indexes_searches_and_another_compares(widget):
+    waitUntil(lambda: "0 of 4 series" in widget.ui.indexCollapsibleButton.text)
+    loadQuery(widget)
 
     widget.ui.searchButton.click()
-    waitUntil(lambda: "results from 4 volumes" in widget.ui.searchStatusLabel.text)
+    waitUntil(lambda: widget.ui.resultsTable.rowCount)
 
-    assert widget.ui.resultsTable.rowCount == 4
-    widget.logic.showMatches(widget.panel._result.matches[:2])
-    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
-    widget.logic.removeShown()
+    assert widget.panel.status.text == '4 similar volumes for "unseen"'
+    assert widget.ui.indexCollapsibleButton.text == "Index: 4 of 4 series"
+    boxes = (widget.ui.modalityFilterComboBox, widget.ui.bodyPartFilterComboBox)
+    offered = [[box.itemText(index) for index in range(box.count)] for box in boxes]
+    assert offered == [["Any", "CT"], ["Any", "CHEST", "HEAD"]]
+    row = widget.panel.results.table.row(0)
+    assert row.title.startswith("1  Phantom") and row.series.startswith("CT ") and row.thumbnail
+    widget.panel.results.table.table.selectRow(0)
+    widget.ui.compareButton.click()
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 2
+    assert widget.ui.removeShownButton.enabled
+    widget.ui.removeShownButton.click()
+    assert not widget.ui.removeShownButton.enabled
 
 
 def test_automatic_indexes_with_the_default_encoder_and_says_what_ran(widget, tmp_path):
     command = commandWithoutTorch(tmp_path / "engine")
     widget.logic._indexing._makeCommand = lambda: command
-    assert "It will be indexed with: Descriptor" in widget.ui.indexEncoderLabel.text
+    assert "It will be indexed with: Descriptor" in widget.ui.indexStatusLabel.toolTip
     widget.ui.encoderComboBox.setCurrentIndex(0)
     index(widget)
-    ran, made = widget.ui.databaseStatusLabel.text, widget.ui.indexEncoderLabel.text
+    made = widget.ui.indexStatusLabel.toolTip
     if find_spec("onnxruntime") is None:
-        assert "Descriptor ran" in ran and "Descriptor" in made
+        assert "Encoder: Descriptor" in made
     else:
-        assert "Radiology ResNet ran through onnxruntime. " in ran and "PyTorch with MONAI is not installed" in ran
-        assert "Indexed with: Radiology ResNet" in made and "cpu (onnxruntime), float32" in made
+        assert "Encoder: Radiology ResNet" in made and "cpu (onnxruntime), float32" in made
 
 
 def test_cancelling_with_the_button_lets_the_next_update_go_on(widget):
-    waitUntil(lambda: "not indexed" in widget.ui.databaseStatusLabel.text)
+    waitUntil(lambda: "0 of 4 series" in widget.ui.indexCollapsibleButton.text)
     widget.ui.updateIndexButton.click()
     waitUntil(lambda: widget.ui.indexProgressLabel.text)
     widget.ui.cancelIndexingButton.click()
-    waitUntil(lambda: widget.panel.database._job is None)
+    waitUntil(lambda: "stopped" in widget.ui.indexStatusLabel.text)
 
     widget.ui.updateIndexButton.click()
-    waitUntil(lambda: "4 of 4 volumes indexed" in widget.ui.databaseStatusLabel.text)
+    waitUntil(lambda: widget.ui.indexCollapsibleButton.text == "Index: 4 of 4 series")
 
 
 def startIndexing(widget, tmp_path):
+    """Returns whether it still runs."""
     importSeries(writePhantoms(tmp_path / "more", 3, ("abdomen",)))
-    waitUntil(lambda: "not indexed" in widget.ui.databaseStatusLabel.text)
+    waitUntil(lambda: "4 of 7 series" in widget.ui.indexCollapsibleButton.text)
     widget.ui.updateIndexButton.click()
     waitUntil(lambda: widget.logic._indexing.job._process._enginePID)
-    return widget.panel.database
+    return lambda: widget.logic._indexing.job is not None
 
 
 def startSearching(widget, tmp_path):
-    scan = make_query(organ="heart", field_of_view="chest", spacing_mm=COARSE).scan
-    widget.ui.queryVolumeSelector.setCurrentNode(nodeOf(Volume.from_array(scan.voxels, scan.affine), "unseen"))
+    loadQuery(widget)
     widget.ui.searchButton.click()
     waitUntil(lambda: widget.logic._client._worker._enginePID)
-    return widget.panel.query
+    return lambda: widget.panel.search.isRunning
 
 
 WORK = pytest.mark.parametrize("start", [startIndexing, startSearching])
@@ -111,9 +121,9 @@ WORK = pytest.mark.parametrize("start", [startIndexing, startSearching])
 @pytest.mark.parametrize("how", WAYS_TO_GO)
 def test_the_module_goes_away_while_it_works(sameModulesAfterwards, widget, tmp_path, start, how):
     index(widget)
-    section = start(widget, tmp_path)
+    isRunning = start(widget, tmp_path)
     pids = widget.logic.pids
-    assert section._job.isRunning and any(ProcessIDs.isRunning(pid) for pid in pids)
+    assert isRunning() and any(ProcessIDs.isRunning(pid) for pid in pids)
 
     letGo(widget, how)
 
@@ -123,35 +133,36 @@ def test_the_module_goes_away_while_it_works(sameModulesAfterwards, widget, tmp_
 @WORK
 def test_closing_the_scene_while_the_module_works_leaves_it_working(widget, tmp_path, start):
     index(widget)
-    section = start(widget, tmp_path)
-    assert section._job.isRunning
+    isRunning = start(widget, tmp_path)
+    assert isRunning()
     slicer.mrmlScene.Clear(0)
-    waitUntil(lambda: section._job is None)
-    assert not widget.ui.messageLabel.text.startswith("Error")
+    waitUntil(lambda: not isRunning())
+    assert not widget.panel.status.isError
     if start is startIndexing:
-        assert "3 added" in widget.ui.databaseStatusLabel.text
-    else:
-        assert "results from 4 volumes" in widget.ui.searchStatusLabel.text
-        widget.ui.compareButton.click()  # the query has gone with the scene
-        assert "no longer in the scene" in widget.ui.messageLabel.text
+        waitUntil(lambda: "3 added" in widget.ui.indexStatusLabel.text)
+    else:  # what it was to find can be shown no more
+        assert widget.ui.resultsTable.rowCount == 0
+        assert "Load a volume" in widget.ui.resultsEmptyLabel.text
 
 
 @WORK
 @pytest.mark.parametrize("how", ["close", "switch"])
 def test_the_database_goes_away_while_the_module_works(widget, tmp_path, start, how):
     index(widget)
-    section = start(widget, tmp_path)
+    isRunning = start(widget, tmp_path)
     pids = widget.logic.pids
-    assert section._job.isRunning
+    assert isRunning()
     slicer.dicomDatabase.closeDatabase() if how == "close" else openDatabase(tmp_path / "other")
-    waitUntil(lambda: section._job is None)
+    waitUntil(lambda: not isRunning())
     waitUntil(lambda: not any(ProcessIDs.isRunning(pid) for pid in pids))
-    label = widget.ui.databaseStatusLabel if start is startIndexing else widget.ui.searchStatusLabel
-    assert "stopped" in label.text and not widget.ui.messageLabel.text.startswith("Error")
+    assert not widget.panel.status.isError
+    if start is startSearching:
+        assert widget.panel.status.text == "The search was stopped."
     assert not widget.ui.searchButton.enabled
 
 
 def test_a_database_that_is_closed_is_said_in_the_panel(widget):
     slicer.dicomDatabase.closeDatabase()
-    assert "No DICOM database" in widget.ui.databaseStatusLabel.text
+    assert "No DICOM database" in widget.ui.indexStatusLabel.text
+    assert widget.ui.indexCollapsibleButton.text == "Index: no DICOM database"
     assert not widget.ui.updateIndexButton.enabled

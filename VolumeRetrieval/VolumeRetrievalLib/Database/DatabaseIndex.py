@@ -138,6 +138,8 @@ class DatabaseIndex:
             indexedSeries=sum(uid in summary.files for uid in present),
             sliceStepMm=summary.sliceStepMm,
             nextSliceStepMm=self._loadSettings().sliceStepMm,
+            modalities=summary.modalities,
+            bodyParts=summary.bodyParts,
         )
 
     def _encoderTitle(self, summary: IndexSummary) -> str:

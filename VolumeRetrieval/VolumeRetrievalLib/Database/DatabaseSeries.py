@@ -76,7 +76,13 @@ class DatabaseSeries:
             return MatchDescription()
         patient = self.database.patientForStudy(study)
         name = ", ".join(one for one in (self._seriesName(series), SeriesWords.part(part)) if one)
-        return MatchDescription(self._patientName(patient), self._studyName(study), name)
+        return MatchDescription(
+            self._patientName(patient),
+            self._studyName(study),
+            name,
+            SeriesWords.date(self.database.fieldForStudy("StudyDate", study)),
+            self.database.fieldForSeries("SeriesNumber", series),
+        )
 
     def ofSamePatient(self, series: str) -> list[str]:
         """Every series of the patient of this one, itself included; none if the database does not hold it."""

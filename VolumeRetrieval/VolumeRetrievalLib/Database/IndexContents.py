@@ -28,7 +28,8 @@ class IndexSummary:
     `encoder` is what the index was made with, "" if there is none, `sliceStepMm` the distance of its slices, and
     `madeOn` how many volumes by what ran it; `seen`
     is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are in the
-    index; both by SeriesInstanceUID. `problem` says why an index that is there cannot be read.
+    index; both by SeriesInstanceUID. `modalities` and `bodyParts` are those of its volumes. `problem` says why an
+    index that is there cannot be read.
     """
 
     volumes: int = 0
@@ -40,6 +41,8 @@ class IndexSummary:
     seen: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     problem: str = ""
+    modalities: tuple[str, ...] = ()
+    bodyParts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ class IndexContents:
             with self._store() as store:
                 counts = store.statistics()
                 files: dict[str, int] = {}
+                modalities, bodyParts = set(), set()
                 for record in store.listing():
+                    modalities.add(record.attributes.modality)
+                    bodyParts.add(record.attributes.body_part)
                     if record.series_uid:
                         files[record.series_uid] = files.get(record.series_uid, 0) + record.n_files
                 return IndexSummary(
@@ -102,6 +108,8 @@ class IndexContents:
                     madeOn=counts.made_on,
                     seen=SeriesRegister.of_store(store).seen,
                     files=files,
+                    modalities=tuple(sorted(modalities - {""})),
+                    bodyParts=tuple(sorted(bodyParts - {""})),
                 )
         except VolumeRetrievalError as error:
             # With no damaged store, nothing was indexed with the chosen encoder yet.

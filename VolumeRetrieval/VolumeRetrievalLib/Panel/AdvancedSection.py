@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import qt
@@ -14,6 +13,7 @@ from ..Settings import Settings
 from ..Values import EncoderChoice, StoreChoice
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
+from .WrappedLabel import WrappedLabel
 
 #: The values behind the items of the combo boxes, in their order in the .ui file; "" is automatic.
 _DEVICES = ("", "cpu", "cuda", "mps")
@@ -31,9 +31,9 @@ class AdvancedSection:
         self.onChanged = onChanged
         self._encoders: list[tuple[str, StoreChoice | None]] = []
         self._networks: set[str] = set()
+        self._note = WrappedLabel(ui.encoderNoteLabel)
         self._filterCount = EnabledReason(ui.filterCountSpinBox)
         self._filter = EnabledReason(ui.filterComboBox)
-        self._folder = EnabledReason(ui.openIndexFolderButton)
         self._weights = [EnabledReason(one) for one in (ui.weightsLineEdit, ui.weightsButton)]
         self._show()
         ui.encoderComboBox.connect("currentIndexChanged(int)", self._onEncoderChosen)
@@ -45,20 +45,11 @@ class AdvancedSection:
         ui.exhaustiveCheckBox.connect("toggled(bool)", self._store)
         ui.weightsLineEdit.connect("textChanged(QString)", self._store)
         ui.weightsButton.connect("clicked(bool)", self.chooseWeights)
-        ui.openIndexFolderButton.connect("clicked(bool)", self.openIndexFolder)
 
     def refresh(self) -> None:
         """List the encoders again (after an installation), and what can be done now."""
         self._fillEncoders()
         self._updateReasons()
-
-    def indexFolder(self) -> Path | None:
-        directory = self.logic.status().directory
-        return Path(directory) / "VolumeRetrieval" if directory else None
-
-    def openIndexFolder(self) -> None:
-        if self.indexFolder() is not None:
-            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.indexFolder())))
 
     def chooseWeights(self) -> None:
         file = qt.QFileDialog.getOpenFileName(
@@ -101,8 +92,7 @@ class AdvancedSection:
             box.addItem(title)
         box.setCurrentIndex(self._currentEncoder())
         box.blockSignals(False)
-        self.ui.encoderNoteLabel.text = "\n".join(_problems(choices))
-        self.ui.encoderNoteLabel.visible = bool(self.ui.encoderNoteLabel.text)
+        self._note.text = "\n".join(_problems(choices))
 
     def _currentEncoder(self) -> int:
         """The item that the settings mean: an index of the encoder if they fit one, else the encoder itself."""
@@ -152,7 +142,6 @@ class AdvancedSection:
         isNetwork = self.settings.encoder in self._networks
         for one in self._weights:
             one.update("" if isNetwork else _("The chosen encoder needs no file of weights, or knows it already."))
-        self._folder.update("" if self.indexFolder() is not None else _("No DICOM database is open."))
 
 
 def _isOf(settings: Settings, store: StoreChoice) -> bool:

@@ -18,6 +18,7 @@ from ..Settings import Settings
 from ..Values import Callbacks, EncoderChoice, Job
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
+from .WrappedLabel import WrappedLabel
 
 #: Of the columns but the last, in pixels: all fit into a panel of usual width.
 _WIDTHS = (150, 74, 40, 56, 76)
@@ -36,7 +37,6 @@ class EncodersSection:
         ui: Any,
         logic: LogicProtocol,
         settings: Settings,
-        showError: Callable[[str], None],
         onChanged: Callable[[], None],
         ask: Callable[[str], bool] = askConsent,
     ):
@@ -44,7 +44,6 @@ class EncodersSection:
         self.ui = ui
         self.logic = logic
         self.settings = settings
-        self.showError = showError
         self.onChanged = onChanged
         self.ask = ask
         self._job: Job | None = None
@@ -52,6 +51,9 @@ class EncodersSection:
         self._isDefaultAsked = False
         self._questions = 0
         self._choices: tuple[EncoderChoice, ...] = ()
+        self._default = WrappedLabel(ui.defaultEncoderLabel)
+        self._details = WrappedLabel(ui.encoderDetailsLabel)
+        self._news = WrappedLabel(ui.weightsNewsLabel)
         self._installButton = EnabledReason(ui.installWeightsButton)
         self._fileButton = EnabledReason(ui.installWeightsFileButton)
         self._removeButton = EnabledReason(ui.removeWeightsButton)
@@ -72,7 +74,6 @@ class EncodersSection:
         for column, width in enumerate(_WIDTHS):
             ui.encodersTree.setColumnWidth(column, width)
         ui.encodersCollapsibleButton.connect("contentsCollapsed(bool)", self._onCollapsed)
-        ui.defaultEncoderLabel.text = ""
         self.refresh()
 
     def refresh(self) -> None:
@@ -114,7 +115,7 @@ class EncodersSection:
         try:
             freed = self.logic.removeWeights(choice.name)
         except (ValueError, RuntimeError) as error:
-            self.showError(str(error))
+            self._news.text = str(error)
             return
         self._end(_("{title}: weights removed, {size} freed.").format(title=choice.title, size=Texts.size(freed)))
 
@@ -128,7 +129,7 @@ class EncodersSection:
 
     def cancel(self) -> None:
         if self._job is not None:
-            self.ui.weightsNewsLabel.text = _("Stopping...")
+            self._news.text = _("Stopping...")
             self._job.cancel()
 
     def chooseFolder(self) -> None:
@@ -145,7 +146,7 @@ class EncodersSection:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            self.showError(_("{folder} cannot be made: {reason}.").format(folder=folder, reason=error.strerror))
+            self._news.text = _("{folder} cannot be made: {reason}.").format(folder=folder, reason=error.strerror)
             return
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
 
@@ -160,7 +161,7 @@ class EncodersSection:
         def ifLatest(tell: Callable[..., None]) -> Callable[..., None]:
             return lambda *values: tell(*values) if number == self._questions else None
 
-        self.ui.defaultEncoderLabel.text = _("Looking which encoder runs here...")
+        self._default.text = _("Looking which encoder runs here...")
         cancelled = ifLatest(lambda: self._onNoDefault(""))
         callbacks = Callbacks(ifLatest(self._onDefault), ifLatest(self._onNoDefault), cancelled)
         self._defaultJob = self.logic.defaultEncoder(callbacks)
@@ -181,13 +182,13 @@ class EncodersSection:
 
     def _onDefault(self, found: DefaultEncoder) -> None:
         text = _("A new index is made with: {encoder}.")
-        self.ui.defaultEncoderLabel.text = "\n".join(
+        self._default.text = "\n".join(
             (text.format(encoder=EncoderTexts.title(found.name)), EncoderTexts.sentence(found.reason))
         )
 
-    def _onNoDefault(self, error: Exception) -> None:
+    def _onNoDefault(self, error: Exception | str) -> None:
         self._isDefaultAsked = False
-        self.ui.defaultEncoderLabel.text = str(error)
+        self._default.text = str(error)
 
     def _onCollapsed(self, collapsed: bool) -> None:
         if not collapsed:
@@ -203,10 +204,10 @@ class EncodersSection:
         also = [one for one in self._choices if one.name in needed]
         isAsked = not all(one.weights.isConsented for one in (choice, *also))
         if isAsked and not self.ask(EncoderTexts.consent(choice, file, also)):
-            self.ui.weightsNewsLabel.text = _("Nothing was installed.")
+            self._news.text = _("Nothing was installed.")
             self._update()
             return
-        self.ui.weightsNewsLabel.text = ""
+        self._news.text = ""
         self.ui.weightsProgressBar.setRange(0, 0)
         callbacks = Callbacks(
             lambda path: self._onInstalled(choice.name),
@@ -222,8 +223,7 @@ class EncodersSection:
         # In thousandths: a progress bar counts in 32 bits, which a file of weights can exceed.
         self.ui.weightsProgressBar.setRange(0, 1000 if step.total else 0)
         self.ui.weightsProgressBar.value = 1000 * step.done // step.total if step.total else 0
-        self.ui.weightsNewsLabel.text = f"{choice.title}: {Texts.download(step)}"
-        self.ui.weightsNewsLabel.visible = True
+        self._news.text = f"{choice.title}: {Texts.download(step)}"
 
     def _onInstalled(self, name: str) -> None:
         self.refresh()
@@ -235,12 +235,11 @@ class EncodersSection:
         self._end(text.format(title=choice.title, problem=choice.problem))
 
     def _onFailed(self, error: Exception) -> None:
-        self._end("")
-        self.showError(str(error))
+        self._end(str(error))
 
     def _end(self, news: str) -> None:
         self._job = None
-        self.ui.weightsNewsLabel.text = news
+        self._news.text = news
         self.onChanged()
 
     def _storeFolder(self) -> None:
@@ -270,11 +269,9 @@ class EncodersSection:
     def _update(self) -> None:
         """What can be done with the selected encoder now."""
         choice, running = self.selected, self._job is not None
-        self.ui.encoderDetailsLabel.text = EncoderTexts.details(choice) if choice else ""
-        self.ui.encoderDetailsLabel.visible = choice is not None
+        self._details.text = EncoderTexts.details(choice) if choice else ""
         self.ui.weightsProgressBar.visible = running
         self.ui.cancelWeightsButton.visible = running
-        self.ui.weightsNewsLabel.visible = bool(self.ui.weightsNewsLabel.text)
         busy = _("Weights are being installed.") if running else ""
         none = "" if choice else _("Select an encoder in the table.")
         isInstalled = choice is not None and choice.weights.state == "installed"

@@ -133,6 +133,9 @@ class LogicProtocol(Protocol):
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's views to this pair of slices, if they are shown."""
 
+    def selectMatch(self, match: Match) -> None:
+        """Of the shown matches, the one whose range the query's column marks, and whose pair of slices is told."""
+
     def onPairChanged(self, callback: Callable[[ShownPair], None] | None) -> None:
         """Call this when the views show another pair of slices; None ends it."""
 

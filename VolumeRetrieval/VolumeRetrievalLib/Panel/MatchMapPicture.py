@@ -1,4 +1,4 @@
-"""The similarity matrix as a picture: numpy only."""
+"""The similarity matrix as a picture, and where in it what lies: numpy only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from VolumeRetrievalEngine.report.color_map import palette, palette_indices
 
-#: One colour for each matched range, told apart also by the colour-blind (Okabe and Ito).
+#: One color for each matched range, told apart also by the color-blind (Okabe and Ito).
 RANGE_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0))
-_BACKGROUND = np.array([245, 245, 245], np.uint8)
 
 
 def rangeColor(number: int) -> tuple[int, int, int]:
-    """The colour of a match's n-th range, the same in the map and in the views."""
+    """Red, green and blue, 0 to 255, of a match's n-th range."""
     return RANGE_COLORS[number % len(RANGE_COLORS)]
 
 
@@ -47,17 +46,12 @@ def colorize(values: np.ndarray) -> np.ndarray:
     return palette()[palette_indices(values)]
 
 
-def matrixPicture(similarity: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The matrix float [rows, columns] as uint8 [height, width, 3], each cell as a block."""
-    rows = np.arange(height) * similarity.shape[0] // height
-    columns = np.arange(width) * similarity.shape[1] // width
-    return colorize(similarity)[rows][:, columns]
-
-
-def blank(width: int, height: int) -> np.ndarray:
-    return np.broadcast_to(_BACKGROUND, (height, width, 3)).copy()
-
-
 def profile(similarity: np.ndarray) -> np.ndarray:
     """The similarity of each slice of the retrieved volume to the query's nearest slice: float [columns]."""
     return np.asarray(similarity, dtype=np.float64).max(axis=0)
+
+
+def ticks(count: int, room: int) -> list[int]:
+    """Which of `count` rows or columns get a number where `room` numbers fit: the first, the last, some between."""
+    wanted = max(2, min(room, 5, count))
+    return sorted({round(step * (count - 1) / (wanted - 1)) for step in range(wanted)}) if count > 1 else [0]

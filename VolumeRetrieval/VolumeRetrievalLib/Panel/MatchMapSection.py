@@ -1,4 +1,4 @@
-"""The section Match map: which slice of the query looks like which slice of the selected result."""
+"""The section Match map: which slice of the query looks like which slice of the selected match."""
 
 from __future__ import annotations
 
@@ -10,103 +10,72 @@ import qt
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
-from .. import Texts
-from ..Values import Callbacks, Job
+from ..Values import Callbacks, Job, ShownPair
 from . import MatchMapPicture
-from .EnabledReason import EnabledReason
+from .Events import Events
 from .LogicProtocol import LogicProtocol
 from .Pictures import pixmapFromArray
 
-_LEFT, _TOP, _RIGHT, _BOTTOM = 24, 6, 6, 20
+#: Pixels around the matrix, of the profile below it, and of all.
+_LEFT, _TOP, _RIGHT, _BOTTOM, _GAP = 44, 6, 8, 34, 8
 _PROFILE_HEIGHT = 44
-_GAP = 6
-
-
-class MapEvents(qt.QObject):
-    """Clicks and keys on the map. An event filter, as Slicer's own SegmentEditorThresholdEffect.py
-    (HistogramEventFilter) has one: a QWidget's virtual methods are not overridden in Slicer's Python code."""
-
-    def __init__(self, parent: Any, onClick: Callable[[int, int], None], onKey: Callable[[int], bool], onResize: Any):
-        qt.QObject.__init__(self, parent)
-        self.onClick = onClick
-        self.onKey = onKey
-        self.onResize = onResize
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:
-        if event.type() == qt.QEvent.MouseButtonPress:
-            self.onClick(event.pos().x(), event.pos().y())
-            return True
-        if event.type() == qt.QEvent.KeyPress:
-            return self.onKey(event.key())
-        if event.type() == qt.QEvent.Resize:
-            self.onResize()
-        return False
+_HEIGHT, _EMPTY_HEIGHT = 270, 48
+_TICK_ROOM = 56
 
 
 class MatchMapSection:
-    """Draws the map of one match and tells which pair of slices was chosen."""
+    """Draws the map of one match while the section is open, and moves the views to the pair that is chosen in it."""
 
-    def __init__(
-        self,
-        ui: Any,
-        logic: LogicProtocol,
-        showError: Callable[[str], None],
-    ):
+    def __init__(self, ui: Any, logic: LogicProtocol, showError: Callable[[str], None]):
         self.ui = ui
         self.logic = logic
         self.showError = showError
         self.area: MatchMapPicture.MapArea | None = None
         self.pair: tuple[int, int] | None = None
+        self._result: SearchResult | None = None
         self._match: Match | None = None
         self._similarity: np.ndarray | None = None
-        self._querySlices = np.zeros(0, np.int32)
+        self._news = ""
         self._job: Job | None = None
-        self._follow = EnabledReason(ui.followMatchCheckBox)
-        self._events = MapEvents(ui.matchMapLabel, self._onClick, self._onKey, lambda: self._draw())
-        ui.matchMapLabel.installEventFilter(self._events)
-        ui.followMatchCheckBox.connect("toggled(bool)", self.logic.setFollowMatch)
+        self._events = Events(
+            ui.matchMapLabel,
+            {
+                qt.QEvent.MouseButtonPress: self._onMousePress,
+                qt.QEvent.KeyPress: lambda event: self._onKey(event.key()),
+                qt.QEvent.Resize: lambda event: self._draw(),
+                qt.QEvent.PaletteChange: lambda event: self._draw(),
+            },
+        )
+        ui.matchMapCollapsibleButton.connect("contentsCollapsed(bool)", lambda collapsed: self._fetch())
         self.show(None, None)
 
     def show(self, result: SearchResult | None, match: Match | None) -> None:
-        """Draw the map of this match of this result, as soon as its similarities are there; None for none."""
-        self._cancel()
-        self._match, self._similarity, self.pair = match, None, None
-        self._querySlices = result.query_table.index if result is not None else np.zeros(0, np.int32)
-        self._follow.update("" if match else _("Show a result first: then its slices can follow the query's."))
-        if match is not None:
-            callbacks = Callbacks(
-                finished=lambda matrix: self._onSimilarity(match, matrix),
-                failed=lambda error: self._onFailed(match, error),
-            )
-            job = self.logic.similarity(match, callbacks)
-            self._job = job if job.isRunning else None
-        self._draw()
-
-    def _onSimilarity(self, match: Match, matrix: np.ndarray) -> None:
-        if match is self._match:
-            self._job = None
-            self._similarity = matrix
-            self.pair = (match.best_query_row, match.best_row)
-            self._draw()
-
-    def _onFailed(self, match: Match, error: Exception) -> None:
-        if match is self._match:
-            self._job = None
-            self._match = None
-            self._draw(str(error))
-
-    def _cancel(self) -> None:
+        """Draw the map of this match of this result; None for none."""
+        if match is self._match and result is self._result and match is not None:
+            return
         job, self._job = self._job, None
-        self._match = None
+        self._result, self._match = result, match
+        self._similarity, self.pair, self._news = None, None, ""
         if job is not None:
             job.cancel()
+        self._fetch()
 
     def choose(self, row: int, column: int) -> None:
         """Mark this pair of slices, without moving the views."""
-        assert self._similarity is not None
-        rows, columns = self._similarity.shape
-        self.pair = (min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
-        self._draw()
+        if self._similarity is not None:
+            rows, columns = self._similarity.shape
+            self.pair = (min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
+            self._draw()
+
+    def followPair(self, pair: ShownPair) -> None:
+        """Mark the pair of slices that the views show, if it is of this match."""
+        match, result = self._match, self._result
+        if self._similarity is None or match is None or result is None or pair.match.volume_id != match.volume_id:
+            return
+        row = int(np.abs(result.query_table.index - pair.querySlice).argmin())
+        column = int(np.abs(match.slice_index - pair.slice).argmin())
+        if (row, column) != self.pair:
+            self.choose(row, column)
 
     def showPair(self) -> None:
         """Move the views to the chosen pair."""
@@ -117,11 +86,41 @@ class MatchMapSection:
         except RuntimeError as error:
             self.showError(str(error))
 
-    def _onClick(self, x: int, y: int) -> None:
-        cell = self.area.cellAt(x, y) if self.area is not None else None
+    def _fetch(self) -> None:
+        """Ask for the similarities, if they are to be seen."""
+        match = self._match
+        isOpen = not self.ui.matchMapCollapsibleButton.collapsed
+        if isOpen and match is not None and self._similarity is None and self._job is None:
+            callbacks = Callbacks(
+                lambda matrix: self._onSimilarity(match, matrix),
+                lambda error: self._onFailed(match, error),
+                lambda: None,
+            )
+            job = self.logic.similarity(match, callbacks)
+            if match is self._match and self._similarity is None and job.isRunning:
+                self._job = job
+        self._draw()
+
+    def _onSimilarity(self, match: Match, matrix: np.ndarray) -> None:
+        if match is self._match:
+            self._job = None
+            self._similarity = np.asarray(matrix)
+            self.pair = (match.best_query_row, match.best_row)
+            self._draw()
+
+    def _onFailed(self, match: Match, error: Exception) -> None:
+        if match is self._match:
+            self._job = None
+            self._news = str(error)
+            self._draw()
+
+    def _onMousePress(self, event: Any) -> bool:
+        cell = self.area.cellAt(event.pos().x(), event.pos().y()) if self.area is not None else None
+        self.ui.matchMapLabel.setFocus()
         if cell is not None:
             self.choose(*cell)
             self.showPair()
+        return True
 
     def _onKey(self, key: int) -> bool:
         if self.pair is None:
@@ -140,94 +139,128 @@ class MatchMapSection:
             return True
         return False
 
-    def _draw(self, problem: str = "") -> None:
+    def _draw(self) -> None:
         label = self.ui.matchMapLabel
-        if self._match is None or self._similarity is None or self.pair is None:
+        if self._similarity is None:
             self.area = None
             label.setPixmap(qt.QPixmap())
-            waiting = _("Select a result to see where it matches.") if self._match is None else _("Comparing slices...")
-            label.text = problem or waiting
-            label.alignment = qt.Qt.AlignCenter
-            label.setFixedHeight(60)
-            self.ui.matchPairLabel.text = ""
+            if self._match is None:
+                label.text = _("Search first: the map shows where a result matches.")
+            else:
+                label.text = self._news or _("Reading the similarities...")
+            label.wordWrap = True
+            label.setFixedHeight(_EMPTY_HEIGHT)
             return
-        label.setFixedHeight(260)
-        width, height = max(label.width, 160), 260
+        label.setFixedHeight(_HEIGHT)
+        width, ratio = max(label.width, 160), label.devicePixelRatioF()
         rows, columns = self._similarity.shape
-        area = MatchMapPicture.MapArea(
-            _LEFT, _TOP, width - _LEFT - _RIGHT, height - _TOP - _BOTTOM - _PROFILE_HEIGHT - _GAP, rows, columns
+        self.area = MatchMapPicture.MapArea(
+            _LEFT,
+            _TOP,
+            width - _LEFT - _RIGHT,
+            _HEIGHT - _TOP - _BOTTOM - _PROFILE_HEIGHT - _GAP,
+            rows,
+            columns,
         )
-        rgb = MatchMapPicture.blank(width, height)
-        rgb[area.top : area.top + area.height, area.left : area.left + area.width] = MatchMapPicture.matrixPicture(
-            self._similarity, area.width, area.height
-        )
-        pixmap = pixmapFromArray(rgb)
-        self._drawOver(pixmap, area, height)
-        label.setPixmap(pixmap)
-        self.area = area
-        self._describePair()
-
-    def _drawOver(self, pixmap: Any, area: MatchMapPicture.MapArea, height: int) -> None:
-        match, pair = self._match, self.pair
-        assert match is not None and pair is not None
+        pixmap = qt.QPixmap(round(width * ratio), round(_HEIGHT * ratio))
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(qt.QColor(0, 0, 0, 0))
         painter = qt.QPainter()
         painter.begin(pixmap)
-        self._drawProfile(painter, area)
+        try:
+            self._paint(painter, self.area)
+        finally:
+            painter.end()
+        label.setPixmap(pixmap)
+
+    def _paint(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
+        similarity = self._similarity
+        assert similarity is not None
+        matrix = pixmapFromArray(MatchMapPicture.colorize(similarity))
+        painter.drawPixmap(area.left, area.top, area.width, area.height, matrix)
+        self._paintRanges(painter, area)
+        self._paintCross(painter, area)
+        text = qt.QColor(self.ui.matchMapLabel.palette.color(qt.QPalette.Active, qt.QPalette.WindowText))
+        self._paintProfile(painter, area, text)
+        self._paintAxes(painter, area, text)
+
+    def _paintRanges(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
+        match = self._match
+        assert match is not None
         for number, one in enumerate(match.ranges):
-            red, green, blue = MatchMapPicture.rangeColor(number)
-            pen = qt.QPen(qt.QColor(red, green, blue))
+            pen = qt.QPen(qt.QColor(*MatchMapPicture.rangeColor(number)))
             pen.setWidth(2)
             painter.setPen(pen)
             left, right = area.x(one.first_row - 0.5), area.x(one.last_row + 0.5)
-            voted = one.query_rows or [0]
+            voted = one.query_rows or (0,)
             top, bottom = area.y(min(voted) - 0.5), area.y(max(voted) + 0.5)
             painter.drawRect(left, top, max(right - left, 2), max(bottom - top, 2))
-            below = area.top + area.height + 3
-            painter.fillRect(left, below, max(right - left, 2), 3, qt.QColor(red, green, blue))
-        path = match.correspondence.path if match.correspondence is not None else ()
+        if match.correspondence is None:
+            return
+        path = match.correspondence.path
         painter.setPen(qt.QPen(qt.QColor(255, 255, 255)))
         for row in range(1, len(path)):
             painter.drawLine(area.x(path[row - 1]), area.y(row - 1), area.x(path[row]), area.y(row))
-        x, y = area.x(pair[1]), area.y(pair[0])
+
+    def _paintCross(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
+        assert self.pair is not None
+        x, y = area.x(self.pair[1]), area.y(self.pair[0])
         for width, color in ((3, qt.QColor(0, 0, 0)), (1, qt.QColor(255, 255, 255))):
             pen = qt.QPen(color)
             pen.setWidth(width)
             painter.setPen(pen)
             painter.drawLine(x - 6, y, x + 6, y)
             painter.drawLine(x, y - 6, x, y + 6)
-        self._drawTitles(painter, area, height)
-        painter.end()
 
-    def _drawProfile(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
-        assert self._similarity is not None
-        values = MatchMapPicture.profile(self._similarity)
-        low, high = float(self._similarity.min()), float(self._similarity.max())
-        bottom = area.top + area.height + _GAP + _PROFILE_HEIGHT
-        scale = (_PROFILE_HEIGHT - 8) / max(high - low, 1e-9)
-        painter.setPen(qt.QPen(qt.QColor(70, 70, 70)))
+    def _paintProfile(self, painter: Any, area: MatchMapPicture.MapArea, text: Any) -> None:
+        """The similarity of each slice of the result, from 0 to 1: a result that is unlike has a low line."""
+        values = np.clip(MatchMapPicture.profile(self._similarity), 0, 1)
+        top = area.top + area.height + _GAP
+        bottom = top + _PROFILE_HEIGHT
+        faint = qt.QColor(text)
+        faint.setAlpha(70)
+        painter.setPen(qt.QPen(faint))
+        painter.drawLine(area.left, top, area.left + area.width, top)
+        painter.drawLine(area.left, bottom, area.left + area.width, bottom)
+        pen = qt.QPen(text)
+        pen.setWidthF(1.5)
+        painter.setPen(pen)
         for column in range(1, len(values)):
             painter.drawLine(
                 area.x(column - 1),
-                bottom - int((values[column - 1] - low) * scale),
+                bottom - round(float(values[column - 1]) * _PROFILE_HEIGHT),
                 area.x(column),
-                bottom - int((values[column] - low) * scale),
+                bottom - round(float(values[column]) * _PROFILE_HEIGHT),
             )
 
-    def _drawTitles(self, painter: Any, area: MatchMapPicture.MapArea, height: int) -> None:
-        painter.setPen(qt.QPen(qt.QColor(40, 40, 40)))
-        painter.drawText(area.left, height - 5, _("result: slices to the right, similarity below"))
-        painter.save()
-        painter.translate(14, area.top + area.height)
-        painter.rotate(-90)
-        painter.drawText(0, 0, _("query: slices downwards"))
-        painter.restore()
+    def _paintAxes(self, painter: Any, area: MatchMapPicture.MapArea, text: Any) -> None:
+        match, result = self._match, self._result
+        assert match is not None and result is not None and match.slice_index is not None
+        metrics = self.ui.matchMapLabel.fontMetrics()
+        up = metrics.ascent() // 2
+        painter.setPen(qt.QPen(text))
 
-    def _describePair(self) -> None:
-        assert self._match is not None and self._similarity is not None and self.pair is not None
-        row, column = self.pair
-        self.ui.matchPairLabel.text = _("Query slice {query}, result slice {slice} of {count}: {similarity}").format(
-            query=int(self._querySlices[row]) + 1,
-            slice=int(self._match.slice_index[column]) + 1,
-            count=self._match.n_slices,
-            similarity=Texts.similarity(float(self._similarity[row, column])),
-        )
+        def numberAtLeft(value: str, y: int) -> None:
+            painter.drawText(area.left - 4 - metrics.horizontalAdvance(value), y + up, value)
+
+        for row in MatchMapPicture.ticks(area.rows, area.height // 30):
+            number = int(result.query_table.index[row]) + 1
+            numberAtLeft(str(number), min(max(area.y(row), area.top + up), area.top + area.height - up))
+        bottom = area.top + area.height + _GAP + _PROFILE_HEIGHT
+        numberAtLeft("1", area.top + area.height + _GAP + 2)
+        numberAtLeft("0", bottom)
+        for column in MatchMapPicture.ticks(area.columns, area.width // _TICK_ROOM):
+            value = str(int(match.slice_index[column]) + 1)
+            width = metrics.horizontalAdvance(value)
+            left = min(max(area.x(column) - width // 2, area.left), area.left + area.width - width)
+            painter.drawText(left, bottom + 2 + metrics.ascent(), value)
+        title = _("slice of result {rank}, below it how similar").format(rank=match.rank)
+        title = metrics.elidedText(title, qt.Qt.ElideRight, area.width)
+        left = area.left + (area.width - metrics.horizontalAdvance(title)) // 2
+        painter.drawText(left, bottom + 2 + metrics.ascent() + metrics.lineSpacing(), title)
+        painter.save()
+        title = _("slice of the query")
+        painter.translate(metrics.ascent() + 1, area.top + (area.height + metrics.horizontalAdvance(title)) // 2)
+        painter.rotate(-90)
+        painter.drawText(0, 0, title)
+        painter.restore()

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import qt
-import slicer
-from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
-from ..Packages.PackageInstaller import InstallationDeclined, InstallationFailed, PackageInstaller
+from ..Packages.PackageInstaller import PackageInstaller
 from ..Settings import Settings
 from .AdvancedSection import AdvancedSection
-from .DatabaseSection import DatabaseSection
 from .EncodersSection import EncodersSection, askConsent
+from .FilterSection import FilterSection
+from .FollowSection import FollowSection
+from .IndexSection import IndexSection
 from .LogicProtocol import LogicProtocol
 from .MatchMapSection import MatchMapSection
-from .MessageBar import MessageBar
+from .PackagesSection import PackagesSection
 from .QuerySection import QuerySection
+from .RegionSection import RegionSection
 from .ResultsSection import ResultsSection
+from .SearchSection import SearchRequest, SearchSection, isSame
+from .StatusLine import StatusLine
 
 
 class Panel:
@@ -28,65 +29,127 @@ class Panel:
     def __init__(self, ui: Any, logic: LogicProtocol, installer: PackageInstaller, settings: Settings | None = None):
         self.ui = ui
         self.logic = logic
-        self.installer = installer
         self.settings = settings or Settings.load()
+        self._request: SearchRequest | None = None
         self._result: SearchResult | None = None
-        self.messages = MessageBar(ui, self.installPackages, self.installSmallPackages, self.installPackagesFromFolder)
-        self.database = DatabaseSection(ui, logic, self.settings, self.messages.showError)
-        self.matchMap = MatchMapSection(ui, logic, self.messages.showError)
-        self.results = ResultsSection(ui, logic, self.messages.showError, self._onMatchSelected)
-        self.query = QuerySection(ui, logic, self.messages.showError, self.showResult)
+        self.status = StatusLine(ui.searchStatusLabel, ui.searchStatusIconLabel)
+        self.filters = FilterSection(ui, self._onChosen)
+        self.region = RegionSection(ui, logic, self._onChosen)
+        self.query = QuerySection(ui, logic, self._onChosen)
+        self.matchMap = MatchMapSection(ui, logic, self.status.showError)
+        self.results = ResultsSection(ui, logic, self.status, self._onMatchSelected)
+        self.follow = FollowSection(ui, logic, self.matchMap.followPair)
+        self.search = SearchSection(
+            ui,
+            logic,
+            installer,
+            self.query,
+            self.region,
+            self.filters,
+            self.status,
+            self.showResult,
+            self._updateResults,
+        )
+        self.index = IndexSection(ui, logic, self.settings)
+        self.packages = PackagesSection(ui, installer, self._onInstalled)
+        self.encoders = EncodersSection(ui, logic, self.settings, self.refresh, askConsent)
         self.advanced = AdvancedSection(ui, logic, self.settings, self.refresh)
-        self.encoders = EncodersSection(ui, logic, self.settings, self.messages.showError, self.refresh, askConsent)
-        self.messages.showPackages(installer.state())
+        # What a section hides while it is closed may be shown by opening it.
+        for name in ("filters", "matchMap", "index", "advanced", "encoders"):
+            getattr(ui, f"{name}CollapsibleButton").connect("contentsCollapsed(bool)", self._onCollapsed)
+        self._isReady = True
+        self.filters.fill(logic.status().modalities, logic.status().bodyParts)
+        self._onChosen()
         logic.onStatusChanged(self.refresh)
+        logic.onShownChanged(self.refreshShown)
 
     def refresh(self) -> None:
-        """Show what changed in the logic."""
-        self.database.refresh()
-        self.query.refresh()
+        """Show what changed in the logic: the database, its index, settings, packages."""
+        status = self.logic.status()
+        self.filters.fill(status.modalities, status.bodyParts)
+        self.region.refresh()
+        self.search.refresh()
+        self.index.refresh()
         self.advanced.refresh()
         self.encoders.refresh()
+        self.packages.refresh()
+        self._updateResults()
+
+    def refreshShown(self) -> None:
+        """Results were shown or removed, by this panel or by others."""
+        self.results.refresh()
+        self.follow.refresh()
 
     @property
     def result(self) -> SearchResult | None:
-        """What the last search found, as it is shown."""
+        """What the last search found, as it is listed."""
         return self._result
 
-    def showResult(self, result: SearchResult | None) -> None:
-        """Show what a search found; None clears."""
-        self._result = result
-        self.messages.clearError()
-        self.results.show(result)
+    def searchWith(self, volumeNode: Any) -> None:
+        """Search with this whole volume; what "Find similar volumes" in the Data module does."""
+        self.query.useVolume(volumeNode)
+        self.region.choose("volume")
+        self.search.search()
 
-    def installPackages(self) -> None:
-        self._install(None)
+    def showResult(self, request: SearchRequest, result: SearchResult) -> None:
+        """List what a search found."""
+        self._request, self._result = request, result
+        self.results.show(request, result)
+        self._updateResults()
 
-    def installSmallPackages(self) -> None:
-        """What the default encoder and fast search need, without PyTorch."""
-        self._install(None, small=True)
+    def forgetResult(self) -> None:
+        """The scene is closed: stop a search, and list nothing."""
+        self.search.cancel()
+        self._request = self._result = None
+        self.status.say("")
+        self.results.clear()
+        self.refreshShown()
+        self._updateResults()
 
-    def installPackagesFromFolder(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder of wheels"))
-        if folder:
-            self._install(Path(folder))
+    def enter(self) -> None:
+        """The panel is shown: other modules, and other processes, may have changed what it shows."""
+        self.logic.refresh()
+        self.refresh()
+        self._onChosen()
+
+    def leave(self) -> None:
+        """Another module is shown, or the panel goes: what is drawn in the views goes too."""
+        self.logic.hideRegionPreview()
 
     def cleanUp(self) -> None:
         """Stop listening to the logic; the widgets may go."""
+        self.leave()
         self.logic.onStatusChanged(None)
         self.logic.onShownChanged(None)
-        self.matchMap.show(None, None)
+        self.follow.cleanUp()
+        self.query.cleanUp()
 
-    def _install(self, wheelFolder: Path | None, small: bool = False) -> None:
-        try:
-            self.installer.install(wheelFolder, small)
-        except InstallationDeclined as notice:
-            self.query.say(str(notice))
-        except InstallationFailed as error:
-            self.messages.showError(str(error))
-        self.messages.showPackages(self.installer.state())
-        self.encoders.forgetDefault()
-        self.refresh()
+    def _onChosen(self) -> None:
+        """Another query, region or filter is chosen."""
+        if not getattr(self, "_isReady", False):
+            return  # sections call while they are made
+        self.region.setQuery(self.query.query)
+        self.logic.showRegionPreview(self.query.query, self.region.region())
+        self.search.refresh()
+        self._updateResults()
+
+    def _updateResults(self) -> None:
+        """Say whether what is listed is what is chosen now; or, while nothing is listed, what to do."""
+        if self._request is not None and not self.search.isRunning:
+            problem = self.search.problem()
+            isSameRequest = not problem and isSame(self._request, self.search.request())
+            self.results.setStale(not isSameRequest, problem)
+        self.results.setHint(self.search.hint())
 
     def _onMatchSelected(self, match: Match | None) -> None:
         self.matchMap.show(self._result, match)
+        if match is not None and self.logic.isShown:
+            self.logic.selectMatch(match)
+
+    def _onCollapsed(self, collapsed: bool) -> None:
+        if not collapsed:
+            self.refresh()
+
+    def _onInstalled(self) -> None:
+        self.encoders.forgetDefault()
+        self.refresh()

@@ -1,185 +1,247 @@
-"""The section Results: a sortable table of matches, and what can be done with them."""
+"""The results: their title, the list, what is compared, and exporting them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .. import Texts
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
-from .Pictures import pixmapFromData
+from .ResultRow import ResultRow
+from .ResultsTable import ResultsTable
+from .SearchSection import SearchRequest
+from .StatusLine import StatusLine
 
-_RANK, _THUMBNAIL, _SIMILARITY, _RANGE, _PATIENT, _SERIES, _MODALITY = range(7)
-#: What fits into a panel of usual width comes first; the rest is a scroll away, and columns can be dragged.
-_WIDTHS = {_RANK: 34, _THUMBNAIL: 72, _SIMILARITY: 72, _RANGE: 134, _PATIENT: 118, _SERIES: 130, _MODALITY: 64}
+_EMPTY_PAGE, _TABLE_PAGE = 0, 1
+#: What is compared where nothing is selected, and at most.
+_BEST, _MOST = 3, 5
 
 
 class ResultsSection:
-    """Fills the table and tells which match is selected."""
+    """Lists the matches of the last search; `onSelected` gets the one that is looked at."""
 
     def __init__(
         self,
         ui: Any,
         logic: LogicProtocol,
-        showError: Callable[[str], None],
+        status: StatusLine,
         onSelected: Callable[[Match | None], None],
     ):
         self.ui = ui
         self.logic = logic
-        self.showError = showError
+        self.status = status
         self.onSelected = onSelected
-        self._matches: list[Match] = []
-        self._reasons = {
-            name: EnabledReason(getattr(ui, name))
-            for name in ("showButton", "compareButton", "compareCountComboBox", "exportTableButton", "exportFileButton")
-        }
-        self._removeReason = EnabledReason(ui.removeShownButton)
-        self._setUpTable()
-        ui.compareCountComboBox.setCurrentIndex(2)
+        self._matches: tuple[Match, ...] = ()
+        self._title = self._details = self._problem = ""
+        self._ordinary: float | None = None
+        self._numbered: set[str] = set()
+        self._isStale = self._isComparing = False
+        self.table = ResultsTable(ui.resultsTable, self._makeRows, self._toolTip)
+        self._compareReason = EnabledReason(ui.compareButton)
+        self._closeReason = EnabledReason(ui.removeShownButton)
+        self.exportMenu = qt.QMenu(ui.exportButton)
+        self._exportActions = [
+            self.exportMenu.addAction(_("To a table of the scene")),
+            self.exportMenu.addAction(_("To a CSV file...")),
+        ]
+        for action, slot in zip(self._exportActions, (self.exportToTable, self.exportToFile), strict=True):
+            action.connect("triggered(bool)", slot)
+        ui.exportButton.setMenu(self.exportMenu)
+        ui.searchStatusLabel.setMinimumHeight(ui.exportButton.sizeHint.height())  # nothing jumps when it appears
         ui.resultsTable.connect("itemSelectionChanged()", self._onSelectionChanged)
         # Activated means double-clicked, or Enter pressed (QAbstractItemView::activated).
-        ui.resultsTable.connect("cellActivated(int,int)", self.showSelected)
-        ui.showButton.connect("clicked(bool)", self.showSelected)
-        ui.compareButton.connect("clicked(bool)", self.compareBest)
-        ui.exportTableButton.connect("clicked(bool)", self.exportToTable)
-        ui.exportFileButton.connect("clicked(bool)", self.exportToFile)
-        ui.removeShownButton.connect("clicked(bool)", self.removeShown)
-        logic.onShownChanged(self._refresh)
-        self.show(None)
+        ui.resultsTable.connect("cellActivated(int,int)", self._onActivated)
+        ui.resultsTable.connect("customContextMenuRequested(QPoint)", self._showMenu)
+        ui.compareButton.connect("clicked(bool)", self.compare)
+        ui.removeShownButton.connect("clicked(bool)", self.close)
+        self.clear()
 
-    def show(self, result: SearchResult | None) -> None:
-        """Show the matches of this result; None for none."""
-        self._matches = list(result.matches) if result is not None else []
-        table = self.ui.resultsTable
-        table.setSortingEnabled(False)
-        table.setRowCount(0)
-        table.setRowCount(len(self._matches))
-        pictures = self.logic.thumbnails(self._matches)
-        for row, (match, picture) in enumerate(zip(self._matches, pictures, strict=True)):
-            self._fillRow(row, match, picture)
-        table.setSortingEnabled(True)
-        table.sortItems(_RANK, qt.Qt.AscendingOrder)
-        if self._matches:
-            table.setCurrentCell(0, _RANK)
+    def show(self, request: SearchRequest, result: SearchResult) -> None:
+        """Show what this request has found."""
+        self._matches = tuple(result.matches)
+        self._ordinary = result.ordinary_score
+        self._isStale, self._problem = False, ""
+        self._title = request.title()
+        self._details = Texts.searchDetails(result)
+        self._numbered = _likeNamed(self._matches)
+        self.table.show(self._matches)
+        self._say()
         self._refresh()
-        self._onSelectionChanged()
+
+    def clear(self) -> None:
+        """Show no results."""
+        self._matches, self._title, self._isStale, self._problem = (), "", False, ""
+        self.table.show(())
+        self._refresh()
+
+    def setStale(self, isStale: bool, problem: str = "") -> None:
+        """Whether another query, region or filter is chosen now than the results are of; `problem` says why that one
+        cannot be searched with."""
+        if self._matches and (isStale, problem) != (self._isStale, self._problem):
+            self._isStale, self._problem = isStale, problem
+            self.table.setPale(isStale)
+            self._say()
+
+    def setHint(self, text: str) -> None:
+        """What stands in the list's place while there is none."""
+        self.ui.resultsEmptyLabel.text = text
+
+    def refresh(self) -> None:
+        """Results may have been shown or removed by others."""
+        self._closeReason.update("" if self.logic.isShown else _("No results are shown."))
 
     def selected(self) -> list[Match]:
         """The selected matches, the most similar first."""
-        table = self.ui.resultsTable
-        rows = {index.row() for index in table.selectionModel().selectedRows()}
-        ranks = {table.item(row, _RANK).data(qt.Qt.DisplayRole) for row in rows}
-        return [match for match in self._matches if match.rank in ranks]
+        return self.table.selected()
 
-    def showSelected(self, *_ignored: Any) -> None:
-        self._showMatches(self.selected())
+    def compare(self, *_ignored: Any) -> None:
+        """Show the selected matches next to the query; the best three if none is selected."""
+        chosen = self.selected() or list(self._matches[:_BEST])
+        self._compare(chosen[:_MOST])
+        if len(chosen) > _MOST and not self.status.isError:
+            self.status.say(_("The best {n} of those selected are shown.").format(n=_MOST))
 
-    def compareBest(self) -> None:
-        count = int(self.ui.compareCountComboBox.currentText)
-        self._showMatches(sorted(self._matches, key=lambda match: match.rank)[:count])
-
-    def removeShown(self) -> None:
+    def close(self, *_ignored: Any) -> None:
+        """Remove what comparing added to the scene."""
         self.logic.removeShown()
+        self.status.clearError()
+        self.refresh()
 
-    def exportToTable(self) -> None:
+    def exportToTable(self, *_ignored: Any) -> None:
         node = self.logic.exportToTable(self._matches)
-        self.ui.resultDetailsLabel.text = _("Exported to the table {name}.").format(name=node.GetName())
+        self.status.say(_("Exported to the table {name}.").format(name=node.GetName()))
 
-    def exportToFile(self) -> None:
+    def exportToFile(self, *_ignored: Any) -> None:
         path = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(), _("Export results"), "VolumeRetrieval.csv", _("CSV files (*.csv)")
+            slicer.util.mainWindow(), _("Export results"), "similar-volumes.csv", _("CSV files (*.csv)")
         )
         if path:
             self.writeFile(Path(path))
 
     def writeFile(self, path: Path) -> None:
-        """Write all matches as CSV, one row each; what identifies the patient is not in it."""
+        """Write the results as CSV, without names of patients."""
         try:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(["rank", "similarity", "modality", "series_uid", "path", "slices", "ranges"])
-                for match in self._matches:
-                    ranges = "; ".join(Texts.matchedRange(one, match.n_slices) for one in match.ranges)
-                    modality = match.attributes.modality
-                    values = [match.rank, match.score, modality, match.series_uid, match.path, match.n_slices]
+                for one in self._matches:
+                    ranges = "; ".join(Texts.matchedRange(found, one.n_slices) for found in one.ranges)
+                    values = [one.rank, one.score, one.attributes.modality, one.series_uid, one.path, one.n_slices]
                     writer.writerow([*values, ranges])
         except OSError as error:
-            self.showError(_("{path} could not be written: {reason}").format(path=path, reason=error.strerror))
+            self.status.showError(_("{path} could not be written: {reason}").format(path=path, reason=error.strerror))
             return
-        self.ui.resultDetailsLabel.text = _("Exported to {path}.").format(path=path)
+        self.status.say(_("Exported to {name}.").format(name=path.name), str(path))
 
-    def _showMatches(self, matches: list[Match]) -> None:
-        if not matches:
+    def _compare(self, matches: Sequence[Match]) -> None:
+        if not matches or self._isComparing:  # the event loop may run while volumes are loaded
             return
+        self._isComparing = True
         try:
-            problems = self.logic.showMatches(matches)
+            problems = self.logic.showMatches(matches, self._showProgress)
         except RuntimeError as error:
-            self.showError(str(error))
-            return
-        if problems:
-            self.showError("\n".join(problems))
-
-    def _setUpTable(self) -> None:
-        table = self.ui.resultsTable
-        titles = [_("#"), "", _("Similarity"), _("Best match"), _("Patient, study"), _("Series"), _("Modality")]
-        table.setColumnCount(len(titles))
-        table.setHorizontalHeaderLabels(titles)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(70)
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.Interactive)
-        for column, width in _WIDTHS.items():
-            table.setColumnWidth(column, width)
-
-    def _fillRow(self, row: int, match: Match, picture: bytes) -> None:
-        description = self.logic.describe(match)
-        series = description.series or match.attributes.series_description or match.path
-        patient = "\n".join(part for part in (description.patient, description.study) if part)
-        values: dict[int, Any] = {
-            _RANK: match.rank,
-            _PATIENT: patient or _("not in the database"),
-            _SERIES: series,
-            _MODALITY: match.attributes.modality,
-            _SIMILARITY: round(match.score, 3),
-            _RANGE: Texts.bestRange(match).replace(", ", ",\n"),
-        }
-        for column in range(self.ui.resultsTable.columnCount):
-            item = qt.QTableWidgetItem()
-            if column == _THUMBNAIL:
-                item.setIcon(qt.QIcon(pixmapFromData(picture)))
+            self.status.showError(str(error))
+        else:
+            if problems:
+                self.status.showError(" ".join(problems))
             else:
-                # Numbers stay numbers, so that columns sort by value.
-                item.setData(qt.Qt.DisplayRole, values[column])
-            item.setToolTip(f"{series}\n{match.path}")
-            self.ui.resultsTable.setItem(row, column, item)
+                self._say()
+        finally:
+            self._isComparing = False
+        self.refresh()
+
+    def _showProgress(self, step: Progress) -> None:
+        """Said before each volume is loaded; painted at once, because loading stops the event loop."""
+        self.status.say(_("Loading {n} of {total}...").format(n=min(step.done + 1, step.total), total=step.total))
+        self.ui.searchStatusLabel.repaint()
+
+    def _say(self) -> None:
+        """The title of what is listed."""
+        count = len(self._matches)
+        if not count:
+            self.status.say(_("No similar volumes for {query}").format(query=self._title), self._details)
+        elif self._isStale:
+            self.status.say(
+                self._problem or _("Search again: these are for {query}").format(query=self._title), self._details
+            )
+        elif count == 1:
+            self.status.say(_("1 similar volume for {query}").format(query=self._title), self._details)
+        else:
+            text = _("{n} similar volumes for {query}").format(n=count, query=self._title)
+            self.status.say(text, self._details)
+
+    def _refresh(self) -> None:
+        self.ui.resultsStack.setCurrentIndex(_TABLE_PAGE if self._matches else _EMPTY_PAGE)
+        self.ui.exportButton.visible = bool(self._matches)
+        self._compareReason.update("" if self._matches else _("There are no results yet."))
+        self.refresh()
+        self._onSelectionChanged()
 
     def _onSelectionChanged(self) -> None:
         selected = self.selected()
-        self._reasons["showButton"].update("" if selected else _("Select a result first."))
-        self.ui.resultDetailsLabel.text = _details(selected[0]) if selected else ""
-        self.onSelected(selected[0] if selected else None)
+        best = min(_BEST, len(self._matches))
+        if selected or not best:
+            self.ui.compareButton.text = _("Compare selected")
+        elif best == 1:
+            self.ui.compareButton.text = _("Compare")
+        else:
+            self.ui.compareButton.text = _("Compare the best {n}").format(n=best)
+        looked = selected or self._matches
+        self.onSelected(looked[0] if looked else None)
 
-    def _refresh(self) -> None:
-        reason = "" if self._matches else _("There are no results: press Search.")
-        for name, one in self._reasons.items():
-            if name != "showButton" or reason:
-                one.update(reason)
-        self._removeReason.update("" if self.logic.isShown else _("No result is shown."))
+    def _onActivated(self, row: int, column: int) -> None:
+        self._compare([self._matches[row]])
 
+    def _showMenu(self, position: Any) -> None:
+        if self._matches:
+            self.exportMenu.popup(self.ui.resultsTable.viewport().mapToGlobal(position))
 
-def _details(match: Match) -> str:
-    ranges = [
-        _("{range} (similarity {similarity})").format(
-            range=Texts.matchedRange(one, match.n_slices), similarity=Texts.similarity(one.similarity)
+    def _makeRows(self, matches: Sequence[Match]) -> list[ResultRow]:
+        thumbnails = self.logic.thumbnails(matches)
+        return [self._makeRow(match, thumbnail) for match, thumbnail in zip(matches, thumbnails, strict=True)]
+
+    def _makeRow(self, match: Match, thumbnail: bytes) -> ResultRow:
+        found = self.logic.describe(match)
+        series = found.series or match.attributes.series_description or match.path
+        if match.series_uid in self._numbered and found.number:
+            series = f"{found.number}: {series}"
+        words = (match.attributes.modality, series)
+        return ResultRow(
+            title=f"{match.rank}  {found.patient or _('not in the database')}",
+            series=" ".join(word for word in words if word),
+            date=found.date,
+            similarity=match.score,
+            place=Texts.bestSlices(match),
+            isOrdinary=self._ordinary is not None and match.score <= self._ordinary,
+            thumbnail=thumbnail,
         )
-        for one in match.ranges
-    ]
-    return _("Matches at: {ranges}").format(ranges="; ".join(ranges)) if ranges else ""
+
+    def _toolTip(self, match: Match, row: ResultRow) -> str:
+        found = self.logic.describe(match)
+        lines = [
+            ", ".join(part for part in (found.patient, found.study) if part),
+            row.series,
+            _("Similarity {similarity}").format(similarity=Texts.similarity(match.score)),
+            *(Texts.rangeDetails(one, match.n_slices) for one in match.ranges),
+            match.path,
+        ]
+        if row.isOrdinary:
+            lines.append(_("No more similar than most volumes of this database: probably something else."))
+        return "\n".join(line for line in lines if line)
+
+
+def _likeNamed(matches: Sequence[Match]) -> set[str]:
+    """The series that only their number tells from another one of the same day and description."""
+    series: dict[tuple[str, str], set[str]] = {}
+    for one in matches:
+        series.setdefault((one.attributes.series_description, one.attributes.study_date), set()).add(one.series_uid)
+    return {uid for uids in series.values() if len(uids) > 1 for uid in uids}

@@ -56,7 +56,7 @@ class SelfTest:
             ("search with the liver of a patient who is not in the database", self.search),
             ("search with a series of the database", self.searchWithSeries),
             ("load the best match, once", self.load),
-            ("show the two best matches beside the query", self.show),
+            ("show the three best matches next to the query", self.show),
             ("the matched ranges are marked in the views of their own volume", self.marks),
             ("scrolling the query moves the results along", self.follow),
             ("export the results to a table", self.export),
@@ -91,6 +91,7 @@ class SelfTest:
     def listEncoders(self) -> None:
         section = self.widget.panel.encoders
         wasCollapsed = self.ui.encodersCollapsibleButton.collapsed
+        self.ui.advancedCollapsibleButton.collapsed = False
         self.ui.encodersCollapsibleButton.collapsed = False
         catalogue = [one for one in self.logic.encoders() if one.weights is not None]
         _expect("rows of the table", self.ui.encodersTree.topLevelItemCount, len(catalogue))
@@ -102,6 +103,7 @@ class SelfTest:
         self._wait("the encoder that runs here", lambda: not section.isLooking)
         _expect("it is known", "\n" in label.text, True, label.text)
         self.ui.encodersCollapsibleButton.collapsed = wasCollapsed
+        self.ui.advancedCollapsibleButton.collapsed = True
 
     def index(self) -> None:
         self.ui.updateIndexButton.click()
@@ -114,12 +116,10 @@ class SelfTest:
     def search(self) -> None:
         self._query, segmentation = loadQuery(_SPACING_MM)
         self.widget.initializeParameterNode()
-        self.ui.querySourceComboBox.setCurrentIndex(0)
-        self.ui.queryVolumeSelector.setCurrentNode(self._query)
-        self.ui.regionComboBox.setCurrentIndex(2)
-        self.ui.segmentSelector.setCurrentNode(segmentation)
-        self.ui.segmentSelector.setCurrentSegmentID(segmentation.GetSegmentation().GetNthSegmentID(0))
-        _expect("the button Search is enabled", self.ui.searchButton.enabled, True, self.ui.searchButton.toolTip)
+        self.widget.panel.query.useVolume(self._query)
+        self.widget.panel.region.chooseSegment(segmentation, segmentation.GetSegmentation().GetNthSegmentID(0))
+        button = self.ui.searchButton
+        _expect("the button Find similar volumes is enabled", button.enabled, True, button.toolTip)
         self._pressSearch()
         _expect("rows of the result table", self.ui.resultsTable.rowCount, len(self._series))
         best = self._result.matches[0]
@@ -148,18 +148,17 @@ class SelfTest:
         manager = slicer.app.layoutManager()
         self._layoutBefore = manager.layout
         self._nodesBefore = _nodeIDs()
-        self.ui.compareCountComboBox.setCurrentIndex(1)
         self.ui.compareButton.click()
         slicer.app.processEvents()
         _expect("the layout", manager.layout, CompareLayout.LAYOUT_ID, self._messages())
-        for number in range(3):
+        for number in range(4):
             composite = manager.sliceWidget(Column(number).main).mrmlSliceCompositeNode()
             _expect(f"view {number + 1} shows a volume", bool(composite.GetBackgroundVolumeID()), True)
 
     def marks(self) -> None:
         self._needViews()
         marks = RangeMarks.marks()
-        expected = sorted(Column(number).main for number in range(3))  # one for each column
+        expected = sorted(Column(number).main for number in range(4))  # one for each column
         _expect("marks", sorted(mark.GetAttribute(RangeMarks.ATTRIBUTE) for mark in marks), expected)
         for mark in marks:
             _expect(f"{mark.GetName()} is locked", bool(mark.GetLocked()), True)
@@ -205,9 +204,8 @@ class SelfTest:
         _expect("volumes left", self.logic.status().volumes, len(self._series) - 1)
 
     def _pressSearch(self) -> None:
-        self.ui.searchStatusLabel.text = ""
         self.ui.searchButton.click()
-        self._wait("the search to end", self.ui.cancelSearchButton.isHidden)
+        self._wait("the search to end", lambda: not self.widget.panel.search.isRunning)
         result = self.widget.panel.result
         _expect("a result", result is not None, True, self._messages())
         self._result = result
@@ -229,8 +227,8 @@ class SelfTest:
 
     def _messages(self) -> str:
         """What the panel says."""
-        labels = (self.ui.databaseStatusLabel, self.ui.searchStatusLabel, self.ui.messageLabel)
-        return " / ".join(label.text for label in labels if label.text)
+        texts = (self.ui.indexStatusLabel.text, self.widget.panel.status.text, self.ui.resultsEmptyLabel.text)
+        return " / ".join(text for text in texts if text)
 
     def _state(self) -> str:
         folder = Path(self.logic.status().directory or ".")

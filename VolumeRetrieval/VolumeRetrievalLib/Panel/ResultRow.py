@@ -1,0 +1,158 @@
+"""One result as a picture: thumbnail, patient and series, similarity and place, on two lines.
+
+A row is painted into an icon, because Python cannot paint cells (delegates written in Python crash Slicer, issue 9127).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import qt
+
+from .Pictures import pixmapFromData
+
+#: Height of a row, and of the picture in it, in device-independent pixels.
+ROW_HEIGHT = 48
+PICTURE_HEIGHT = 44
+_GAP = 8
+_BAR_WIDTH, _BAR_HEIGHT = 54, 7
+#: Narrower text columns have no room for the date.
+_DATE_FROM_WIDTH = 170
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """What a row shows.
+
+    `similarity` is -1 to 1; the bar begins at 0. `isOrdinary`: no more similar than most volumes of the archive, which
+    is painted pale. `thumbnail` is an encoded image, empty where there is none.
+    """
+
+    title: str
+    series: str
+    date: str
+    similarity: float
+    place: str
+    isOrdinary: bool = False
+    thumbnail: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """The same as one line, for a screen reader."""
+        parts = (self.title, self.series, self.date, self.number, self.place)
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def number(self) -> str:
+        return f"{self.similarity:.2f}"
+
+
+def paintIcon(row: ResultRow, width: int, widget: Any, isPale: bool) -> Any:
+    """A QIcon of this width for the row, in the colors of the widget's palette, unselected and selected."""
+    icon = qt.QIcon()
+    icon.addPixmap(_paint(row, width, widget, isPale, False), qt.QIcon.Normal)
+    # Without a picture of its own a selected row's icon is tinted.
+    icon.addPixmap(_paint(row, width, widget, isPale, True), qt.QIcon.Selected)
+    return icon
+
+
+def _paint(row: ResultRow, width: int, widget: Any, isPale: bool, isSelected: bool) -> Any:
+    ratio = widget.devicePixelRatioF()
+    pixmap = qt.QPixmap(round(width * ratio), round(PICTURE_HEIGHT * ratio))
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(qt.QColor(0, 0, 0, 0))
+    painter = qt.QPainter()
+    painter.begin(pixmap)
+    painter.setRenderHint(qt.QPainter.Antialiasing)
+    painter.setRenderHint(qt.QPainter.SmoothPixmapTransform)
+    try:
+        _Painting(painter, row, width, widget, isPale or row.isOrdinary, isSelected).paint()
+    finally:
+        painter.end()
+    return pixmap
+
+
+class _Painting:
+    """Where everything goes, from the left and from the right; what is left is the text's."""
+
+    def __init__(self, painter: Any, row: ResultRow, width: int, widget: Any, isPale: bool, isSelected: bool):
+        self.painter = painter
+        self.row = row
+        self.width = width
+        palette = widget.palette
+        group = qt.QPalette.Active
+        # Copies: PythonQt hands out the palette's own colors.
+        text = qt.QColor(palette.color(group, qt.QPalette.HighlightedText if isSelected else qt.QPalette.Text))
+        bar = text if isSelected else qt.QColor(palette.color(group, qt.QPalette.Highlight))
+        self.strong = _faded(text, 0.55 if isPale else 1.0)
+        self.dim = _faded(text, 0.45 if isPale else 0.7)
+        self.groove = _faded(text, 0.15)
+        self.bar = _faded(text, 0.3) if isPale else bar
+        self.isPale = isPale
+        self.font = qt.QFont(widget.font)
+        self.bold = qt.QFont(widget.font)
+        self.bold.setBold(True)
+
+    def paint(self) -> None:
+        lineHeight = PICTURE_HEIGHT // 2
+        left = self._thumbnail() + _GAP
+        right = max(self._similarity(lineHeight), self._place(lineHeight))
+        room = max(self.width - left - right - _GAP, 20)
+        self._text(self.row.title, left, 0, room, self.bold, self.strong)
+        self._text(self._series(room), left, lineHeight, room, self.font, self.dim)
+
+    def _thumbnail(self) -> int:
+        pixmap = pixmapFromData(self.row.thumbnail)
+        self.painter.setOpacity(0.55 if self.isPale else 1.0)
+        if pixmap.isNull():
+            self.painter.fillRect(0, 0, PICTURE_HEIGHT, PICTURE_HEIGHT, self.groove)
+        else:
+            # Square and never stretched: the thumbnails are square.
+            self.painter.drawPixmap(0, 0, PICTURE_HEIGHT, PICTURE_HEIGHT, pixmap)
+        self.painter.setOpacity(1.0)
+        return PICTURE_HEIGHT
+
+    def _similarity(self, lineHeight: int) -> int:
+        """The bar and the number at the right of the first line; returns the width that they take."""
+        number = self.row.number
+        metrics = qt.QFontMetrics(self.bold)
+        numberWidth = metrics.horizontalAdvance("-0.00")
+        self._text(number, self.width - metrics.horizontalAdvance(number), 0, numberWidth, self.bold, self.strong)
+        left = self.width - numberWidth - _BAR_WIDTH - 4
+        top = (lineHeight - _BAR_HEIGHT) // 2
+        filled = round(_BAR_WIDTH * min(max(self.row.similarity, 0.0), 1.0))
+        self.painter.setPen(qt.Qt.NoPen)
+        for width, color in ((_BAR_WIDTH, self.groove), (filled, self.bar)):
+            if width:
+                self.painter.setBrush(qt.QBrush(color))
+                self.painter.drawRoundedRect(left, top, width, _BAR_HEIGHT, 2, 2)
+        return self.width - left
+
+    def _place(self, lineHeight: int) -> int:
+        width = qt.QFontMetrics(self.font).horizontalAdvance(self.row.place)
+        self._text(self.row.place, self.width - width, lineHeight, width, self.font, self.dim)
+        return width
+
+    def _series(self, room: int) -> str:
+        """Series and date in this room; where both do not fit, the end of the series is left out."""
+        metrics = qt.QFontMetrics(self.font)
+        date = f", {self.row.date}" if self.row.date else ""
+        if room < _DATE_FROM_WIDTH and metrics.horizontalAdvance(self.row.series + date) > room:
+            date = ""
+        room -= metrics.horizontalAdvance(date)
+        return metrics.elidedText(self.row.series, qt.Qt.ElideRight, room) + date
+
+    def _text(self, text: str, left: int, top: int, room: int, font: Any, color: Any) -> None:
+        metrics = qt.QFontMetrics(font)
+        self.painter.setFont(font)
+        self.painter.setPen(qt.QPen(color))
+        # The baseline, so that the line is in the middle of its half of the row.
+        baseline = top + (PICTURE_HEIGHT // 2 + metrics.ascent() - metrics.descent()) // 2
+        self.painter.drawText(left, baseline, metrics.elidedText(text, qt.Qt.ElideRight, room))
+
+
+def _faded(color: Any, opacity: float) -> Any:
+    faded = qt.QColor(color)
+    faded.setAlpha(round(255 * opacity))
+    return faded

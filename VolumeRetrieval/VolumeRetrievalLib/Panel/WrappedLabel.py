@@ -1,0 +1,47 @@
+"""Labels of several lines that neither widen the panel nor grow over their neighbors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+from .Events import Events
+
+
+class WrappedLabel:
+    """A word-wrapped QLabel whose height follows its width; hidden while it has no text.
+
+    The module panel's scroll area asks for minimum sizes only, which know nothing of heightForWidth. The label's
+    horizontal policy is Ignored (in the .ui file): otherwise the size hint of a long text is the panel's minimum.
+    """
+
+    def __init__(self, label: Any):
+        self._label = label
+        self._events = Events(
+            label,
+            {
+                qt.QEvent.Resize: lambda event: self._fit(),
+                # Opening a section shows what was hidden while it was closed.
+                qt.QEvent.Show: lambda event: self._hideIfEmpty(),
+            },
+        )
+        self._fit()
+
+    @property
+    def text(self) -> str:
+        return self._label.text
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self._label.text = text
+        self._label.visible = bool(text)
+        self._fit()
+
+    def _fit(self) -> None:
+        # Fixed, not only minimum: the size hint of a wrapped label is that of a narrower one, with more lines.
+        self._label.setFixedHeight(self._label.heightForWidth(max(self._label.width, 1)) if self._label.text else 0)
+
+    def _hideIfEmpty(self) -> None:
+        if not self._label.text:
+            self._label.visible = False
