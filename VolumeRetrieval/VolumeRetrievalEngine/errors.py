@@ -72,12 +72,12 @@ class NeededWeightsError(WeightsError):
 
 
 class MissingPackageError(VolumeRetrievalError):
-    """An optional package is needed for what was asked and is not installed."""
+    """An optional package is needed for what was asked and is not installed; `instead` is what else could be typed."""
 
-    def __init__(self, package: str, purpose: str):
+    def __init__(self, package: str, purpose: str, instead: str = ""):
         super().__init__(
             f"{purpose} needs the Python package '{package}', which is not installed",
-            f"pip install {package}",
+            f"pip install {package}{instead}",
             package=package,
             purpose=purpose,
         )

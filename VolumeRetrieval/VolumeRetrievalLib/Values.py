@@ -178,6 +178,7 @@ class WeightsInfo:
     with are the publisher's own; `isConsented` whether the user has agreed to the licence before. `address` is where
     they are downloaded from, "" where they cannot be, `requestAddress` where they can be asked for. A size or
     dimension of 0 is not known. `problem` says what is damaged, `alsoNeeded` names encoders whose weights it needs too.
+    `isChecked` is False for installed weights that could not be compared with their network yet.
     """
 
     state: str
@@ -194,6 +195,7 @@ class WeightsInfo:
     alsoNeeded: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     citation: str = ""
+    isChecked: bool = True
 
 
 @dataclass(frozen=True)

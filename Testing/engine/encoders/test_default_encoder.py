@@ -89,7 +89,7 @@ def test_with_torch_and_monai_these_run_the_network():
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime"),
             ("descriptor", "numpy"),
-            "pip install onnxruntime",
+            "onnxruntime is not installed",
         ),
         (
             ImportError("DLL load failed"),

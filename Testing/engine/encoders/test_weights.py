@@ -177,7 +177,7 @@ def test_an_installed_file_that_was_damaged_is_refused_by_name_and_can_be_instal
             weights.installed(entry)
         assert str(path) in str(raised.value) and "weights install test-net" in str(raised.value)
         status = weights.status(entry)
-        assert (status.state, status.problem) == ("damaged", str(raised.value))
+        assert (status.state, status.problem, status.hint) == ("damaged", raised.value.text, raised.value.hint)
         weights.install(entry, consent=never_asked)
         assert weights.installed(entry).read_bytes() == CONTENT
 
@@ -239,7 +239,7 @@ def test_a_file_that_was_put_there_by_hand_is_not_deleted(
 
     if not meanwhile:
         put(entry)
-    with pytest.raises(WeightsError, match=r"put there by something else.*weights install test-net --file .*net\.pth"):
+    with pytest.raises(WeightsError, match=r"put there by hand.*weights install test-net --file .*net\.pth"):
         weights.install(entry, consent=put if meanwhile else never_asked)
     assert weights.path(entry).read_bytes() == b"of somebody"
     assert server.asked == []
@@ -470,8 +470,13 @@ def test_where_nothing_can_be_checked_that_is_said(tmp_path: Path, given: Path) 
         raise MissingPackageError("torch", "the encoder")
 
     weights = WeightsFolder(tmp_path / "weights", fit=no_torch)
-    weights.install_file(offline_entry(hash=""), given, consent=agree)
-    assert weights.status(offline_entry(hash="")).checked == "nothing"
+    given.write_bytes(b"hello, or a web page of some proxy")
+    with pytest.raises(WeightsError, match=r"from a friend\.pth: holds no weights"):
+        weights.install_file(offline_entry(hash=""), given, consent=agree)
+    for start in (b"PK\x03\x04", b"\x80\x02", (1000).to_bytes(8, "little") + b'{"a": 1}'):  # zip, pickle, safetensors
+        given.write_bytes(start + b"tensors")
+        weights.install_file(offline_entry(hash=""), given, consent=agree)
+        assert weights.status(offline_entry(hash="")).checked == "nothing"
 
 
 def test_a_download_without_a_hash_whose_tensors_do_not_fit_is_removed(

@@ -219,7 +219,7 @@ def _described(wanted: CatalogEntry, weights: WeightsFolder) -> dict[str, Any]:
         "installed_bytes": status.size_bytes,
         "verified": wanted.verified,
         "checked": status.checked,
-        "problem": status.problem,
+        "problem": f"{status.problem}: {status.hint}" if status.hint else status.problem,
         "license": {
             "name": wanted.license.name,
             "url": wanted.license.url,

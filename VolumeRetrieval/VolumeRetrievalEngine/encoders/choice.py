@@ -128,7 +128,7 @@ def create_encoder(
         known = ", ".join(choice.name for choice in available_encoders())
         raise EncoderError(f"unknown encoder {name!r}: expected one of {known}")
     if kind.needs_weights and weights is None:
-        raise EncoderError(f"the encoder {name} needs a file of weights: --weights FILE")
+        raise EncoderError(f"the encoder {name} needs a file of weights", "--weights FILE")
     if weights is not None and not kind.takes_weights:
         raise EncoderError(f"the encoder {name} takes no weights, but {weights} was given")
     return kind.make(variant, None if weights is None else Path(weights), **settings)
@@ -193,7 +193,9 @@ def encoder_in_words(encoder: Encoder) -> str:
     facts = encoder_facts(encoder)
     by = f" by {facts['backend']}" if facts["backend"] else ""
     reasons = [facts[name] for name in ("reason", "device_reason", "precision_reason")]
-    why = "; ".join(one for one in reasons if one and one != "as asked")
+    # Where the descriptor runs for want of a package, this is what brings a better encoder.
+    hint = "pip install onnxruntime" if facts["name"] == "descriptor" and facts["reason"] else ""
+    why = "; ".join(one for one in (*reasons, hint) if one and one != "as asked")
     return f"{facts['name']}{by} on {facts['device']}, {facts['precision']}" + (f" ({why})" if why else "")
 
 

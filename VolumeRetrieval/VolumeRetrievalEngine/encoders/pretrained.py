@@ -85,8 +85,8 @@ def _installed(found: CatalogEntry, folder: WeightsFolder) -> Path:
     path = folder.installed(found)
     if path is None:
         raise WeightsError(
-            f"the weights of {found.name} are not installed in {folder.folder}: {how_to_install(found)}, or give their "
-            "file (--weights FILE)"
+            f"the weights of {found.name} are not installed in {folder.folder}",
+            f"{how_to_install(found)}, or give their file (--weights FILE)",
         )
     return path
 
@@ -98,11 +98,11 @@ def _beside(path: Path, needed: CatalogEntry, found: CatalogEntry, folder: Weigh
         try:
             installed = folder.installed(needed)
         except WeightsError as error:
-            raise NeededWeightsError(str(error)) from error
+            raise NeededWeightsError(error.text, error.hint) from error
         if installed is None:
             raise NeededWeightsError(
-                f"{path}: {found.name} needs the weights of {needed.name} too, and they are not installed: "
-                f"{how_to_install(needed)}"
+                f"{path}: {found.name} needs the weights of {needed.name} too, and they are not installed",
+                how_to_install(needed),
             )
         return installed
     if needed.source.hash and not has_hash(candidate, needed.source.hash):

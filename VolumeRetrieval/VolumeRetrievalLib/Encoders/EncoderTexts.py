@@ -8,6 +8,7 @@ from html import escape
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.readable import readable_size
 
+from ..Packages.PackageInstaller import NEED_TORCH, SMALL
 from ..Values import EncoderChoice, IndexReport, WeightsInfo
 
 
@@ -74,15 +75,24 @@ def stateDetails(choice: EncoderChoice) -> str:
         "damaged": weights.problem,
     }
     found = [sentences.get(weights.state) or notDownloadable(weights) or _("Its weights can be downloaded.")]
+    if weights.state == "installed" and not weights.isChecked:
+        found.append(_("Whether they are those of this network is found out when PyTorch is there to load them."))
     if weights.alsoNeeded:
         found.append(_("It needs the weights of {encoders} too.").format(encoders=_titles(weights.alsoNeeded)))
     if choice.missing:
-        found.append(
-            _("Python packages are missing: {packages}. Slicer's Python console installs one with {command}.").format(
-                packages=", ".join(choice.missing), command=f'slicer.packaging.pip_install("{choice.missing[0]}")'
-            )
-        )
+        found.append(_missing(choice.missing))
     return " ".join(found)
+
+
+def _missing(packages: Sequence[str]) -> str:
+    """How to get the packages: most come with what the panel installs."""
+    others = [one for one in packages if one not in ("torch", *SMALL, *NEED_TORCH)]
+    text = _("Python packages are missing: {packages}. Install them in the section Advanced.")
+    if others:
+        text = _("Python packages are missing: {packages}. Slicer's Python console installs the last with {command}.")
+        packages = [*(one for one in packages if one not in others), *others]
+    command = f'slicer.packaging.pip_install("{others[-1]}")' if others else ""
+    return text.format(packages=", ".join(packages), command=command)
 
 
 def size(weights: WeightsInfo) -> str:

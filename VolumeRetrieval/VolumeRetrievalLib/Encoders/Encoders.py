@@ -219,6 +219,7 @@ class Encoders:
             alsoNeeded=tuple(name for name in entry.needs if not self._isThere(name, folder)),
             cautions=tuple(entry.cautions),
             citation=entry.citation,
+            isChecked=status.checked != "nothing",
         )
 
 

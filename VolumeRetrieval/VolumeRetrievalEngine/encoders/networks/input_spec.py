@@ -107,7 +107,8 @@ def find_spec(weights: Path, required: bool) -> tuple[Path, InputSpec]:
 
 def _no_weights(path: Path) -> WeightsError:
     return WeightsError(
-        f"{path}: no such file; expected the network's weights. If they have moved, say where (--weights)"
+        f"{path}: no such file; expected the network's weights. If they have moved, say where",
+        "--weights FILE",
     )
 
 

@@ -43,8 +43,7 @@ def find_backend() -> Backend:
         return Backend("onnxruntime", f"{NAME} runs by onnxruntime on the processor; {torch_problem}", torch_problem)
     return Backend(
         "",
-        f"{NAME} needs onnxruntime (pip install onnxruntime, about 20 MB) or PyTorch with MONAI; {onnx_problem}; "
-        f"{torch_problem}",
+        f"{NAME} needs onnxruntime (about 30 MB to download) or PyTorch with MONAI; {onnx_problem}; {torch_problem}",
     )
 
 

@@ -44,7 +44,9 @@ _SPARE_BYTES = 16 << 20
 #: How far a file's length may be from what the publisher says, which is sometimes rounded.
 _SIZE_TOLERANCE = 0.05
 
-_ELSEWHERE = "a file that was fetched elsewhere can be installed, too: weights install {name} --file FILE"
+_ELSEWHERE = "a file that was fetched elsewhere can be installed, too"
+#: For the command line.
+_INSTALL_FILE = "weights install {name} --file FILE"
 
 
 class _Cut(Exception):
@@ -56,8 +58,8 @@ def require_requests() -> None:
     try:
         import requests  # noqa: F401 - imported where it is used, because it takes time
     except ImportError as error:
-        purpose = "downloading weights (weights that you have as a file can be installed without it: --file)"
-        raise MissingPackageError("requests", purpose) from error
+        purpose = "downloading weights (weights that you have as a file can be installed without it)"
+        raise MissingPackageError("requests", purpose, ", or --file FILE") from error
 
 
 def download(
@@ -117,8 +119,8 @@ class _Transfer:
                     return
             except _Cut as cut:
                 if not tries_left or self._part.size <= before:
-                    raise WeightsError(f"{url}: {cut}; {self._what_now()}") from cut
-        raise WeightsError(f"{url}: the server answers with other bytes than it was asked for; {self._what_now()}")
+                    raise self._again(f"{url}: {cut}") from cut
+        raise self._again(f"{url}: the server answers with other bytes than it was asked for")
 
     def _attempt(self, session: requests.Session, url: str) -> bool:
         """Whether all is there; False if what had come was of no use, and the next attempt begins anew."""
@@ -161,34 +163,33 @@ class _Transfer:
     def _refuse_other_than_the_file(self, response: requests.Response, url: str) -> None:
         """An answer that is no file, in words."""
         status, source = response.status_code, self._entry.source
-        elsewhere = _ELSEWHERE.format(name=self._entry.name)
         if status in (401, 403):
             raise WeightsError(
                 f"{url}: the publisher gives the file only to those who have asked or signed in, or a proxy forbids it "
-                f"(HTTP {status}). Ask for it at {source.request_url or url}, then: "
-                f"weights install {self._entry.name} --file FILE"
+                f"(HTTP {status}). Ask for it at {source.request_url or url}, then install it from the file",
+                _INSTALL_FILE.format(name=self._entry.name),
             )
         if status in (404, 410):
-            raise WeightsError(f"{url}: the file is not there any more (HTTP {status}); {elsewhere}")
+            raise self._elsewhere(f"{url}: the file is not there any more (HTTP {status})")
         if status == 407:
             raise WeightsError(
                 f"{url}: the proxy wants a name and a password (HTTP 407): HTTP_PROXY=http://NAME:WORD@HOST"
             )
         if status not in (200, 206, 416):
-            raise WeightsError(f"{url}: the server cannot give the file now (HTTP {status}). Try later; {elsewhere}")
+            raise self._elsewhere(f"{url}: the server cannot give the file now (HTTP {status}). Try later")
         if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise WeightsError(
+            raise self._elsewhere(
                 f"{url}: instead of the file came a web page, as a proxy or a sign-in page sends one. Look at the "
-                f"address in a browser; {elsewhere}"
+                "address in a browser"
             )
 
     def _refuse_another_size(self, total: int, url: str) -> None:
         expected = self._entry.source.size_bytes
         if total and expected and abs(total - expected) > _SIZE_TOLERANCE * expected:
             self._part.discard()
-            raise WeightsError(
+            raise self._elsewhere(
                 f"{url}: the server has a file of {total} bytes, but {self._entry.source.file_name} of "
-                f"{self._entry.name} has {expected}; nothing was downloaded. {_ELSEWHERE.format(name=self._entry.name)}"
+                f"{self._entry.name} has {expected}; nothing was downloaded"
             )
 
     @contextmanager
@@ -201,14 +202,13 @@ class _Transfer:
         try:
             yield
         except requests.exceptions.SSLError as error:
-            raise WeightsError(
+            raise self._elsewhere(
                 f"{url}: the certificate of {host} is not accepted. Behind a proxy that reads along, name its "
-                f"certificate in REQUESTS_CA_BUNDLE; {_ELSEWHERE.format(name=self._entry.name)}"
+                f"certificate in REQUESTS_CA_BUNDLE"
             ) from error
         except requests.exceptions.ProxyError as error:
-            raise WeightsError(
-                f"{url}: the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY) does not answer or refuses; "
-                f"{_ELSEWHERE.format(name=self._entry.name)}"
+            raise self._elsewhere(
+                f"{url}: the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY) does not answer or refuses"
             ) from error
         except requests.exceptions.ConnectTimeout as error:
             raise _Cut(f"{host} cannot be reached within {self._timeout_s:g} s") from error
@@ -221,9 +221,8 @@ class _Transfer:
         except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError) as error:
             raise _Cut("the connection ended too early") from error
         except requests.exceptions.RequestException as error:
-            raise WeightsError(
-                f"{url}: cannot be downloaded from ({type(error).__name__}); is a proxy of the environment misspelt? "
-                f"{_ELSEWHERE.format(name=self._entry.name)}"
+            raise self._elsewhere(
+                f"{url}: cannot be downloaded from ({type(error).__name__}); is a proxy of the environment misspelt?"
             ) from error
 
     @contextmanager
@@ -233,11 +232,15 @@ class _Transfer:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise WeightsError(f"{self._part.file.parent}: the disk is full; {self._what_now()}") from error
+            raise self._again(f"{self._part.file.parent}: the disk is full") from error
 
-    def _what_now(self) -> str:
+    def _again(self, problem: str) -> WeightsError:
         came = f"{readable_size(self._part.size)} have come and are kept; " if self._part.size else ""
-        return f"{came}try again: weights install {self._entry.name}; {_ELSEWHERE.format(name=self._entry.name)}"
+        return self._elsewhere(f"{problem}; {came}try again")
+
+    def _elsewhere(self, problem: str) -> WeightsError:
+        """What may help where this computer cannot download it."""
+        return WeightsError(f"{problem}; {_ELSEWHERE}", _INSTALL_FILE.format(name=self._entry.name))
 
 
 class _Clock:
@@ -296,7 +299,8 @@ def require_space(file: Path, n_bytes: int) -> None:
     if n_bytes > 0 and free < n_bytes + _SPARE_BYTES:
         raise WeightsError(
             f"{file.parent}: {readable_size(n_bytes)} are needed and {readable_size(free)} are free. Make "
-            "room, or choose another folder: --folder or VOLUME_RETRIEVAL_WEIGHTS"
+            "room, or choose another folder",
+            "--folder or VOLUME_RETRIEVAL_WEIGHTS",
         )
 
 
@@ -304,5 +308,6 @@ def _another_file(entry: CatalogEntry) -> WeightsError:
     source = entry.source
     return WeightsError(
         f"{source.url}: what came is not {source.file_name} of {entry.name}: its hash is not {source.hash}. It was "
-        f"removed. Try again later; {_ELSEWHERE.format(name=entry.name)}"
+        f"removed. Try again later; {_ELSEWHERE}",
+        _INSTALL_FILE.format(name=entry.name),
     )

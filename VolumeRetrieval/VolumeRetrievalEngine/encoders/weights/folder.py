@@ -27,6 +27,7 @@ from ...progress import ProgressCallback
 from ...writer_lock import LOCK_FILE, WriterLock, current_holder
 from .. import catalog
 from ..catalog.entry import CatalogEntry
+from .container import require_container
 from .download import TIMEOUT_S, download, require_requests, require_space
 from .part_file import PartFile
 from .records import Consents, InstalledRecord, expected_hash, has_hash, hash_of, is_hash
@@ -44,6 +45,10 @@ Consent = Callable[[CatalogEntry], bool]
 Fit = Callable[[CatalogEntry, Path], None]
 
 
+#: For the command line.
+_OTHER_FOLDER = f"--folder or {FOLDER_VARIABLE}"
+
+
 @dataclass(frozen=True)
 class WeightsStatus:
     """What there is of an entry's weights.
@@ -54,7 +59,7 @@ class WeightsStatus:
         size_bytes: on the disk now; 0 if absent.
         checked: how an installed file was checked: "hash" (the publisher's), "fit" (its tensors are those of the
             network) or "nothing"; "" if it is not installed.
-        problem: what is wrong and what to do, if it is damaged; else "".
+        problem: what is wrong and what to do, if it is damaged; else "". `hint` is what to type on the command line.
         is_replaceable: whether an installation may put the right file in its place; not if it is somebody's own.
     """
 
@@ -64,6 +69,7 @@ class WeightsStatus:
     checked: str = ""
     problem: str = ""
     is_replaceable: bool = True
+    hint: str = ""
 
 
 def default_weights_folder() -> Path:
@@ -114,7 +120,7 @@ class WeightsFolder:
         try:
             return self.path(entry).is_file()
         except OSError as error:
-            raise WeightsError(_unreadable(self._folder_of(entry), error)) from error
+            raise WeightsError(_unreadable(self._folder_of(entry), error), _OTHER_FOLDER) from error
 
     def installed(self, entry: CatalogEntry) -> Path | None:
         """The entry's weights, checked; None if they are not installed. Reads the file only if it has changed.
@@ -124,7 +130,7 @@ class WeightsFolder:
         """
         status = self.status(entry)
         if status.state == "damaged":
-            raise WeightsError(status.problem)
+            raise WeightsError(status.problem, status.hint)
         return status.path if status.state == "installed" else None
 
     def require_content(self, entry: CatalogEntry, path: Path, sha256: str) -> None:
@@ -135,7 +141,7 @@ class WeightsFolder:
         """
         expected = expected_hash(entry, path)
         if expected.startswith("sha256") and not is_hash(f"sha256:{sha256}", expected):
-            raise WeightsError(_damaged(entry, path, expected))
+            raise _damaged(entry, path, expected)
 
     def status(self, entry: CatalogEntry) -> WeightsStatus:
         """What there is. Reads the file only if it has changed since it was checked."""
@@ -146,16 +152,16 @@ class WeightsFolder:
         except OSError as error:
             folder = self._folder_of(entry)
             path, problem = folder / entry.source.file_name, _unreadable(folder, error)
-            return WeightsStatus("damaged", path, problem=problem, is_replaceable=False)
+            return WeightsStatus("damaged", path, problem=problem, is_replaceable=False, hint=_OTHER_FOLDER)
         part = PartFile(path).size
         return WeightsStatus("partial" if part else "absent", path, part)
 
     def _status_of_file(self, entry: CatalogEntry, path: Path) -> WeightsStatus:
         size = path.stat().st_size
-        record, problem = self._checked(entry, path)
-        if problem:
+        record, error = self._checked(entry, path)
+        if error is not None:
             is_ours = bool(expected_hash(entry, path))
-            return WeightsStatus("damaged", path, size, problem=problem, is_replaceable=is_ours)
+            return WeightsStatus("damaged", path, size, "", error.text, is_ours, error.hint)
         return WeightsStatus("installed", path, size, record.checked if record else "hash")
 
     def consented(self, entry: CatalogEntry) -> bool:
@@ -210,7 +216,7 @@ class WeightsFolder:
         if not file.is_file():
             raise WeightsError(f"{file}: no such file; expected {entry.source.file_name}, the weights of {entry.name}")
         if entry.source.hash and not has_hash(file, entry.source.hash):
-            raise WeightsError(_not_this_one(entry, file))
+            raise _not_this_one(entry, file)
         checked = "hash" if entry.source.hash else self._checked_by_fit(entry, file)
         self._agree(entry, consent)
         with self._locked(entry):
@@ -250,25 +256,26 @@ class WeightsFolder:
         """The installed weights; None if they can be put there, WeightsError if they must not."""
         status = self.status(entry)
         if not status.is_replaceable:
-            raise WeightsError(status.problem)
+            raise WeightsError(status.problem, status.hint)
         return status.path if status.state == "installed" else None
 
-    def _checked(self, entry: CatalogEntry, path: Path) -> tuple[InstalledRecord | None, str]:
+    def _checked(self, entry: CatalogEntry, path: Path) -> tuple[InstalledRecord | None, WeightsError | None]:
         """The record of a file that is as it should be, or what is wrong with it."""
         record, expected = InstalledRecord.read(path.parent), expected_hash(entry, path)
         if not expected:
-            return None, (
-                f"{path}: was put there by something else than `weights install`, and its publisher states no hash to "
-                f"check it with: weights install {entry.name} --file {path}"
+            return None, WeightsError(
+                f"{path}: was put there by hand, and its publisher states no hash to check it with; install it from "
+                "this file",
+                f"weights install {entry.name} --file {path}",
             )
         if record is not None and record.hash == expected and record.is_unchanged(path):
-            return record, ""
+            return record, None
         if not has_hash(path, expected):
             return None, _damaged(entry, path, expected)
         record = InstalledRecord.of(path, expected, record.checked if record and not entry.source.hash else "hash")
         with contextlib.suppress(OSError):  # a folder that many share may be read-only: it is checked each time then
             record.write(path.parent)
-        return record, ""
+        return record, None
 
     def _record_downloaded(self, entry: CatalogEntry, path: Path) -> None:
         """Remember a download, whose hash is right; where none is stated, only if its tensors fit."""
@@ -283,7 +290,10 @@ class WeightsFolder:
         InstalledRecord.of(path, entry.source.hash or hash_of(path), checked).write(path.parent)
 
     def _checked_by_fit(self, entry: CatalogEntry, file: Path) -> str:
-        """ "fit" if the tensors are those of the network, "nothing" where that cannot be tried; else WeightsError."""
+        """ "fit" if the tensors are those of the network, "nothing" where that cannot be tried; else WeightsError.
+
+        Without torch it has to be a file of tensors at least: the network says later whether they are its own.
+        """
         if self._fit is None:
             raise ValueError(
                 f"{entry.name}: its publisher states no hash, and this folder was given nothing to check it by"
@@ -291,6 +301,7 @@ class WeightsFolder:
         try:
             self._fit(entry, file)
         except MissingPackageError as error:
+            require_container(file)
             log.debug("%s: not checked (%s)", file, error)
             return "nothing"
         return "fit"
@@ -299,7 +310,7 @@ class WeightsFolder:
         """Before a long download: without a hash, its tensors are tried in a network that other weights belong to."""
         for name in () if entry.source.hash else entry.needs:
             if self.installed(catalog.entry(name)) is None:
-                raise WeightsError(f"{entry.name}: needs the weights of {name} first: weights install {name}")
+                raise WeightsError(f"{entry.name}: needs the weights of {name} first", f"weights install {name}")
 
     def _agree(self, entry: CatalogEntry, consent: Consent) -> None:
         consents = Consents(self.folder)
@@ -327,7 +338,7 @@ class WeightsFolder:
         except (OSError, StoreError) as error:
             reason = getattr(error, "strerror", None) or error
             raise WeightsError(
-                f"{folder}: cannot be written ({reason}); choose another folder: --folder or {FOLDER_VARIABLE}"
+                f"{folder}: cannot be written ({reason}); choose another folder", _OTHER_FOLDER
             ) from error
         try:
             yield
@@ -341,29 +352,27 @@ def _require_address(entry: CatalogEntry) -> None:
         return
     where = f"get it at {source.request_url}" if source.request_url else f"get it as {source.read_from} says"
     raise WeightsError(
-        f"{entry.name}: {source.file_name} cannot be downloaded by programs: {where}, then: "
-        f"weights install {entry.name} --file FILE"
+        f"{entry.name}: {source.file_name} cannot be downloaded by programs: {where}, then install it from the file",
+        f"weights install {entry.name} --file FILE",
     )
 
 
 def _unreadable(folder: Path, error: OSError) -> str:
-    return (
-        f"{folder}: cannot be read ({error.strerror or error}); have it made readable, or choose another folder: "
-        f"--folder or {FOLDER_VARIABLE}"
-    )
+    return f"{folder}: cannot be read ({error.strerror or error}); have it made readable, or choose another folder"
 
 
-def _damaged(entry: CatalogEntry, path: Path, expected: str) -> str:
-    again = f"weights remove {entry.name}, then weights install {entry.name}"
-    return f"{path}: is damaged, or not the file of {entry.name}: its hash is not {expected}. {again}"
+def _damaged(entry: CatalogEntry, path: Path, expected: str) -> WeightsError:
+    text = f"{path}: is damaged, or not the file of {entry.name}: its hash is not {expected}; install it again"
+    return WeightsError(text, f"weights remove {entry.name}, then weights install {entry.name}")
 
 
-def _not_this_one(entry: CatalogEntry, file: Path) -> str:
+def _not_this_one(entry: CatalogEntry, file: Path) -> WeightsError:
     source, owner = entry.source, _owner(file)
     expected = f"expected {source.file_name}, the weights of {entry.name} ({source.hash})"
     if owner is not None and owner.name != entry.name:
-        return f"{file}: is the file of {owner.name}; {expected}. weights install {owner.name} --file {file}"
-    return (
+        text = f"{file}: is the file of {owner.name}; {expected}"
+        return WeightsError(text, f"weights install {owner.name} --file {file}")
+    return WeightsError(
         f"{file}: is damaged, cut off or another file: {expected}. Get it again from {source.url or source.read_from}"
     )
 
