@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from slicer_application.modules import loadModule
 from slicer_application.sample_data import clickSample
 from VolumeRetrievalEngine.progress import Cancelled
 from VolumeRetrievalLib.Samples import SampleArchive
+from VolumeRetrievalLib.Samples.Aside import runAside
 from VolumeRetrievalLib.Samples.SampleArchive import importArchive, loadQuery
 
 MODULE_FILE = Path(__file__).parents[3] / "VolumeRetrieval" / "VolumeRetrieval.py"
@@ -34,7 +36,7 @@ def smallArchive(monkeypatch):
 
 
 def leftovers():
-    return list(Path(slicer.app.temporaryPath).glob("VolumeRetrievalPhantoms-*"))
+    return list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval*-*"))
 
 
 def startUp():
@@ -73,18 +75,61 @@ def test_doing_it_again_adds_nothing(database):
 
 
 def test_without_an_open_database_it_says_what_to_do():
-    with pytest.raises(RuntimeError, match="open the DICOM module"):
+    with pytest.raises(RuntimeError, match="Create new database"):
         importArchive(1, COARSE, ("chest",))
     assert leftovers() == []
 
 
-def test_cancelling_leaves_nothing_behind(database):
+@pytest.mark.parametrize(("stage", "there"), [("phantoms", 0), ("import", 1)])
+def test_cancelling_leaves_nothing_behind(database, stage, there):
     def cancel(step):
-        if step.done == 1:
+        if step.stage == stage and step.done == 1:
             raise Cancelled
 
     assert importArchive(2, COARSE, ("chest",), cancel) == []
-    assert database.seriesCount() == 0 and leftovers() == []
+    assert database.seriesCount() == there and leftovers() == []
+
+
+def test_the_application_goes_on_while_phantoms_are_made(database):
+    import qt
+
+    events, steps = [], []
+    timer = qt.QTimer()
+    timer.connect("timeout()", lambda: events.append(threading.current_thread()))
+    timer.start(5)
+    importArchive(2, COARSE, ("chest",), steps.append)
+    timer.stop()
+    assert len(events) > 2 and {"phantoms", "import"} == {step.stage for step in steps}
+
+
+def test_what_a_crash_left_behind_is_removed(database):
+    left = Path(slicer.app.temporaryPath) / "VolumeRetrieval-999999999-abc"
+    left.mkdir()
+    importArchive(1, COARSE, ("chest",))
+    assert leftovers() == []
+
+
+def test_the_dialog_of_the_sample_can_be_cancelled(database, smallArchive, monkeypatch):
+    dialogs = []
+    make = slicer.util.createProgressDialog
+
+    def record(**values):
+        dialogs.append(make(**values))
+        dialogs[0].cancel()
+        return dialogs[0]
+
+    monkeypatch.setattr(slicer.util, "createProgressDialog", record)
+    startUp()
+    clickSample("VolumeRetrieval", "PhantomArchive")
+    assert len(dialogs) == 1 and database.seriesCount() == 0
+
+
+def test_an_error_on_the_other_thread_reaches_the_caller():
+    def fail(report):
+        raise ValueError("no such organ")
+
+    with pytest.raises(ValueError, match="no such organ"):
+        runAside(fail)
 
 
 def test_the_query_is_a_volume_with_its_liver_marked():

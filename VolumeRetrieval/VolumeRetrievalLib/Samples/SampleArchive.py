@@ -7,12 +7,14 @@ returns), and not by SampleData.downloadSample, which would try the uris.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
+
+from ..Processes.PrivateFolders import PrivateFolders
+from .Aside import runAside
 
 if TYPE_CHECKING:  # this module is imported whenever Slicer starts, the engine only when it is needed
     from VolumeRetrievalEngine.progress import Progress, ProgressCallback
@@ -41,8 +43,12 @@ def register(icons: Path) -> None:
 
 def onArchiveChosen(source: Any) -> None:
     """Its button in the Sample Data module was clicked."""
-    with slicer.util.tryWithErrorDisplay(_("The phantom archive could not be made."), waitCursor=True):
-        series = importArchive(progress=_ProgressDialog())
+    dialog = _ProgressDialog()
+    with slicer.util.tryWithErrorDisplay(_("The phantom archive could not be made.")):
+        try:
+            series = importArchive(progress=dialog)
+        finally:
+            dialog.close()
         if series:
             text = _("{n} series of phantom patients are in the DICOM database.")
             slicer.util.showStatusMessage(text.format(n=len(series)), 5000)
@@ -62,30 +68,47 @@ def importArchive(
 ) -> list[str]:
     """Make an archive of phantom patients and copy it into the open DICOM database.
 
+    The application goes on meanwhile: they are made on a thread, and imported one by one.
+
+    Args:
+        progress: called many times a second, with stage "phantoms" (making them) or "import"; may raise Cancelled.
+
     Returns:
-        The SeriesInstanceUIDs; none if `progress` has cancelled. They are the same every time, so that doing it again
-        adds nothing.
+        The SeriesInstanceUIDs; none if `progress` has cancelled. They are the same every time: doing it again adds
+        nothing.
 
     Raises:
         RuntimeError: no database is open, or it did not take the files.
     """
     from DICOMLib import DICOMUtils
     from VolumeRetrievalEngine.phantoms import write_archive
-    from VolumeRetrievalEngine.progress import Cancelled
+    from VolumeRetrievalEngine.progress import Cancelled, Progress
 
     database = slicer.app.dicomDatabase()
     if database is None or not database.isOpen:
-        raise RuntimeError(_("No DICOM database is open: open the DICOM module once, then try again."))
-    with tempfile.TemporaryDirectory(prefix="VolumeRetrievalPhantoms-", dir=slicer.app.temporaryPath) as folder:
-        try:
-            series = write_archive(
-                folder, patients, fields_of_view=fieldsOfView, spacing_mm=spacingMm, progress=progress
-            )
-        except Cancelled:
-            return []
-        # DICOMUtils.importDicom: of this object, not of slicer.dicomDatabase, which is not there before the DICOM
-        # module has made it (DICOM.py, initializeDICOMDatabase). It waits until the files are in.
-        DICOMUtils.importDicom(folder, database, copyFiles=True)
+        text = _('No DICOM database is open: open the DICOM module, press "Create new database", then try again.')
+        raise RuntimeError(text)
+    folders = PrivateFolders(slicer.app.temporaryPath)
+    folders.removeLeftovers()  # of a Slicer that crashed meanwhile
+    folder = folders.make()
+    try:
+        series = runAside(
+            lambda report: write_archive(
+                folder, patients, fields_of_view=fieldsOfView, spacing_mm=spacingMm, progress=report
+            ),
+            progress,
+        )
+        for number, one in enumerate(series):
+            if progress is not None:
+                progress(Progress("import", number, len(series), str(one.folder), series=one.series_uid))
+            # DICOMUtils.importDicom: of this object, not of slicer.dicomDatabase, which is not there before the DICOM
+            # module has made it (DICOM.py, initializeDICOMDatabase). It waits until the files are in.
+            DICOMUtils.importDicom(str(one.folder), database, copyFiles=True)
+            slicer.app.processEvents()
+    except Cancelled:
+        return []
+    finally:
+        folders.removeAll()
     found = [one.series_uid for one in series if database.filesForSeries(one.series_uid)]
     if len(found) < len(series):
         text = _("The DICOM database took {n} of {total} series: {folder}")
@@ -97,7 +120,7 @@ def loadQuery(spacingMm: tuple[float, float] | None = None) -> tuple[Any, Any]:
     """A scan of a phantom patient who is not in the archive, and a segmentation of the liver in it, in the scene."""
     from VolumeRetrievalEngine.phantoms import make_query
 
-    query = make_query(spacing_mm=spacingMm)
+    query = runAside(lambda report: make_query(spacing_mm=spacingMm))
     volume = slicer.util.addVolumeFromArray(query.scan.voxels, ijkToRAS=query.scan.affine, name="PhantomQuery")
     volume.CreateDefaultDisplayNodes()
     volume.GetDisplayNode().SetAutoWindowLevel(False)
@@ -118,15 +141,30 @@ class _ProgressDialog:
         self._dialog: Any = None
 
     def __call__(self, step: Progress) -> None:
+        import qt
         from VolumeRetrievalEngine.progress import Cancelled
 
         if self._dialog is None:
             self._dialog = slicer.util.createProgressDialog(
-                maximum=step.total, labelText=_("Making phantom patients..."), windowTitle=_("Sample data")
+                labelText=_("Making phantom patients..."), windowTitle=_("Sample data"), autoClose=False
             )
-        self._dialog.value = step.done
-        slicer.app.processEvents()
+            self._dialog.windowModality = qt.Qt.ApplicationModal  # or the sample could be asked for twice
+            self._dialog.show()
         if self._dialog.wasCanceled:
             raise Cancelled
-        if step.done == step.total:
+        text = {
+            "phantoms": _("Making phantom patients: {done} of {total} series"),
+            "import": _("Copying into the DICOM database: {done} of {total} series"),
+        }[step.stage].format(done=step.done, total=step.total)
+        if text != self._dialog.labelText:
+            self._dialog.labelText = text
+            # Making takes nearly all of the time.
+            self._dialog.value = (0 if step.stage == "phantoms" else 80) + (
+                (80 if step.stage == "phantoms" else 20) * step.done // max(1, step.total)
+            )
+
+    def close(self) -> None:
+        """It is over, however it ended."""
+        if self._dialog is not None:
             self._dialog.close()
+            self._dialog.deleteLater()
