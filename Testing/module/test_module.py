@@ -219,3 +219,14 @@ def test_the_python_console_helps_with_every_method_of_the_logic(module):
     undocumented = [name for name, one in public if one.__module__.startswith("VolumeRetrieval") and not one.__doc__]
     assert undocumented == []
     logic.cleanUp()
+
+
+def test_what_a_scene_was_saved_with_can_be_closed_when_it_is_opened(widget, tmp_path):
+    widget.logic.display.folder.add(aVolume("1: Phantom"))
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    slicer.app.processEvents()
+    assert widget.ui.removeShownButton.enabled
+    widget.ui.removeShownButton.click()
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+    assert not widget.ui.removeShownButton.enabled

@@ -372,3 +372,19 @@ def test_a_loaded_series_says_which_it_is_before_anything_observed_later_has_run
     assert uid == headers[0].SeriesInstanceUID
     instances = node.GetAttribute("DICOM.instanceUIDs").split()
     assert sorted(instances) == sorted(str(one.SOPInstanceUID) for one in headers)
+
+
+def test_while_a_scene_is_opened_its_items_are_not_in_the_subject_hierarchy_yet(tmp_path):
+    """ResolveSubjectHierarchy merges nothing in a batch of changes (vtkMRMLSubjectHierarchyNode.cxx)."""
+    scene, seen = slicer.mrmlScene, []
+
+    def count(*_):
+        seen.append(slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene).GetNumberOfItems())
+
+    slicer.util.addVolumeFromArray(np.zeros((3, 3, 3), np.uint8))
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    tag = scene.AddObserver(scene.EndImportEvent, count)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    scene.RemoveObserver(tag)
+    count()
+    assert seen == [0, 1]

@@ -208,6 +208,8 @@ def start(temporaryPath: Path | None = None) -> None:
         core.scene.AddNode(node)
     slicer.mrmlScene = core.scene
     core.scene.AddObserver(core.scene.NodeAddedEvent, _addToSubjectHierarchy)
+    for event in (core.scene.EndImportEvent, core.scene.EndBatchProcessEvent):
+        core.scene.AddObserver(event, _resolveSubjectHierarchy, 10.0)
     slicer.app = pythonqt.wrap(qSlicerApplication(core, folder))
     slicer.dicomDatabase = slicer.app.dicomDatabase()
     slicer.modules = types.SimpleNamespace(
@@ -241,11 +243,26 @@ _HIERARCHY_CLASSES = ("Volume", "Markups", "Model", "Segmentation", "Table", "Tr
 @vtk.calldata_type(vtk.VTK_OBJECT)
 def _addToSubjectHierarchy(scene, event, node):
     # qSlicerSubjectHierarchyPluginLogic.cxx, onNodeAdded: at the top of the scene, unless it is being opened.
+    if not scene.IsImporting():
+        _addIfSupported(scene, node)
+
+
+def _addIfSupported(scene, node):
     wanted = any(node.IsA(f"vtkMRML{name}Node") for name in _HIERARCHY_CLASSES)
-    if wanted and not node.GetHideFromEditors() and not scene.IsImporting():
+    if wanted and not node.GetHideFromEditors():
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
         if not hierarchy.GetItemByDataNode(node):
             hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+
+def _resolveSubjectHierarchy(scene, event):
+    # qSlicerSubjectHierarchyPluginLogic.cxx, onSceneImportEnded. ResolveSubjectHierarchy merges nothing while the scene
+    # is in a batch of changes (vtkMRMLSubjectHierarchyNode.cxx), as it is while a scene is opened: in EndImportEvent
+    # the items of the file are not in the hierarchy yet.
+    if not scene.IsBatchProcessing():
+        slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+        for index in range(scene.GetNumberOfNodes()):
+            _addIfSupported(scene, scene.GetNthNode(index))
 
 
 def _qtMessage(kind, context, text):

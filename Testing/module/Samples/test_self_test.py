@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import slicer
 from slicer_application.modules import loadModule, makeWidget
-from VolumeRetrievalLib.Samples.SelfTest import NotHere, SelfTest
+from slicer_application.pythonqt import wrap
+from slicer_application.window import qSlicerMainWindow
+from VolumeRetrievalLib.Samples.SelfTest import SelfTest
+from VolumeRetrievalLib.Samples.SelfTestComparing import ComparingSteps
+from VolumeRetrievalLib.Samples.SelfTestStory import Snapshot
 from VolumeRetrievalLib.Settings import Settings
 
 MODULE_FILE = Path(__file__).parents[3] / "VolumeRetrieval" / "VolumeRetrieval.py"
@@ -24,47 +31,95 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     loaded = loadModule(MODULE_FILE)
     slicer.app._qt.startupCompleted.emit()
-    widget = makeWidget(loaded.VolumeRetrievalWidget)
+    makeWidget(loaded.VolumeRetrievalWidget)
     yield loaded
+    widget = slicer.modules.VolumeRetrievalWidget  # another one, if the module was reloaded
     widget.cleanup()
     widget.parent.close()
 
 
-def test_the_self_test_passes_here(module, caplog):
+@pytest.fixture
+def mainWindow(module, monkeypatch):
+    """The module in a main window on a usual screen."""
+    window = qSlicerMainWindow(1600, 900)
+    window.showModule(slicer.modules.volumeretrieval.widgetRepresentation())
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: wrap(window))
+    yield window
+    window.close()
+
+
+def test_the_self_test_passes_here(module, mainWindow, sameModulesAfterwards, capsys):
     Settings(encoder="torchscript").save()
     said = []
     case = module.VolumeRetrievalTest()
     case.delayDisplay = said.append
     case.runTest()
     assert said[-1] == "Test passed."  # nothing was skipped
+    lines = capsys.readouterr().out.splitlines()
+    steps = [line for line in lines if re.match(r"\d+ of \d+: ", line)]
+    assert len(steps) > 50 and all(line.endswith(": ok") for line in steps)
+    assert any(line.startswith("Not tried: ") for line in lines)
     assert Settings.load().encoder == "torchscript"
     assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval*/*"))
 
 
-def test_the_step_on_encoders_passes_again_in_a_panel_that_knows_the_default_already(module):
-    test = SelfTest(slicer.modules.volumeretrieval.widgetRepresentation().self())
-    test.listEncoders()
-    test.ui.encodersCollapsibleButton.collapsed = False  # as a user may have left it
-    test.listEncoders()
+@pytest.fixture
+def selfTest(module):
+    return SelfTest(slicer.modules.volumeretrieval.widgetRepresentation().self(), said.append)
 
 
-def test_a_failing_step_says_which_it_was_and_what_there_is(module, tmp_path):
+said: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def nothingSaid():
+    said.clear()
+
+
+def raising(error):
+    def step():
+        raise error
+
+    return step
+
+
+def test_a_failing_step_says_which_it_was_and_what_there_is_and_the_next_ones_go_on(selfTest, tmp_path):
     slicer.dicomDatabase.openDatabase(str(tmp_path / "ctkDICOM.sql"))
-    test = SelfTest(slicer.modules.volumeretrieval.widgetRepresentation().self())
+    wrong = AssertionError("series: expected 4, found 3")
+    selfTest.steps = lambda: [("count series", raising(wrong)), ("go on", lambda: None)]
+    with pytest.raises(
+        AssertionError, match="1 of 2: count series: AssertionError: series: expected 4, found 3"
+    ) as caught:
+        selfTest.run()
+    assert "the panel says" in str(caught.value) and "ctkDICOM.sql" in str(caught.value)
+    assert said[:2] == ["1 of 2: count series: FAILED, series: expected 4, found 3", "2 of 2: go on: ok"]
 
-    def fail():
-        raise AssertionError("series: expected 4, found 3")
 
-    test.steps = lambda: [("count series", fail)]
-    with pytest.raises(AssertionError, match="Step 1 of 1, count series: series: expected 4, found 3") as caught:
-        test.run()
-    assert "The panel says" in str(caught.value) and "ctkDICOM.sql" in str(caught.value)
-
-
-def test_what_is_not_here_is_skipped_and_named(module, monkeypatch):
-    test = SelfTest(slicer.modules.volumeretrieval.widgetRepresentation().self())
+def test_what_is_not_here_is_skipped_and_named(selfTest, monkeypatch):
     monkeypatch.setattr(type(slicer.app._qt), "layoutManager", lambda self: None)
-    test.steps = lambda: [("show", test.show), ("other", lambda: None)]
-    assert test.run() == ["show: no views: Slicer runs without a main window"]
-    with pytest.raises(NotHere):
-        test.follow()
+    comparing = ComparingSteps(selfTest.story)
+    selfTest.steps = lambda: [("show", lambda: comparing.compare(1)), ("other", lambda: None)]
+    assert selfTest.run() == ["show: no views: Slicer runs without a main window"]
+    assert said[0] == "1 of 2: show: skipped, no views: Slicer runs without a main window"
+
+
+def test_what_stands_still_and_what_the_module_warns_of_is_told(selfTest):
+    def stall():
+        slicer.app.processEvents()
+        time.sleep(0.6)
+        slicer.app.processEvents()
+        logging.getLogger("VolumeRetrievalLib.Somewhere").warning("strange")
+
+    selfTest.steps = lambda: [("stall", stall)]
+    selfTest.run()
+    assert any("stood still" in line and "'stall'" in line for line in said)
+    assert selfTest.warnings.texts == ["WARNING: strange"]
+
+
+def test_a_snapshot_names_what_is_left():
+    before = Snapshot()
+    before.expectSame()
+    left = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "mark")
+    with pytest.raises(AssertionError, match=r"nodes that are left: expected .*mark"):
+        before.expectSame()
+    slicer.mrmlScene.RemoveNode(left)
