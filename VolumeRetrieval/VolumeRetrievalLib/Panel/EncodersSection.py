@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder
 from VolumeRetrievalEngine.progress import Progress
+from VolumeRetrievalEngine.readable import readable_size
 
 from .. import Texts
 from ..Encoders import EncoderTexts
@@ -117,7 +118,7 @@ class EncodersSection:
         except (ValueError, RuntimeError) as error:
             self._news.text = str(error)
             return
-        self._end(_("{title}: weights removed, {size} freed.").format(title=choice.title, size=Texts.size(freed)))
+        self._end(_("{title}: weights removed, {size} freed.").format(title=choice.title, size=readable_size(freed)))
 
     def use(self) -> None:
         """Make the selected encoder the one to index and search with."""
@@ -164,7 +165,7 @@ class EncodersSection:
         self._default.text = _("Looking which encoder runs here...")
         cancelled = ifLatest(lambda: self._onNoDefault(""))
         callbacks = Callbacks(ifLatest(self._onDefault), ifLatest(self._onNoDefault), cancelled)
-        self._defaultJob = self.logic.defaultEncoder(callbacks)
+        self._defaultJob = cast(Job, self.logic.defaultEncoder(callbacks))
 
     @property
     def isLooking(self) -> bool:
@@ -200,9 +201,9 @@ class EncodersSection:
         choice = self.selected
         if choice is None or self._job is not None:
             return
-        needed = () if file else choice.weights.alsoNeeded
+        needed = () if file else choice.installable.alsoNeeded
         also = [one for one in self._choices if one.name in needed]
-        isAsked = not all(one.weights.isConsented for one in (choice, *also))
+        isAsked = not all(one.installable.isConsented for one in (choice, *also))
         if isAsked and not self.ask(EncoderTexts.consent(choice, file, also)):
             self._news.text = _("Nothing was installed.")
             self._update()
@@ -215,7 +216,7 @@ class EncodersSection:
             lambda: self._end(_("Stopped. What has come is kept: Install goes on from there.")),
             lambda step: self._onProgress(choice, step),
         )
-        job = self.logic.installWeights(choice.name, file, True, callbacks)
+        job = cast(Job, self.logic.installWeights(choice.name, file, True, callbacks))
         self._job = job if job.isRunning else None
         self._update()
 
@@ -274,14 +275,14 @@ class EncodersSection:
         self.ui.cancelWeightsButton.visible = running
         busy = _("Weights are being installed.") if running else ""
         none = "" if choice else _("Select an encoder in the table.")
-        isInstalled = choice is not None and choice.weights.state == "installed"
+        isInstalled = choice is not None and choice.installable.state == "installed"
         there = _("Its weights are installed.") if isInstalled else ""
-        address = "" if none else EncoderTexts.notDownloadable(choice.weights)
-        isAbsent = choice is not None and choice.weights.state == "absent"
+        address = EncoderTexts.notDownloadable(choice.installable) if choice else ""
+        isAbsent = choice is not None and choice.installable.state == "absent"
         self._installButton.update(busy or none or there or address)
         self._fileButton.update(busy or none or there)
         self._removeButton.update(busy or none or (_("Its weights are not installed.") if isAbsent else ""))
-        self._useButton.update(none or self._notUsable(choice))
+        self._useButton.update(self._notUsable(choice) if choice else none)
         for one in self._folder:
             one.update(busy)
 
@@ -293,7 +294,7 @@ class EncodersSection:
 
 def _cells(one: EncoderChoice) -> tuple[tuple[str, str], ...]:
     """Text and tooltip of each column."""
-    weights = one.weights
+    weights = one.installable
     size, dimension = EncoderTexts.size(weights), EncoderTexts.dimension(weights)
     use = EncoderTexts.commercial(weights)
     unverified = _("Unverified: what is downloaded cannot be compared with a hash that the publisher states.")

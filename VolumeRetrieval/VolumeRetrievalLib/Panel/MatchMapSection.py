@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import qt
@@ -72,6 +72,7 @@ class MatchMapSection:
         match, result = self._match, self._result
         if self._similarity is None or match is None or result is None or pair.match.volume_id != match.volume_id:
             return
+        assert match.slice_index is not None
         row = int(np.abs(result.query_table.index - pair.querySlice).argmin())
         column = int(np.abs(match.slice_index - pair.slice).argmin())
         if (row, column) != self.pair:
@@ -96,7 +97,7 @@ class MatchMapSection:
                 lambda error: self._onFailed(match, error),
                 lambda: None,
             )
-            job = self.logic.similarity(match, callbacks)
+            job = cast(Job, self.logic.similarity(match, callbacks))
             if match is self._match and self._similarity is None and job.isRunning:
                 self._job = job
         self._draw()
@@ -214,6 +215,7 @@ class MatchMapSection:
 
     def _paintProfile(self, painter: Any, area: MatchMapPicture.MapArea, text: Any) -> None:
         """The similarity of each slice of the result, from 0 to 1: a result that is unlike has a low line."""
+        assert self._similarity is not None
         values = np.clip(MatchMapPicture.profile(self._similarity), 0, 1)
         top = area.top + area.height + _GAP
         bottom = top + _PROFILE_HEIGHT

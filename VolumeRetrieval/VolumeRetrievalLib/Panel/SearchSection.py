@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.progress import Progress
@@ -157,7 +157,7 @@ class SearchSection:
             self._isWaiting = True
             return
         callbacks = Callbacks(lambda report: self._onIndexed(), self._onFailed, self._onCancelled, self._showProgress)
-        self._start(self.logic.indexDatabase(callbacks))
+        self._start(cast(Job, self.logic.indexDatabase(callbacks)))
 
     def _wait(self) -> None:
         step = self.logic.status().indexing
@@ -180,7 +180,8 @@ class SearchSection:
         assert request is not None
         self._showProgress(Progress("search", 0, 0))
         callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled)
-        self._start(self.logic.search(request.query, request.region, request.criteria, callbacks))
+        job = self.logic.search(request.query, request.region, request.criteria, callbacks)
+        self._start(cast(Job, job))
 
     def _start(self, job: Job) -> None:
         if job.isRunning:  # else it has called back already
