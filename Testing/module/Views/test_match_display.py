@@ -85,6 +85,24 @@ def test_an_oblique_volume_is_shown_along_its_own_axes(display):
     assert np.abs(normal @ turned[:3, 2]) == pytest.approx(1)
 
 
+def test_with_gantry_tilt_view_and_slab_are_at_right_angles_to_the_slices(display):
+    """Slices are shifted against each other: the directions of such a volume's voxels are not at right angles."""
+    tilted = np.eye(4)
+    tilted[:3, 0] = [-4, 0, 0]
+    tilted[:3, 1] = 4 * np.array([0, -np.cos(0.35), -np.sin(0.35)])
+    tilted[:3, 2] = [0, 0, 3]
+    match = aMatch(1, positions_mm=3 * np.cos(0.35) * np.arange(60))
+    display.show(aVolume("query", 40), aResult(1, matches=(match,)), [ShownMatch(match, aVolume(ijkToRas=tilted))])
+    matrix = np.array([[main(1).GetSliceToRAS().GetElement(row, column) for column in range(3)] for row in range(3)])
+    normal = np.array([0, -np.sin(0.35), np.cos(0.35)])
+    assert matrix.T @ matrix == pytest.approx(np.eye(3))
+    assert abs(matrix[:, 2] @ normal) == pytest.approx(1)
+    (mark,) = [node for node in RangeMarks.marks() if node.GetAttribute(RangeMarks.ATTRIBUTE) == "Result1"]
+    axes = slicer.util.arrayFromVTKMatrix(mark.GetObjectToNodeMatrix())[:3, :3]
+    assert axes.T @ axes == pytest.approx(np.eye(3))
+    assert "slice" in textIn("Result1") and "out of" not in textIn("Result1")
+
+
 def test_the_navigator_shows_the_matched_range_as_one_slab(display):
     _query, _result, matches = show(display, 2)
     one = matches[1].match.ranges[0]

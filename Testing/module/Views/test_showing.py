@@ -113,6 +113,22 @@ def test_an_error_while_arranging_takes_the_loaded_volumes_away(stage, monkeypat
     assert not stage.display.isShown
 
 
+def test_a_volume_that_has_no_voxels_is_named_and_goes(stage):
+    stage.loader.meanwhile = lambda: stage.loader.loaded["volume1"].SetAndObserveImageData(None)
+    (problem,) = stage.show(2)
+    assert problem == "1: Patient 1 is not shown. volume1 holds no voxels."
+    assert stage.loader.loaded["volume1"].GetScene() is None
+    assert shownViews()[:2] == ["Query", "Result1"]
+
+
+def test_a_failed_show_leaves_the_comparison_that_is_there(stage):
+    stage.show(1)
+    stage.loader.missing["volume2"] = RuntimeError("gone")
+    with pytest.raises(RuntimeError, match="gone"):
+        stage.showing.show(stage.last, [stage.result.matches[1]])
+    assert stage.display.isShown and textIn("Result1").startswith("1  Patient 1")
+
+
 def test_a_failure_does_not_spoil_the_next_time(stage):
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
     stage.loader.missing["volume1"] = RuntimeError("gone")

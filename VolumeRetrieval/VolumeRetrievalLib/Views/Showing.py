@@ -9,6 +9,7 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.errors import VolumeRetrievalError
 from VolumeRetrievalEngine.searching.match import Match
 
 from ..Database.IndexContents import IndexContents
@@ -17,7 +18,12 @@ from ..Scene.MatchLoader import MatchLoader
 from ..Search.LastSearch import LastSearch
 from ..Values import MatchDescription, Progress
 from . import CompareLayout, ViewState, WindowLevel
-from .MatchDisplay import MatchDisplay, ShownMatch
+from .Comparison import ShownMatch
+from .MatchDisplay import MatchDisplay
+from .StackGeometry import StackGeometry
+
+#: What volumes and views may be the reason for, in words that can be read; everything else is a fault of ours.
+_CANNOT_BE_SHOWN = (RuntimeError, ValueError, LookupError, OSError, VolumeRetrievalError)
 
 
 class Showing:
@@ -59,10 +65,10 @@ class Showing:
         try:
             with slicer.util.WaitCursor():
                 return self._show(last, list(matches), progress or (lambda step: None), loaded)
-        except BaseException:
-            for node in loaded:
-                if node.GetScene() is not None:
-                    self._display.folder.discard(node)
+        except BaseException as error:
+            self._discard(loaded)
+            if isinstance(error, _CANNOT_BE_SHOWN):
+                raise RuntimeError(str(error)) from error
             raise
         finally:
             self._isBusy = False
@@ -87,12 +93,13 @@ class Showing:
             tell(number, f"{match.rank}: {name}")
             try:
                 node, isOurs = self._load(lambda match=match: self._volume(match), loaded)
-            except (RuntimeError, OSError) as error:
-                problems.append(
-                    _("{rank}: {name} is not shown. {reason}").format(rank=match.rank, name=name, reason=error)
-                )
+                StackGeometry.ofVolume(node, match.plane)
+            except _CANNOT_BE_SHOWN as error:
+                text = _("{rank}: {name} is not shown. {reason}")
+                problems.append(text.format(rank=match.rank, name=name, reason=error))
                 continue
             shown.append(ShownMatch(match, node, isOurs, name))
+        self._discard([node for node in loaded if node not in (queryNode, *(one.volumeNode for one in shown))])
         if not shown:
             raise RuntimeError("\n".join(problems))
         if queryNode.GetScene() is None:
@@ -115,6 +122,11 @@ class Showing:
         if isNew:
             loaded.append(node)
         return node, isNew or self._display.folder.holds(node)
+
+    def _discard(self, nodes: Sequence[Any]) -> None:
+        for node in nodes:
+            if node.GetScene() is not None:
+                self._display.folder.discard(node)
 
     def _query(self, last: LastSearch) -> Any:
         if last.volumeID:
