@@ -10,6 +10,7 @@ import slicer
 import vtk
 from compared import SPACING, aVolume, main, offsetOf, pixels, show, shownViews, sliceNode, textIn
 from fake_logic import aMatch, aResult
+from slicer_application.window import qSlicerMainWindow
 from VolumeRetrievalLib.Views import RangeMarks, WindowLevel
 from VolumeRetrievalLib.Views.CompareLayout import Column
 from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch
@@ -73,6 +74,23 @@ def test_the_volume_fills_its_view_but_for_a_margin(display):
     show(display, 1)
     width, height, _depth = main(0).GetFieldOfView()
     assert min(width, height) == pytest.approx(128 / 0.92, rel=0.01)
+
+
+def test_in_a_window_volumes_are_fitted_to_the_size_that_views_have_in_the_end(display):
+    """Each event of the layout node, and each end of a batch, lays out all views anew: none may come after fitting."""
+    window = qSlicerMainWindow(1600, 900)
+    try:
+        window.show()
+        window.panel.setFixedWidth(450)
+        slicer.app.processEvents()
+        show(display, 3)
+        for number in range(4):
+            view = slicer.app.layoutManager().sliceWidget(Column(number).main).sliceView()
+            assert main(number).GetDimensions()[:2] == (view.width, view.height)
+            width, height, _depth = main(number).GetFieldOfView()
+            assert width == pytest.approx(128 / 0.92, rel=0.02) and width < height
+    finally:
+        window.close()
 
 
 def test_an_oblique_volume_is_shown_along_its_own_axes(display):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
@@ -122,6 +123,19 @@ def register() -> None:
 
 def layoutNode() -> Any:
     return slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+
+
+@contextmanager
+def quietly() -> Iterator[Any]:
+    """The layout node, for changes that are none of the layout: each event of it lays out all views anew
+    (qMRMLLayoutManagerPrivate::onLayoutNodeModifiedEvent)."""
+    node = layoutNode()
+    before = node.GetDisableModifiedEvent()
+    node.SetDisableModifiedEvent(1)
+    try:
+        yield node
+    finally:
+        node.SetDisableModifiedEvent(before)
 
 
 def apply(planes: Sequence[str]) -> list[Column]:

@@ -111,30 +111,29 @@ class MatchDisplay:
         ]
         for view in views:
             view.place()
-        _letViewsResize(views)
-        for view in views:
-            view.fit()
-            view.setLabel(view.column.label)
         queryRows = rowsOf(result.query_table.position, result.query_table.index, views[0].geometry)
         results = [
             FollowedResult(view, companionOf(one.match, view.geometry))
             for view, one in zip(views[1:], matches, strict=True)
         ]
         follow = FollowMatch(views[0], queryRows, results, self._onMoved)
-        self._shown = Comparison(
-            result, views[0], queryRows, queryName or queryNode.GetName(), matches, results, follow
-        )
-        follow.move(self._shown.firstPositions())
-        follow.isOn = self._followIsOn
-        follow.start()
+        name = queryName or queryNode.GetName()
+        self._shown = Comparison(result, views[0], queryRows, name, matches, results, follow)
         with _batch():
             self._mark()
-            UserNodes.keepOut(
-                [node.GetID() for node in (views[0].mainNode, views[0].navigatorNode) if node is not None]
-            )
+            ofQuery = (views[0].mainNode, views[0].navigatorNode)
+            UserNodes.keepOut([node.GetID() for node in ofQuery if node is not None])
             for one in matches:
                 if one.isOurs and one.name:
                     one.volumeNode.SetName(f"{one.match.rank}: {one.name}")
+        # Not before: at the end of a batch, too, the layout manager lays out all views (updateLayoutFromMRMLScene).
+        _letViewsResize(views)
+        for view in views:
+            view.fit()
+            view.setLabel(view.column.label)
+        follow.move(self._shown.firstPositions())
+        follow.isOn = self._followIsOn
+        follow.start()
         self._observeLayout()
 
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
@@ -202,8 +201,8 @@ class MatchDisplay:
         self._tellChanged()
 
     def _observeLayout(self) -> None:
-        node = CompareLayout.layoutNode()
-        node.SetSaveWithScene(False)  # its number would mean nothing elsewhere, and open as an empty window
+        with CompareLayout.quietly() as node:
+            node.SetSaveWithScene(False)  # its number would mean nothing elsewhere, and open as an empty window
         tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._onLayoutModified())
         self._layoutTag = (node, tag)
 
@@ -233,7 +232,8 @@ class MatchDisplay:
                 ViewState.restoreLayout()
         ViewState.forgetLayout()
         self._before = None
-        CompareLayout.layoutNode().SetSaveWithScene(True)
+        with CompareLayout.quietly() as node:
+            node.SetSaveWithScene(True)
         CompareLayout.leave()
 
     def _stop(self) -> None:
@@ -301,13 +301,16 @@ class MatchDisplay:
 
 
 def _letViewsResize(views: Sequence[ColumnView]) -> None:
-    """A new layout gives its views their sizes while events are handled, and splitters not at once."""
+    """A new layout gives its views their sizes while events are handled: widgets are shown by one event, what is in
+    them is laid out by the next, so that a size that stays may yet change."""
     sizes: list[Any] = []
-    for _attempt in range(5):
+    unchanged = 0
+    for _attempt in range(10):
         before = sizes
         slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)  # nothing else is clicked meanwhile
         sizes = [view.sizes for view in views]
-        if sizes == before:
+        unchanged = unchanged + 1 if sizes == before else 0
+        if unchanged == 3:
             return
 
 

@@ -34,9 +34,10 @@ class ViewState:
     @classmethod
     def remember(cls) -> ViewState:
         """What the user has now; not to be called while our layout is shown."""
-        state, node = cls(), CompareLayout.layoutNode()
-        node.SetAttribute(_LAYOUT, str(state.layout))
-        node.SetAttribute(_MAXIMIZED, " ".join(state.maximized))
+        state = cls()
+        with CompareLayout.quietly() as node:
+            node.SetAttribute(_LAYOUT, str(state.layout))
+            node.SetAttribute(_MAXIMIZED, " ".join(state.maximized))
         return state
 
     def restore(self) -> None:
@@ -73,9 +74,9 @@ def restoreLayout() -> None:
 
 def forgetLayout() -> None:
     """Nothing is remembered any more: the user has chosen another layout."""
-    node = CompareLayout.layoutNode()
-    node.RemoveAttribute(_LAYOUT)
-    node.RemoveAttribute(_MAXIMIZED)
+    with CompareLayout.quietly() as node:
+        node.RemoveAttribute(_LAYOUT)
+        node.RemoveAttribute(_MAXIMIZED)
 
 
 @contextmanager
