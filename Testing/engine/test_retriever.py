@@ -77,9 +77,10 @@ def test_every_match_says_what_it_is_and_where(retriever, unseen_chest):
     assert -1 <= best.score <= 1
     assert best.similarity.shape == (len(best.correspondence.best), best.n_rows)
     assert all(0 <= one.first_slice <= one.last_slice < best.n_slices for one in best.ranges)
-    assert best.ranges[0].first_slice <= best.best_slice <= best.ranges[0].last_slice
-    assert best.best_query_row in best.ranges[0].query_rows
-    assert best.similarity[best.best_query_row, best.best_row] == best.similarity[best.best_query_row].max()
+    assert best.place.first_slice <= best.best_slice <= best.place.last_slice
+    assert best.place.query_first_row <= best.best_query_row <= best.place.query_last_row
+    on_path = best.similarity[np.arange(len(best.similarity)), np.rint(best.correspondence.path).astype(int)]
+    assert best.similarity[best.best_query_row, best.best_row] == on_path.max()
 
 
 def test_scores_are_the_mean_maximum_similarity_over_the_query_slices(retriever, unseen_chest):

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from VolumeRetrievalEngine.errors import UnknownVolumeError, UnreadableFileError, VolumeRetrievalError
-from VolumeRetrievalEngine.method.correspondence import correspondence
-from VolumeRetrievalEngine.method.localization import best_pair, matched_ranges
+from VolumeRetrievalEngine.method.correspondence import Correspondence, correspondence
+from VolumeRetrievalEngine.method.localization import matched_ranges
+from VolumeRetrievalEngine.method.place import Place, best_pair, certainty, matched_place
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.report.color_map import color_range
 from VolumeRetrievalEngine.report.pictures import matrix_png, pictures_of_volumes, slice_picture
@@ -32,12 +33,18 @@ def a_jpeg(level: int) -> bytes:
     return buffer.getvalue()
 
 
+def placed(similarity: np.ndarray, query: SliceTable, table: SliceTable) -> tuple[Place, Correspondence]:
+    found = correspondence(similarity, query.position, table.position)
+    sure = certainty(similarity, query.position, table.position, found.flipped)
+    return matched_place(similarity, found, query, table, sure), found
+
+
 def a_match(rank: int, query: SliceTable, n_slices: int = 40, shift: int = 12, **values) -> Match:
     table = SliceTable.regular(np.diag([1.0, 1.0, 3.0, 1.0]), n_slices)
     rows, columns = np.indices((len(query), n_slices))
     similarity = (0.3 + 0.6 * np.exp(-np.abs(rows + shift - columns) / 3.0)).astype(np.float32)
-    ranges = matched_ranges(similarity, query, table)
-    row, column = best_pair(similarity, ranges[0])
+    place, found = placed(similarity, query, table)
+    row, column = best_pair(similarity, found, place)
     match = Match(
         rank=rank,
         volume_id=f"{rank:032x}",
@@ -51,12 +58,13 @@ def a_match(rank: int, query: SliceTable, n_slices: int = 40, shift: int = 12, *
         n_slices=n_slices,
         n_rows=n_slices,
         path=f"/home/somebody/archive/study {rank}/series",
-        ranges=ranges,
+        place=place,
+        ranges=matched_ranges(similarity, query, table),
         best_query_slice=int(query.index[row]),
         best_slice=int(table.index[column]),
         best_query_row=row,
         best_row=column,
-        correspondence=correspondence(similarity, query.position, table.position),
+        correspondence=found,
         similarity=similarity,
         slice_index=table.index,
         positions_mm=table.position,
@@ -148,7 +156,7 @@ def test_it_ranks_every_match_with_score_slices_and_millimeters():
     result = a_result()
     page = Page(report_html(result, when=WHEN))
     for match in result.matches:
-        (one,) = match.ranges
+        one = match.place
         assert f"{match.score:.3f}" in page.text
         assert f"{one.first_slice + 1}–{one.last_slice + 1}" in page.text
     assert "(27 mm)" in page.text
@@ -157,13 +165,14 @@ def test_it_ranks_every_match_with_score_slices_and_millimeters():
     assert "Not for clinical use" in page.text
 
 
-def test_each_of_the_best_has_its_matrix_with_ranges_votes_and_path():
+def test_each_of_the_best_has_its_matrix_with_range_votes_and_path():
     result = a_result()
     text = report_html(result, when=WHEN)
     drawings = re.findall(r'<svg class="matrix".*?</svg>', text, flags=re.DOTALL)
     assert len(drawings) == 3
-    (one,) = result.matches[0].ranges
-    assert f"range A: slices {one.first_slice + 1} to {one.last_slice + 1}, 100% of the weight" in drawings[0]
+    one = result.matches[0].place
+    assert one.is_certain
+    assert f"Matched range: slices {one.first_slice + 1} to {one.last_slice + 1}." in drawings[0]
     elements = list(ElementTree.fromstring(drawings[0]).iter())
     by_class = {element.get("class"): element for element in elements}
     image = by_class["pixels"]
@@ -193,12 +202,9 @@ def test_a_constant_matrix_has_a_color_and_a_figure():
     result = a_result(1, n_query=3)
     table = result.query_table
     flat = np.full((3, 40), 0.5, np.float32)
-    match = replace(
-        result.matches[0],
-        similarity=flat,
-        ranges=matched_ranges(flat, table, SliceTable.regular(np.diag([1, 1, 3.0, 1]), 40)),
-        correspondence=correspondence(flat, table.position, result.matches[0].positions_mm),
-    )
+    place, found = placed(flat, table, SliceTable.regular(np.diag([1, 1, 3.0, 1]), 40))
+    match = replace(result.matches[0], similarity=flat, place=place, correspondence=found)
+    assert "The place is uncertain" in report_html(replace(result, matches=(match,)), when=WHEN)
     Page(report_html(replace(result, matches=(match,)), when=WHEN))
 
 
@@ -252,7 +258,8 @@ def test_a_baseline_without_matrices_and_an_empty_result_are_reported():
     bare = dict.fromkeys(("similarity", "correspondence", "slice_index", "positions_mm"))
     result = a_result(2, ranking="count")
     matches = tuple(
-        replace(match, score=143.0, ranges=(), best_row=-1, best_query_row=-1, **bare) for match in result.matches
+        replace(match, score=143.0, place=None, ranges=(), best_row=-1, best_query_row=-1, **bare)
+        for match in result.matches
     )
     text = report_html(replace(result, matches=matches), when=WHEN)
     assert "there is no matrix to show" in text

@@ -150,11 +150,11 @@ def _print_result(result: SearchResult) -> None:
 
 
 def _row(match: Match) -> tuple[object, ...]:
-    ranges = [
-        f"{one.first_slice}-{one.last_slice}" if one.first_slice < one.last_slice else f"{one.first_slice}"
-        for one in match.ranges
-    ]
-    matched = f"{', '.join(ranges)} of {match.n_slices}" if ranges else ""
-    extent = ", ".join(f"{one.extent_mm:.0f} mm" for one in match.ranges)
+    one = match.place
+    matched = extent = ""
+    if one is not None:
+        numbers = f"{one.first_slice}-{one.last_slice}" if one.first_slice < one.last_slice else f"{one.first_slice}"
+        matched = f"{numbers} of {match.n_slices}" + ("" if one.is_certain else " (uncertain)")
+        extent = f"{one.extent_mm:.0f} mm"
     attributes = match.attributes
     return match.rank, f"{match.score:.4f}", attributes.modality, attributes.body_part, matched, extent, match.path

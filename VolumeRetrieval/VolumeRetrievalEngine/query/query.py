@@ -20,6 +20,25 @@ from ..volume import Identity, SliceTable, Volume
 from .region import Region
 from .selection import in_plane_box, select_rows
 
+#: Encoders that embed some hundred slices a second on one core. With them the rest of a region's volume is embedded,
+#: too: places become better by it (docs/METHOD.md, localization).
+_FAST_ENCODERS = frozenset({"descriptor", "radiology-resnet"})
+
+
+@dataclass(frozen=True)
+class Context:
+    """The whole volume that a region query was cut from.
+
+    Attributes:
+        embeddings: float32 [n_w, d], unit rows, of all its kept slices.
+        table: these slices.
+        rows: int64 [n_q], which of them the query's are.
+    """
+
+    embeddings: np.ndarray
+    table: SliceTable
+    rows: np.ndarray
+
 
 @dataclass(frozen=True)
 class Query:
@@ -33,6 +52,9 @@ class Query:
         identity: of the volume, so that itself, its study or its patient can be left out; empty where unknown.
         stored: whether the embeddings came from the store, so that nothing was read.
         thumbnail: a JPEG of one of its slices, by row; b"" where there is none.
+        context: the volume around a region; None where the query is the whole volume, or where the rest of it would
+            have to be embedded by a slow encoder.
+        is_whole: whether the query's slices are all slices of its volume.
     """
 
     embeddings: np.ndarray
@@ -43,6 +65,8 @@ class Query:
     identity: Identity
     stored: bool
     thumbnail: Callable[[int], bytes]
+    context: Context | None = None
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         if len(self.table) == 0:
@@ -68,6 +92,8 @@ def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region
         identity=record.identity,
         stored=True,
         thumbnail=lambda row: store.thumbnail(record.key, int(rows[row])),
+        context=None if region is None else Context(embeddings, table, rows),
+        is_whole=region is None,
     )
 
 
@@ -98,10 +124,13 @@ def query_from_volume(
     volume = replace(volume, attributes=with_modality(volume.attributes, volume.voxels))
     stack = preprocess(volume, recipe)
     rows = np.arange(len(stack.table)) if region is None else select_rows(region, stack.geometry, stack.table)
+    context = None
     if crop:
         stack = _cropped(volume, recipe, stack, region)
+    elif region is not None and encoder.name in _FAST_ENCODERS:
+        context = Context(encode(stack, encoder, progress=progress), stack.table, rows)
     return Query(
-        embeddings=encode(stack, encoder, progress=progress, rows=rows),
+        embeddings=context.embeddings[rows] if context else encode(stack, encoder, progress=progress, rows=rows),
         table=stack.table.take(rows),
         plane=stack.plane,
         n_slices=stack.n_slices,
@@ -109,6 +138,8 @@ def query_from_volume(
         identity=volume.identity,
         stored=False,
         thumbnail=lambda row: stack.thumbnail(int(rows[row])),
+        context=context,
+        is_whole=region is None,
     )
 
 

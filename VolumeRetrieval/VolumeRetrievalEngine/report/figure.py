@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from ..method.localization import MatchedRange
+from ..method.place import Place
 from ..searching.match import Match
 from ..volume import SliceTable
 from .pictures import matrix_png
@@ -28,13 +28,8 @@ _GAP = 14
 _AXIS = 40
 
 
-def range_name(number: int) -> str:
-    """A, B, C ... for the ranges of a match, the heaviest first."""
-    return chr(ord("A") + number) if number < 26 else str(number + 1)
-
-
 def matrix_figure(match: Match, query: SliceTable, query_plane: str) -> str:
-    """S with votes, matched ranges and path, above the profile of similarity along the volume; SVG text.
+    """S with votes, path and matched range, above the profile of similarity along the volume; SVG text.
 
     Args:
         match: with its similarity matrix [n_q, n_c].
@@ -48,7 +43,7 @@ def matrix_figure(match: Match, query: SliceTable, query_plane: str) -> str:
     x = np.concatenate([[0.0], np.cumsum(np.full(columns, _PLOT / columns))]) + _LEFT
     parts = [
         _matrix_image(scores, top, height),
-        _range_marks(match.ranges, x, top, bottom),
+        _range_marks(match.place, x, top, bottom),
         _votes(scores, x, top, height),
         _path(match, x, top, height, rows),
         _profile(scores.max(axis=0), x, bottom),
@@ -64,18 +59,20 @@ def matrix_figure(match: Match, query: SliceTable, query_plane: str) -> str:
 
 
 def range_strip(match: Match) -> str:
-    """A strip as long as the volume, the matched ranges filled; SVG text."""
+    """A strip as long as the volume, the matched range filled; SVG text."""
     positions = np.asarray(match.positions_mm, dtype=np.float64)
     half = 0.5 * float(np.median(np.diff(positions))) if len(positions) > 1 else 0.5
     start, length = positions[0] - half, positions[-1] - positions[0] + 2 * half
-    bars = "".join(
-        f'<rect class="range" x="{100 * (one.start_mm - half - start) / length:.1f}" y="0" rx="1" '
-        f'width="{max(100 * (one.extent_mm + 2 * half) / length, 2):.1f}" height="8"/>'
-        for one in match.ranges
-    )
+    one = match.place
+    bar = ""
+    if one is not None:
+        bar = (
+            f'<rect class="range" x="{100 * (one.start_mm - half - start) / length:.1f}" y="0" rx="1" '
+            f'width="{max(100 * (one.extent_mm + 2 * half) / length, 2):.1f}" height="8"/>'
+        )
     return (
         '<svg class="strip" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="ground" width="100" height="8" rx="1"/>{bars}</svg>'
+        f'<rect class="ground" width="100" height="8" rx="1"/>{bar}</svg>'
     )
 
 
@@ -98,18 +95,16 @@ def _matrix_image(scores: np.ndarray, top: float, height: float) -> str:
     return f'<image class="pixels" {place} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'
 
 
-def _range_marks(ranges: tuple[MatchedRange, ...], x: np.ndarray, top: float, bottom: float) -> str:
-    marks = []
-    for number, one in enumerate(ranges):
-        left, right = x[one.first_row], x[one.last_row + 1]
-        marks.append(
-            f'<rect class="range" x="{left:.1f}" y="{top - 6:.1f}" width="{right - left:.1f}" height="5" rx="1"/>'
-            f'<text class="name" x="{(left + right) / 2:.1f}" y="{top - 9:.1f}">{range_name(number)}</text>'
-            f'<rect class="shade" x="{left:.1f}" y="{bottom - _PROFILE:.1f}" width="{right - left:.1f}" '
-            f'height="{_PROFILE}"/>'
-            f'<path class="edge" d="M{left:.1f} {top:.1f}V{bottom:.1f}M{right:.1f} {top:.1f}V{bottom:.1f}"/>'
-        )
-    return "".join(marks)
+def _range_marks(place: Place | None, x: np.ndarray, top: float, bottom: float) -> str:
+    if place is None:
+        return ""
+    left, right = x[place.first_row], x[place.last_row + 1]
+    return (
+        f'<rect class="range" x="{left:.1f}" y="{top - 6:.1f}" width="{right - left:.1f}" height="5" rx="1"/>'
+        f'<rect class="shade" x="{left:.1f}" y="{bottom - _PROFILE:.1f}" width="{right - left:.1f}" '
+        f'height="{_PROFILE}"/>'
+        f'<path class="edge" d="M{left:.1f} {top:.1f}V{bottom:.1f}M{right:.1f} {top:.1f}V{bottom:.1f}"/>'
+    )
 
 
 def _votes(scores: np.ndarray, x: np.ndarray, top: float, height: float) -> str:
@@ -178,13 +173,10 @@ def _ticks(count: int, most: int) -> list[int]:
 
 
 def _in_words(match: Match, rows: int, columns: int) -> str:
-    ranges = "; ".join(
-        f"range {range_name(number)}: slices {one.first_slice + 1} to {one.last_slice + 1}, "
-        f"{one.weight:.0%} of the weight"
-        for number, one in enumerate(match.ranges)
-    )
+    one = match.place
+    where = "none" if one is None else f"slices {one.first_slice + 1} to {one.last_slice + 1}"
     flipped = " The path runs backward." if match.correspondence is not None and match.correspondence.flipped else ""
     return (
         f"Similarity of {rows} query slices (rows) to {columns} slices of volume {match.rank} (columns), with the "
-        f"profile of the highest similarity of each column below. Matched {ranges or 'ranges: none'}.{flipped}"
+        f"profile of the highest similarity of each column below. Matched range: {where}.{flipped}"
     )

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import VolumeRetrievalError
-from ..method.localization import MatchedRange
+from ..method.place import Place
 from ..searching.match import Match, SearchResult
+from ..searching.place_notes import place_notes
 from .color_map import VIRIDIS, color_range
-from .figure import matrix_figure, range_name, range_strip
+from .figure import matrix_figure, range_strip
 from .page import page
 from .pictures import PictureSource
 
@@ -164,15 +165,16 @@ def _ranking(matches: tuple[Match, ...]) -> str:
 
 
 def _found(match: Match) -> str:
-    """The matched ranges in one cell, with a strip that shows where they lie."""
-    if not match.ranges:
+    """The matched range in one cell, with a strip that shows where it lies."""
+    one = match.place
+    if one is None:
         return f'<span class="soft">of {match.n_slices}</span>'
-    ranges = ", ".join(
-        f'<span class="whole">{_slices(one)} <span class="soft">({one.extent_mm:.0f} mm)</span></span>'
-        for one in match.ranges
-    )
     strip = range_strip(match) if match.positions_mm is not None else ""
-    return f'{ranges} <span class="soft whole">of {match.n_slices}</span>{strip}'
+    unsure = "" if one.is_certain else '<span class="soft whole">place uncertain</span>'
+    return (
+        f'<span class="whole">{_slices(one)} <span class="soft">({one.extent_mm:.0f} mm)</span></span> '
+        f'<span class="soft whole">of {match.n_slices}</span> {unsure}{strip}'
+    )
 
 
 def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
@@ -194,7 +196,7 @@ def _details(result: SearchResult, match: Match, pictures: _Pictures) -> str:
         f"{escape(_name(match))}</h2>"
         f'<p class="soft">{escape(_kind(match))} · {match.n_slices} {escape(match.plane)} slices · '
         f"score {_score(match)}</p>"
-        f'<div class="columns"><div>{figure}</div><div>{pair}{_ranges(match)}</div></div></section>'
+        f'<div class="columns"><div>{figure}</div><div>{pair}{_place(match, result.query_plane)}</div></div></section>'
     )
 
 
@@ -211,26 +213,21 @@ def _key(similarity: np.ndarray) -> str:
     )
 
 
-def _ranges(match: Match) -> str:
-    if not match.ranges:
+def _place(match: Match, query_plane: str) -> str:
+    one = match.place
+    if one is None:
         return ""
-    rows = "".join(
-        f"<tr><td><b>{range_name(number)}</b></td><td>{_slices(one)}</td>"
-        f'<td class="number">{_mm(one.start_mm)} to {_mm(one.end_mm)}</td><td class="number">{one.extent_mm:.0f}</td>'
-        f'<td class="number">{one.weight:.0%}</td><td class="number">{one.similarity:.3f}</td>'
-        f"<td>{_votes(one)}</td></tr>"
-        for number, one in enumerate(match.ranges)
-    )
-    backward = (
-        '<p class="soft">The path runs backward: the two volumes ascend in opposite directions.</p>'
-        if match.correspondence is not None and match.correspondence.flipped
-        else ""
-    )
+    notes = list(place_notes(one, query_plane))
+    if match.correspondence is not None and match.correspondence.flipped:
+        notes.append("The path runs backward: the two volumes ascend in opposite directions.")
+    soft = "".join(f'<p class="soft">{escape(note)}</p>' for note in notes)
     return (
-        '<h3>Matched ranges</h3><div class="scroll"><table class="ranges"><thead><tr><th></th><th>slices</th>'
-        '<th class="number">position, mm</th><th class="number">mm</th><th class="number">weight</th>'
-        '<th class="number">similarity</th><th>query slices</th></tr></thead><tbody>'
-        f"{rows}</tbody></table></div>{backward}"
+        '<h3>Matched range</h3><div class="scroll"><table class="ranges"><thead><tr><th>slices</th>'
+        '<th class="number">position, mm</th><th class="number">mm</th><th class="number">similarity</th>'
+        f'<th class="number">certainty</th></tr></thead><tbody><tr><td>{_slices(one)}</td>'
+        f'<td class="number">{_mm(one.start_mm)} to {_mm(one.end_mm)}</td><td class="number">{one.extent_mm:.0f}</td>'
+        f'<td class="number">{one.similarity:.3f}</td><td class="number">{one.certainty:.2f}</td></tr></tbody></table>'
+        f"</div>{soft}"
     )
 
 
@@ -266,15 +263,9 @@ def _number(slice_number: int) -> str:
     return f"{slice_number + 1}" if slice_number >= 0 else "unknown"
 
 
-def _slices(one: MatchedRange) -> str:
+def _slices(one: Place) -> str:
     first, last = one.first_slice + 1, one.last_slice + 1
     return f"{first}" if first == last else f"{first}–{last}"
-
-
-def _votes(one: MatchedRange) -> str:
-    """How many query slices voted for a range, and from where to where."""
-    first, last = min(one.query_slices) + 1, max(one.query_slices) + 1
-    return f"{first}" if len(one.query_slices) == 1 else f"{len(one.query_slices)} of {first}–{last}"
 
 
 def _mm(value: float) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..method.correspondence import Correspondence
 from ..method.localization import MatchedRange
+from ..method.place import Place
 from ..volume import Attributes, SliceTable, SourceFiles
 
 
@@ -26,7 +27,9 @@ class Match:
         score: RS / n_q in [-1, 1] (METHOD.md stage 3); for the baselines of stage 1 the baseline's own score.
         first_stage: the score that made it a candidate; NaN where every volume was scored.
         n_slices: slices of its full stack; `n_rows` of them are embedded.
-        best_query_slice, best_slice: the heaviest range's most similar pair of slices, as numbers of the full stacks;
+        place: where in it the query lies: one range. None where only a baseline ran.
+        ranges: the paper's reading of the same matrix: runs of votes, the heaviest first; for its localization-ratio.
+        best_query_slice, best_slice: the most similar pair of slices on the path, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
         part: what tells it from the other volumes of its series; empty where it is the only one (VolumeRecord.part).
         correspondence: None where only a baseline ran.
@@ -53,6 +56,7 @@ class Match:
     n_slices: int
     n_rows: int
     path: str = ""
+    place: Place | None = None
     ranges: tuple[MatchedRange, ...] = ()
     best_query_slice: int = -1
     best_slice: int = -1
@@ -81,6 +85,7 @@ class Match:
             "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
+            "place": None if self.place is None else self.place.to_dict(),
             "ranges": [one.to_dict() for one in self.ranges],
         }
 
@@ -99,6 +104,7 @@ class Match:
             "n_slices": self.n_slices,
             "n_rows": self.n_rows,
             "path": self.path,
+            "place": None if self.place is None else self.place.to_dict(),
             "ranges": [one.to_dict() for one in self.ranges],
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
@@ -120,6 +126,7 @@ class Match:
                 "first_stage": float("nan") if values["first_stage"] is None else values["first_stage"],
                 "files": SourceFiles(values["files"]["root"], tuple(values["files"]["paths"])),
                 "attributes": Attributes(**values["attributes"]),
+                "place": None if values["place"] is None else Place.from_dict(values["place"]),
                 "ranges": tuple(MatchedRange.from_dict(one) for one in values["ranges"]),
                 "correspondence": None if pairs is None else Correspondence.from_dict(pairs),
                 "slice_index": None if numbers is None else np.array(numbers, np.int32),

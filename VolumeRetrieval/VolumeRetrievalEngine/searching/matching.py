@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..method.correspondence import correspondence
+from ..method.correspondence import Correspondence, correspondence
 from ..method.late_interaction import similarity_matrix
-from ..method.localization import best_pair, matched_ranges
+from ..method.localization import matched_ranges
+from ..method.place import best_pair, certainty, matched_place
 from ..query.query import Query
 from ..store.records import VolumeRecord
 from ..volume import SliceTable
 from .match import Match
+
+#: How much the slices of a region count for the path; the rest of their volume counts 1. Our choice, 1 to 8 do alike.
+_REGION_WEIGHT = 2.0
 
 
 def localized_match(
@@ -23,7 +27,7 @@ def localized_match(
     score: float,
     first_stage: float,
 ) -> Match:
-    """The match with its ranges, best pair of slices and correspondence (METHOD.md, localization).
+    """The match with its place, best pair of slices and correspondence (docs/METHOD.md, localization).
 
     Args:
         rank: from 1.
@@ -31,9 +35,9 @@ def localized_match(
         embeddings, table: of the retrieved volume, float32 [n_c, d] and its n_c slices.
         score, first_stage: what it was ranked by, and what made it a candidate.
     """
-    similarity = similarity_matrix(query.embeddings, embeddings)
-    ranges = matched_ranges(similarity, query.table, table)
-    query_row, row = best_pair(similarity, ranges[0])
+    similarity, found, sure = _followed(query, embeddings, table)
+    place = matched_place(similarity, found, query.table, table, sure)
+    query_row, row = best_pair(similarity, found, place)
     return Match(
         rank=rank,
         volume_id=record.volume_id,
@@ -47,14 +51,35 @@ def localized_match(
         n_slices=record.n_slices,
         n_rows=record.n_rows,
         path=path,
-        ranges=ranges,
+        place=place,
+        ranges=matched_ranges(similarity, query.table, table),
         best_query_slice=int(query.table.index[query_row]),
         best_slice=int(table.index[row]),
         best_query_row=query_row,
         best_row=row,
         part=record.part,
-        correspondence=correspondence(similarity, query.table.position, table.position),
+        correspondence=found,
         similarity=similarity,
         slice_index=table.index,
         positions_mm=table.position,
     )
+
+
+def _followed(query: Query, embeddings: np.ndarray, table: SliceTable) -> tuple[np.ndarray, Correspondence, float]:
+    """S, the path of the query's rows through it, and how certain that is.
+
+    A region is followed within its whole volume where that is embedded: the organs above and below it say where it
+    lies, too.
+    """
+    context = query.context
+    if context is None:
+        similarity = similarity_matrix(query.embeddings, embeddings)
+        along, stack = query.table.position, table.position
+        found = correspondence(similarity, along, stack, query.is_whole)
+        return similarity, found, certainty(similarity, along, stack, found.flipped, query.is_whole)
+    whole = similarity_matrix(context.embeddings, embeddings)
+    weights = np.ones(len(whole))
+    weights[context.rows] = _REGION_WEIGHT
+    along, stack = context.table.position, table.position
+    found = correspondence(whole, along, stack, is_whole=True, weights=weights)
+    return whole[context.rows], found.take(context.rows), certainty(whole, along, stack, found.flipped, is_whole=True)
