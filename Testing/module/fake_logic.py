@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from VolumeRetrievalEngine.method.correspondence import Correspondence
-from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.method.place import Place
 from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles
@@ -299,9 +299,7 @@ def aMatch(rank, queryRows=40, rows=60, first=14, score=0.9, plane="axial", spac
     path = np.clip(first + np.arange(queryRows) * 0.6, 0, rows - 1)
     best = np.unravel_index(similarity.argmax(), similarity.shape)
     last = first + int((queryRows - 1) * 0.6)
-    ranges = [aRange(first, last, range(queryRows), spacing, origin, 0.82, score)]
-    if rank % 2 == 0:
-        ranges.append(aRange(last + 8, last + 12, range(6, 15), spacing, origin, 0.18, score - 0.2))
+    place = aPlace(first, last, queryRows, spacing, origin, score, certainty=0.4 if rank % 2 else 0.05)
     match = Match(
         rank=rank,
         volume_id=f"volume{rank}",
@@ -315,12 +313,12 @@ def aMatch(rank, queryRows=40, rows=60, first=14, score=0.9, plane="axial", spac
         n_slices=rows * 2,
         n_rows=rows,
         path=f"/data/archive/patient{rank}/series",
-        ranges=tuple(ranges),
+        place=place,
         best_query_slice=int(best[0]) * 2,
         best_slice=int(best[1]) * 2,
         best_query_row=int(best[0]),
         best_row=int(best[1]),
-        correspondence=Correspondence(similarity.argmax(1), path, False),
+        correspondence=Correspondence(similarity.argmax(1), path, origin + path * spacing, False),
         similarity=similarity.astype(np.float32),  # what FakeLogic.similarity answers
         slice_index=np.arange(rows, dtype=np.int32) * 2,
         positions_mm=origin + np.arange(rows) * spacing,
@@ -328,8 +326,8 @@ def aMatch(rank, queryRows=40, rows=60, first=14, score=0.9, plane="axial", spac
     return replace(match, **values)
 
 
-def aRange(first, last, rows, spacing, origin, weight, similarity):
-    return MatchedRange(
+def aPlace(first, last, queryRows, spacing, origin, similarity, certainty=0.4):
+    return Place(
         first_slice=first * 2,
         last_slice=last * 2,
         first_row=first,
@@ -338,10 +336,10 @@ def aRange(first, last, rows, spacing, origin, weight, similarity):
         last_sop_uid="",
         start_mm=origin + first * spacing,
         end_mm=origin + last * spacing,
-        weight=weight,
         similarity=similarity,
-        query_rows=tuple(rows),
-        query_slices=tuple(row * 2 for row in rows),
+        certainty=certainty,
+        query_first_row=0,
+        query_last_row=queryRows - 1,
     )
 
 

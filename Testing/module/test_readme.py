@@ -86,5 +86,5 @@ def test_the_script_indexes_searches_and_shows(console, capsys):
     exec(compile(script, "USER_GUIDE.md", "exec"), {"slicer": slicer})
     printed = capsys.readouterr().out
     assert "added=4" in printed and "volumes=4" in printed
-    assert re.findall(r"^(\d) 0\.\d+ .*\[\(\d+, \d+\)", printed, re.MULTILINE) == ["1", "2", "3", "4"]
+    assert re.findall(r"^(\d) 0\.\d+ .*\(\d+, \d+, (?:True|False)\)$", printed, re.MULTILINE) == ["1", "2", "3", "4"]
     assert slicer.app.layoutManager().layout > 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.method.localization import MatchedRange
+from VolumeRetrievalEngine.method.place import Place
 from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.readable import readable_size as size
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
@@ -174,12 +174,12 @@ def slicesInWords(first: int, last: int) -> str:
     return _("slices {first}-{last}").format(first=first + 1, last=last + 1)
 
 
-def sliceNumbers(one: MatchedRange) -> str:
+def sliceNumbers(one: Place) -> str:
     """ "slices 41-63"."""
     return slicesInWords(one.first_slice, one.last_slice)
 
 
-def matchedRange(one: MatchedRange, sliceCount: int) -> str:
+def matchedRange(one: Place, sliceCount: int) -> str:
     """ "slices 41-63 of 120, 66 mm"."""
     text = _("{slices} of {count}").format(slices=sliceNumbers(one), count=sliceCount)
     if one.first_slice == one.last_slice:
@@ -187,21 +187,38 @@ def matchedRange(one: MatchedRange, sliceCount: int) -> str:
     return _("{slices}, {extent} mm").format(slices=text, extent=f"{one.extent_mm:.0f}")
 
 
-def rangeDetails(one: MatchedRange, sliceCount: int) -> str:
-    """ "Matches at slices 41-63 of 120, 66 mm (0.97)"."""
-    return _("Matches at {range} ({similarity})").format(
-        range=matchedRange(one, sliceCount), similarity=similarity(one.similarity)
-    )
+def placeDetails(match: Match, queryPlane: str) -> list[str]:
+    """Where the match lies, how sure that is, and which part of the query is not in it; for a tooltip."""
+    one = match.place
+    if one is None:
+        return []
+    if one.missing_before >= 1:
+        return [_("Nothing of the query lies in this volume.")]
+    lines = [
+        _("Matches at {range} ({similarity})").format(
+            range=matchedRange(one, match.n_slices), similarity=similarity(one.similarity)
+        )
+    ]
+    if not one.is_certain:
+        lines.append(_("The place is uncertain: it hardly stands out from chance."))
+    for share, end in zip((one.missing_before, one.missing_after), stackEnds(queryPlane), strict=True):
+        if share > 0:
+            text = _("The {end} {share} of the query is not in this volume.")
+            lines.append(text.format(end=end, share=f"{max(share, 0.01):.0%}"))
+    return lines
 
 
 def bestRange(match: Match) -> str:
-    """Where the match is best, with the number of its slices and the extent; empty if it has no ranges."""
-    return matchedRange(max(match.ranges, key=lambda one: one.weight), match.n_slices) if match.ranges else ""
+    """Where the match lies, with the number of its slices and the extent; empty if that is not known."""
+    return matchedRange(match.place, match.n_slices) if match.place is not None else ""
 
 
 def bestSlices(match: Match) -> str:
-    """Where the match is best; empty if it has no ranges."""
-    return sliceNumbers(max(match.ranges, key=lambda one: one.weight)) if match.ranges else ""
+    """Where the match lies, with a question mark where that is uncertain; empty if it is not known."""
+    if match.place is None:
+        return ""
+    text = sliceNumbers(match.place)
+    return text if match.place.is_certain else _("{slices}?").format(slices=text)
 
 
 def pair(shown: ShownPair) -> str:

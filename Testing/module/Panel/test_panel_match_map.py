@@ -58,9 +58,9 @@ def test_the_map_is_used_by_keyboard(panel, logic, map):
     assert logic.pairs == [("volume1", row - 1, column - 2)]
 
 
-def test_the_map_draws_ranges_on_a_see_through_background(panel, map):
+def test_the_map_draws_the_range_on_a_see_through_background(panel, map):
     image = panel.ui.matchMapLabel.pixmap._qt.toImage()
-    one = panel.result.matches[0].ranges[0]
+    one = panel.result.matches[0].place
     edge = image.pixelColor(map.area.x(one.first_row - 0.5), map.area.y(20))
     assert (edge.red(), edge.green(), edge.blue()) == (230, 159, 0)
     assert image.pixelColor(2, 2).alpha() == 0  # whatever the theme

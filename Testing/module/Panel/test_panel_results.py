@@ -54,7 +54,7 @@ def test_rows_say_who_what_when_how_similar_and_where(panel, logic, show):
     results = show(aResult(3))
     assert [results.table.row(number).text for number in (0, 1)] == [
         "1  Patient 7, CT Thorax 1.0 mm soft tissue, 2023-10-02, 0.93, slices 17-63",
-        "2  Patient 14, CT Thorax 2.0 mm soft tissue, 2023-10-02, 0.74, slices 23-69",
+        "2  Patient 14, CT Thorax 2.0 mm soft tissue, 2023-10-02, 0.74, slices 23-69?",
     ]
     assert panel.ui.resultsTable.rowHeight(0) == 48
     assert panel.ui.resultsTable.item(0, 0).data(qt.Qt.AccessibleTextRole) == results.table.row(0).text
@@ -65,7 +65,8 @@ def test_the_tooltip_has_what_the_row_has_no_room_for(panel, show):
     lines = panel.ui.resultsTable.item(1, 0).toolTip().split("\n")
     assert "Patient 14, 2023-10-02 Thorax" in lines
     assert "Matches at slices 23-69 of 120, 69 mm (0.55)" in lines
-    assert "Matches at slices 85-93 of 120, 12 mm (0.35)" in lines
+    assert "The place is uncertain: it hardly stands out from chance." in lines
+    assert "uncertain" not in panel.ui.resultsTable.item(0, 0).toolTip()
 
 
 def test_a_selected_row_keeps_its_picture_as_it_is(panel, logic, show):

@@ -52,7 +52,8 @@ def test_the_slab_of_a_match_with_itself_covers_the_matched_slices(archive):
     retriever, series = archive
     found = retriever.search(series[1].folder, options=SearchOptions(top=1, exclude=frozenset()))
     result = found
-    one = max(result.matches[0].ranges, key=lambda one: one.weight)
+    one = result.matches[0].place
+    assert one.is_certain
     volume = read_volume(series[1].folder)
     node = nodeOf(volume.voxels, volume.affine, "match")
     display = MatchDisplay()

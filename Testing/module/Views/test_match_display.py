@@ -123,8 +123,9 @@ def test_with_gantry_tilt_view_and_slab_are_at_right_angles_to_the_slices(displa
 
 def test_the_navigator_shows_the_matched_range_as_one_slab(display):
     _query, _result, matches = show(display, 2)
-    one = matches[1].match.ranges[0]
-    assert len(matches[1].match.ranges) == 2
+    one = matches[1].match.place
+    assert textIn("Result1Navigator").startswith("match: slices") and not one.is_certain
+    assert textIn("Result2Navigator").endswith("(uncertain)")
     marks = [node for node in RangeMarks.marks() if node.GetAttribute(RangeMarks.ATTRIBUTE) == "Result2"]
     assert len(marks) == 1
     bounds = [0.0] * 6
@@ -154,9 +155,9 @@ def test_the_query_marks_what_the_selected_match_has_of_it_with_the_same_number(
     positions = result.query_table.position
     assert marked() == pytest.approx([positions[0] - 1.5, positions[-1] + 1.5], abs=0.05)
     assert textIn("QueryNavigator") == "match 1: slices 1-79"
-    best = replace(matches[1].match.ranges[0], query_rows=(5, 9), query_slices=(10, 18))
+    best = replace(matches[1].match.place, query_first_row=5, query_last_row=9)
     shown = display._shown.matches[1]
-    display._shown.matches[1] = replace(shown, match=replace(shown.match, ranges=(best,)))
+    display._shown.matches[1] = replace(shown, match=replace(shown.match, place=best))
     display.select(shown.match)
     assert marked() == pytest.approx([positions[5] - 1.5, positions[9] + 1.5], abs=0.05)
     assert textIn("QueryNavigator") == "match 2: slices 11-19"
@@ -173,7 +174,7 @@ def test_marks_are_used_again_for_other_results(display):
 
 def test_in_the_main_view_nothing_is_drawn_over_the_picture(display):
     _query, _result, matches = show(display, 1)
-    display.showPair(matches[0].match, 0, matches[0].match.ranges[0].first_row + 2)
+    display.showPair(matches[0].match, 0, matches[0].match.place.first_row + 2)
     image = pixels("Result1")
     middle = image[image.shape[0] // 4 : -20, 60:-60]
     assert (middle.max(axis=2) - middle.min(axis=2)).max() <= 12
@@ -227,7 +228,7 @@ def test_views_begin_at_the_most_similar_pair_of_slices_and_others_at_what_is_mo
 def test_a_match_that_says_nothing_of_where_is_shown_all_the_same(display):
     bare = replace(
         aMatch(1),
-        ranges=(),
+        place=None,
         correspondence=None,
         similarity=None,
         slice_index=None,

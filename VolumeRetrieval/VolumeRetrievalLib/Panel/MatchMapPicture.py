@@ -7,13 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from VolumeRetrievalEngine.report.color_map import palette, palette_indices
 
-#: One color for each matched range, told apart also by the color-blind (Okabe and Ito).
-RANGE_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (213, 94, 0))
-
-
-def rangeColor(number: int) -> tuple[int, int, int]:
-    """Red, green and blue, 0 to 255, of a match's n-th range."""
-    return RANGE_COLORS[number % len(RANGE_COLORS)]
+#: Red, green and blue, 0 to 255, of the matched range: seen on every color of the map, also by the color-blind (Okabe
+#: and Ito).
+RANGE_COLOR = (230, 159, 0)
 
 
 @dataclass(frozen=True)

@@ -179,22 +179,22 @@ class MatchMapSection:
         assert similarity is not None
         matrix = pixmapFromArray(MatchMapPicture.colorize(similarity))
         painter.drawPixmap(area.left, area.top, area.width, area.height, matrix)
-        self._paintRanges(painter, area)
+        self._paintPlace(painter, area)
         self._paintCross(painter, area)
         text = qt.QColor(self.ui.matchMapLabel.palette.color(qt.QPalette.Active, qt.QPalette.WindowText))
         self._paintProfile(painter, area, text)
         self._paintAxes(painter, area, text)
 
-    def _paintRanges(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
+    def _paintPlace(self, painter: Any, area: MatchMapPicture.MapArea) -> None:
         match = self._match
         assert match is not None
-        for number, one in enumerate(match.ranges):
-            pen = qt.QPen(qt.QColor(*MatchMapPicture.rangeColor(number)))
+        one = match.place
+        if one is not None:
+            pen = qt.QPen(qt.QColor(*MatchMapPicture.RANGE_COLOR))
             pen.setWidth(2)
             painter.setPen(pen)
             left, right = area.x(one.first_row - 0.5), area.x(one.last_row + 0.5)
-            voted = one.query_rows or (0,)
-            top, bottom = area.y(min(voted) - 0.5), area.y(max(voted) + 0.5)
+            top, bottom = area.y(one.query_first_row - 0.5), area.y(one.query_last_row + 0.5)
             painter.drawRect(left, top, max(right - left, 2), max(bottom - top, 2))
         if match.correspondence is None:
             return

@@ -43,6 +43,7 @@ class ResultsSection:
         self._matches: tuple[Match, ...] = ()
         self._title = self._details = self._problem = ""
         self._ordinary: float | None = None
+        self._queryPlane = "axial"
         self._numbered: set[str] = set()
         self._isStale = self._isComparing = False
         self.table = ResultsTable(ui.resultsTable, self._makeRows, self._toolTip)
@@ -69,6 +70,7 @@ class ResultsSection:
         """Show what this request has found."""
         self._matches = tuple(result.matches)
         self._ordinary = result.ordinary_score
+        self._queryPlane = result.query_plane
         self._isStale, self._problem = False, ""
         self._title = request.title()
         self._details = Texts.searchDetails(result)
@@ -132,11 +134,13 @@ class ResultsSection:
         try:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(["rank", "similarity", "modality", "series_uid", "path", "slices", "ranges"])
+                writer.writerow(
+                    ["rank", "similarity", "modality", "series_uid", "path", "slices", "range", "certainty"]
+                )
                 for one in self._matches:
-                    ranges = "; ".join(Texts.matchedRange(found, one.n_slices) for found in one.ranges)
+                    certainty = "" if one.place is None else round(one.place.certainty, 3)
                     values = [one.rank, one.score, one.attributes.modality, one.series_uid, one.path, one.n_slices]
-                    writer.writerow([*values, ranges])
+                    writer.writerow([*values, Texts.bestRange(one), certainty])
         except OSError as error:
             self.status.showError(_("{path} could not be written: {reason}").format(path=path, reason=error.strerror))
             return
@@ -231,7 +235,7 @@ class ResultsSection:
             ", ".join(part for part in (found.patient, found.study) if part),
             row.series,
             _("Similarity {similarity}").format(similarity=Texts.similarity(match.score)),
-            *(Texts.rangeDetails(one, match.n_slices) for one in match.ranges),
+            *Texts.placeDetails(match, self._queryPlane),
             match.path,
         ]
         if row.isOrdinary:

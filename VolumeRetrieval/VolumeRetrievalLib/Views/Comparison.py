@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from VolumeRetrievalEngine.method.localization import MatchedRange
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .ColumnView import ColumnView
@@ -70,11 +69,6 @@ class Comparison:
             if row >= 0:
                 positions.append((result.view, float(result.companion.rows.positions[row])))
         return positions
-
-
-def bestRange(match: Match) -> MatchedRange | None:
-    """The heaviest of the match's ranges; None without one."""
-    return max(match.ranges, key=lambda one: one.weight, default=None)
 
 
 def rowsOf(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.method.localization import MatchedRange
 from VolumeRetrievalEngine.searching.match import Match
 
 from .SlicePairs import StackRows
@@ -26,15 +25,17 @@ def resultLines(
 
 
 def matchedSlices(match: Match) -> str:
-    """ "match: slices 22-28"; what the slab is."""
-    best = max(match.ranges, key=lambda one: one.weight, default=None)
-    return _("match: {slices}").format(slices=_numbers(best.first_slice, best.last_slice)) if best is not None else ""
+    """ "match: slices 22-28", and whether that is uncertain; what the slab is."""
+    place = match.place
+    if place is None:
+        return ""
+    text = _("match: {slices}").format(slices=_numbers(place.first_slice, place.last_slice))
+    return text if place.is_certain else _("{match} (uncertain)").format(match=text)
 
 
-def queriedSlices(match: Match, best: MatchedRange) -> str:
-    """ "match 1: slices 60-66": the query's slices that look like that range of that result."""
-    numbers = _numbers(min(best.query_slices), max(best.query_slices))
-    return _("match {rank}: {slices}").format(rank=match.rank, slices=numbers)
+def queriedSlices(match: Match, first: int, last: int) -> str:
+    """ "match 1: slices 60-66": the query's slices that lie in that range of that result."""
+    return _("match {rank}: {slices}").format(rank=match.rank, slices=_numbers(first, last))
 
 
 def _sliceOf(rows: StackRows, position: float | None) -> str:

@@ -16,7 +16,7 @@ from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from ..Values import ShownPair
 from . import CompareLayout, ComparisonTexts, RangeMarks, UserNodes, ViewState
 from .ColumnView import ColumnView
-from .Comparison import Comparison, ShownMatch, bestRange, companionOf, rowsOf
+from .Comparison import Comparison, ShownMatch, companionOf, rowsOf
 from .FollowMatch import FollowedResult, FollowMatch
 from .ResultFolder import ResultFolder
 from .StackGeometry import StackGeometry
@@ -277,17 +277,17 @@ class MatchDisplay:
         assert shown is not None
         marked = set()
         for one, result in zip(shown.matches, shown.results, strict=True):
-            best = bestRange(one.match)
+            best = one.match.place
             if best is not None and result.view.hasNavigator:
                 self._addMark(result.view, best.start_mm, best.end_mm, ComparisonTexts.matchedSlices(one.match))
                 marked.add(result.view.column.main)
         selected = shown.matches[shown.selected].match
-        best = bestRange(selected)
-        if best is not None and best.query_rows and shown.query.hasNavigator:
-            first, last = (
-                float(shown.queryRows.positions[row]) for row in (min(best.query_rows), max(best.query_rows))
-            )
-            self._addMark(shown.query, first, last, ComparisonTexts.queriedSlices(selected, best))
+        best = selected.place
+        if best is not None and shown.query.hasNavigator:
+            rows = (best.query_first_row, best.query_last_row)
+            first, last = (float(shown.queryRows.positions[row]) for row in rows)
+            numbers = [int(shown.queryRows.numbers[row]) for row in rows]
+            self._addMark(shown.query, first, last, ComparisonTexts.queriedSlices(selected, *numbers))
             marked.add(shown.query.column.main)
         RangeMarks.remove({node.GetAttribute(RangeMarks.ATTRIBUTE) for node in RangeMarks.marks()} - marked)
 
