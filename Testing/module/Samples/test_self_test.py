@@ -13,6 +13,7 @@ import slicer
 from slicer_application.modules import loadModule, makeWidget
 from slicer_application.pythonqt import wrap
 from slicer_application.window import qSlicerMainWindow
+from VolumeRetrievalLib.Samples import SelfTestDatabase, SelfTestStory
 from VolumeRetrievalLib.Samples.SelfTest import SelfTest
 from VolumeRetrievalLib.Samples.SelfTestComparing import ComparingSteps
 from VolumeRetrievalLib.Samples.SelfTestStory import Snapshot
@@ -48,7 +49,9 @@ def mainWindow(module, monkeypatch):
     window.close()
 
 
-def test_the_self_test_passes_here(module, mainWindow, sameModulesAfterwards, capsys):
+def test_the_self_test_passes_here(module, mainWindow, sameModulesAfterwards, capsys, monkeypatch):
+    for part in (SelfTestStory, SelfTestDatabase):
+        monkeypatch.setattr(part, "SPACING_MM", (9.0, 9.0))  # a quarter of the voxels, still a liver
     Settings(encoder="torchscript").save()
     said = []
     case = module.VolumeRetrievalTest()
