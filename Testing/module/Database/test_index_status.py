@@ -13,7 +13,6 @@ from VolumeRetrievalEngine.errors import NoStoreError, StoreReadOnlyError
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.slicer_database.database_file import read_series
 from VolumeRetrievalEngine.slicer_database.index_series import index_series
-from VolumeRetrievalEngine.store.folder import StoreFolder
 from VolumeRetrievalLib import Texts
 from VolumeRetrievalLib.Processes import EngineErrors
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError
@@ -67,7 +66,7 @@ def slowLogic(makeLogic, database, archive, tmp_path):
 def indexElsewhere(database: Path) -> None:
     """As a nightly run does."""
     retriever = Retriever.create(database / "VolumeRetrieval", "descriptor")
-    index_series(retriever, StoreFolder(database / "VolumeRetrieval"), read_series(database))
+    index_series(retriever, read_series(database))
 
 
 class TestRuns:
@@ -206,10 +205,10 @@ class TestWords:
         assert "/x" in EngineErrors.inWords(StoreReadOnlyError("cannot be made", "--store", folder="/x"))
 
     def test_progress_has_a_unit(self):
-        assert Texts.progress(Progress("scan", 750, 1252)) == "750 of 1,252 files"
+        assert Texts.progress(Progress("scan", 750, 1252)).startswith("750 of 1,252 files")
         assert Texts.progress(Progress("index", 3, 12, "Anna, Chest")) == "3 of 12 volumes\nAnna, Chest"
 
     def test_another_slice_step_than_the_indexes_is_said(self):
         status = DatabaseStatus("/data", volumes=2, encoder="Descriptor", sliceStepMm=3.0, nextSliceStepMm=6.0)
-        assert "every 3 mm" in Texts.indexEncoder(status) and "every 6 mm" in Texts.indexEncoder(status)
-        assert "every" not in Texts.indexEncoder(replace(status, nextSliceStepMm=3.0))
+        assert "3 mm" in Texts.databaseStatus(status)
+        assert "3 mm" not in Texts.databaseStatus(replace(status, nextSliceStepMm=3.0))
