@@ -79,7 +79,7 @@ class DatabaseSteps:
         job = story.logic.indexDatabase(
             Callbacks(
                 lambda report: told.append("finished"),
-                told.append,
+                lambda error: told.append(str(error)),
                 lambda: told.append("canceled"),
                 lambda step: job.cancel() if step.done else None,
             )
@@ -145,7 +145,10 @@ class DatabaseSteps:
 
         with self.warnings.expected():
             callbacks = Callbacks(
-                lambda report: told.append("finished"), told.append, lambda: told.append("canceled"), kill
+                lambda report: told.append("finished"),
+                lambda error: told.append(str(error)),
+                lambda: told.append("canceled"),
+                kill,
             )
             story.logic.indexDatabase(callbacks)
             story.wait("the killed run to end", lambda: told)

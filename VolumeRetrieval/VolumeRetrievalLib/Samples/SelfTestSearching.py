@@ -146,7 +146,11 @@ class SearchingSteps:
     def cancel(self) -> None:
         story = self.story
         told: list[str] = []
-        callbacks = Callbacks(lambda result: told.append("finished"), told.append, lambda: told.append("canceled"))
+        callbacks = Callbacks(
+            lambda result: told.append("finished"),
+            lambda error: told.append(str(error)),
+            lambda: told.append("canceled"),
+        )
         story.logic.search(story.query, callbacks=callbacks).cancel()
         story.wait("the search to be canceled", lambda: told)
         expect("how it ended", told[0] in ("canceled", "finished"), True, told[0])
@@ -191,6 +195,7 @@ class SearchingSteps:
     def contextMenu(self) -> None:
         plugin = getattr(slicer, "VolumeRetrievalSubjectHierarchyPlugin", None)
         expect("the plugin is registered", plugin is not None, True)
+        assert plugin is not None
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         plugin.showContextMenuActionsForItem(hierarchy.GetItemByDataNode(self.story.query))
         expect("it offers its action for a volume", plugin.findSimilarAction.visible, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.errors import VolumeRetrievalError
+from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match
 
 from ..Database.IndexContents import IndexContents
 from ..Scene.LoadedVolumes import seriesUID
 from ..Scene.MatchLoader import MatchLoader
 from ..Search.LastSearch import LastSearch
-from ..Values import MatchDescription, Progress
+from ..Values import MatchDescription
 from . import CompareLayout, ViewState, WindowLevel
 from .Comparison import ShownMatch
 from .MatchDisplay import MatchDisplay
@@ -92,7 +94,7 @@ class Showing:
             name = self._name(match)
             tell(number, f"{match.rank}: {name}")
             try:
-                node, isOurs = self._load(lambda match=match: self._volume(match), loaded)
+                node, isOurs = self._load(partial(self._volume, match), loaded)
                 StackGeometry.ofVolume(node, match.plane)
             except _CANNOT_BE_SHOWN as error:
                 text = _("{rank}: {name} is not shown. {reason}")
