@@ -14,6 +14,7 @@ from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.match import SearchResult
 from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.volume import Volume
+from VolumeRetrievalLib.Database import SeriesWords
 from VolumeRetrievalLib.Values import MatchDescription
 
 
@@ -58,7 +59,9 @@ class PhantomLogic(FakeLogic):
 
     def describe(self, match):
         folder = Path(match.path)
-        return MatchDescription(folder.parent.name, "", match.attributes.series_description or folder.name)
+        patient = folder.parent.name.replace("PHANTOM-", "Phantom ")
+        date = SeriesWords.date(match.attributes.study_date)
+        return MatchDescription(patient, date, match.attributes.series_description or folder.name, date)
 
 
 def nodeOf(voxels, affine, name):

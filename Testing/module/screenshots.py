@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -19,105 +20,148 @@ sys.path[:0] = [str(ROOT / "VolumeRetrieval"), str(ROOT / "Testing"), str(Path(_
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer_application  # noqa: E402
+from PyQt5 import QtCore  # noqa: E402
 
+# As Slicer does (qMRMLWidget::preInitializeApplication).
+QtCore.QCoreApplication.setAttribute(QtCore.Qt.AA_UseHighDpiPixmaps)
 slicer_application.start()
 
+import numpy as np  # noqa: E402
 import slicer  # noqa: E402
-from fake_logic import CLOSED, EMPTY, READY, FakeInstaller  # noqa: E402
-from panel_factory import makePanel  # noqa: E402
+from fake_logic import CLOSED, EMPTY, READY, FakeLogic, aResult, aThumbnail  # noqa: E402
+from panel_factory import loadFont, makePanel  # noqa: E402
 from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
 from PyQt5 import QtGui, QtWidgets  # noqa: E402
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder  # noqa: E402
 from VolumeRetrievalEngine.progress import Progress  # noqa: E402
 from VolumeRetrievalLib.Encoders import EncoderTexts  # noqa: E402
 from VolumeRetrievalLib.Encoders.Encoders import Encoders  # noqa: E402
-from VolumeRetrievalLib.Packages.PackageInstaller import PackageInstaller, PackageState  # noqa: E402
 from VolumeRetrievalLib.Settings import Settings  # noqa: E402
+from VolumeRetrievalLib.Values import ShownPair  # noqa: E402
 from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
 
-_WIDTH = 500
-_MADE_ON = {"cpu, float32": 412}
 #: The index of the phantoms, as it is made.
-_INDEXED = {"encoder": "Radiology ResNet (comes with the extension)", "madeOn": {"cpu (MONAI), float32": 17}}
+_COUNTS = {"volumes": 17, "expected": 17, "series": 17, "indexedSeries": 17, "slices": 1604, "sizeBytes": 9_700_000}
+_INDEXED = replace(
+    READY, notIndexed=0, skipped=(), encoder="Radiology ResNet", madeOn={"cpu (MONAI), float32": 17}, **_COUNTS
+)
+_FRESH = replace(EMPTY, expected=17, notIndexed=17, series=17)
 
 
-class _NoPip:
-    """Of a Slicer in which nothing was installed yet."""
-
-    def version(self, package: str) -> str:
-        return ""
-
-
-def nothingInstalled() -> PackageState:
-    return PackageInstaller(Path(), _NoPip(), None, lambda text: False, ("linux", "x86_64")).state()
-
-
-def loadFont() -> None:
-    """A bare machine has no fonts, and Qt draws boxes then: matplotlib brings DejaVu."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"):
-        if QtGui.QFontDatabase.addApplicationFont(str(folder / name)) < 0:
-            raise SystemExit(f"{folder / name} could not be loaded as a font")
-    QtWidgets.QApplication.instance().setFont(QtGui.QFont("DejaVu Sans", 9))
-
-
-def savePanel(panel, widget, path: Path, collapsed: tuple[str, ...] = ()) -> None:
-    """Save the panel as high as it wants to be."""
-    for name in collapsed:
-        getattr(panel.ui, f"{name}CollapsibleButton").collapsed = True
-    widget.resize(_WIDTH, 200)
+def savePanel(panel, widget, path: Path, width: int = 450, height: int = 0) -> None:
+    """Save the panel at this size; without a height as high as it needs to be."""
     widget.show()
-    for _ in range(3):
-        slicer.app.processEvents()
-    widget.resize(_WIDTH, widget._qt.sizeHint().height())
-    for _ in range(3):
+    for _ in range(4):  # the height of labels follows the width
+        widget.resize(width, height or max(widget._qt.minimumSizeHint().height(), 200))
         slicer.app.processEvents()
     widget._qt.grab().save(str(path))
+    panel.cleanUp()
     widget.close()
 
 
-def chooseQuery(panel, story: PhantomStory) -> None:
+def openSections(panel, *names: str) -> None:
+    for name in names:
+        getattr(panel.ui, f"{name}CollapsibleButton").collapsed = False
+
+
+def makeFor(story: PhantomStory, status, installer=None):
+    """(panel, widget, logic) with the query of the story in the scene, a segment of it as the region."""
     slicer.mrmlScene.Clear(0)
-    panel.ui.queryVolumeSelector.setCurrentNode(story.queryNode())
+    logic = PhantomLogic(story, status)
+    panel, widget = makePanel(logic, installer)
+    node = story.queryNode()
+    node.SetName("Chest 4.0 mm")
+    panel.query.useVolume(node)
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Organs")
-    segmentation.GetSegmentation().AddEmptySegment("liver", "Liver")
-    panel.ui.regionComboBox.setCurrentIndex(2)
-    panel.ui.segmentSelector.setCurrentNode(segmentation)
+    segmentation.GetSegmentation().AddEmptySegment("liver", "liver")
+    panel.region.chooseSegment(segmentation, "liver")
+    return panel, widget, logic
+
+
+def searched(story: PhantomStory, status=_INDEXED):
+    panel, widget, logic = makeFor(story, status)
+    panel.ui.searchButton.click()
+    logic.jobs[-1].finish(story.result)
+    return panel, widget, logic
+
+
+def compared(story: PhantomStory):
+    """With the best three next to the query, and the second one selected."""
+    panel, widget, logic = searched(story)
+    panel.ui.compareButton.click()
+    panel.ui.resultsTable.selectRow(1)
+    match = story.result.matches[1]
+    similarity = match.similarity[match.best_query_row, match.best_row]
+    logic.pairChanged(ShownPair(match, match.best_query_slice, match.best_slice, similarity))
+    return panel, widget, logic
 
 
 def panels(folder: Path, story: PhantomStory) -> None:
-    logic = PhantomLogic(story, CLOSED)
-    savePanel(*makePanel(logic), folder / "empty.png", ("results", "matchMap"))
+    """The panel in each state, 450 pixels wide next to views 1080 or 740 high, and 340 pixels wide."""
+    tall, short = 820, 530  # what toolbars and the module panel leave of a window of 1080 and of 740 pixels
+    slicer.mrmlScene.Clear(0)
+    savePanel(*makePanel(PhantomLogic(story, CLOSED)), folder / "empty.png", height=tall)
+    panel, widget, _logic = makeFor(story, _FRESH)
+    savePanel(panel, widget, folder / "first-search.png", height=tall)
 
-    logic = PhantomLogic(story, EMPTY)
-    panel, widget = makePanel(logic, FakeInstaller(nothingInstalled()))
-    savePanel(panel, widget, folder / "nothing-installed.png", ("results", "matchMap"))
-    encoders(folder / "encoders.png", PhantomLogic(story, replace(READY, better="radiology-resnet", madeOn=_MADE_ON)))
-
-    logic = PhantomLogic(story, READY)
-    panel, widget = makePanel(logic)
-    panel.ui.updateIndexButton.click()
-    logic.jobs[0].callbacks.progress(Progress("index", 164, 418, "PHANTOM-0007/neck", remaining=1260.0))
-    panel.ui.skippedButton.click()
-    savePanel(panel, widget, folder / "indexing.png", ("results", "matchMap"))
-
-    counts = {"volumes": 17, "expected": 17, "slices": 1604, "sizeBytes": 9_700_000, "notIndexed": 0}
-    status = replace(READY, skipped=(), **counts, **_INDEXED)
-    logic = PhantomLogic(story, status)
-    panel, widget = makePanel(logic)
-    chooseQuery(panel, story)
+    panel, widget, logic = makeFor(story, _FRESH)
     panel.ui.searchButton.click()
-    logic.jobs[0].finish(story.result)
-    savePanel(panel, widget, folder / "results.png")
+    step = Progress("index", 6, 17, "Phantom 0007, 2021-08-06, Chest 4.0 mm", remaining=130.0)
+    logic.jobs[0].callbacks.progress(step)
+    openSections(panel, "index")
+    logic.changeStatus(replace(_FRESH, indexing=step))
+    savePanel(panel, widget, folder / "indexing.png", height=tall)
 
-    logic = PhantomLogic(story, status)
+    panel, widget, _logic = compared(story)
+    savePanel(panel, widget, folder / "results.png", height=tall)
+    panel, widget, _logic = compared(story)
+    savePanel(panel, widget, folder / "results-340.png", width=340, height=tall)
+    panel, widget, _logic = compared(story)
+    savePanel(panel, widget, folder / "results-740.png", height=short)
+    panel, widget, _logic = compared(story)
+    openSections(panel, "filters", "matchMap")
+    panel.ui.modalityFilterComboBox.setCurrentIndex(1)
+    panel.ui.dateToLineEdit.text = "1.2.2010"
+    savePanel(panel, widget, folder / "match-map.png")
+
+    panel, widget, logic = searched(story, replace(READY, notIndexed=6))
+    openSections(panel, "index")
+    panel.ui.skippedButton.click()
+    logic.failure = "Result 2: 41 of 41 files are gone from /data/archive/PHANTOM-0004/chest-abdomen."
+    panel.ui.compareButton.click()
+    savePanel(panel, widget, folder / "error.png", height=tall)
+
+    application = QtWidgets.QApplication.instance()
+    light = application.palette()
+    application.setPalette(darkPalette())
+    panel, widget, _logic = compared(story)
+    openSections(panel, "matchMap")
+    savePanel(panel, widget, folder / "results-dark.png")
+    application.setPalette(light)
+
+
+def darkPalette() -> QtGui.QPalette:
+    """As of Slicer's dark style (qSlicerStyle, "Dark Slicer")."""
+    palette = QtGui.QPalette(QtGui.QColor(50, 50, 50))
+    palette.setColor(QtGui.QPalette.Base, QtGui.QColor(36, 36, 36))
+    palette.setColor(QtGui.QPalette.AlternateBase, QtGui.QColor(44, 44, 44))
+    palette.setColor(QtGui.QPalette.Highlight, QtGui.QColor(80, 130, 180))
+    palette.setColor(QtGui.QPalette.HighlightedText, QtGui.QColor(255, 255, 255))
+    return palette
+
+
+def highDpi(folder: Path) -> None:
+    """The results on a display with two pixels for one, in a process of its own: Qt reads the factor at its start."""
+    logic = FakeLogic(_INDEXED)
+    logic.pictures = {f"volume{rank}": aThumbnail(rank) for rank in range(1, 9)}
     panel, widget = makePanel(logic)
-    panel.showResult(story.result)
-    chooseQuery(panel, story)
-    panel.messages.showError("The series is no longer on disk: /data/archive/PHANTOM-0004/chest-abdomen")
-    savePanel(panel, widget, folder / "error.png", ("query", "matchMap"))
+    volume = slicer.util.addVolumeFromArray(np.zeros((120, 20, 20), np.float32), name="Chest 4.0 mm")
+    panel.query.useVolume(volume)
+    panel.ui.searchButton.click()
+    logic.jobs[0].finish(aResult(8))
+    panel.ui.resultsTable.selectRow(1)
+    openSections(panel, "matchMap")
+    savePanel(panel, widget, folder / "results-2x.png")
 
 
 def encoders(path: Path, logic: PhantomLogic) -> None:
@@ -128,15 +172,14 @@ def encoders(path: Path, logic: PhantomLogic) -> None:
         Settings().save()
     logic.setState("efficientnet-b0-imagenet", "installed")
     panel, widget = makePanel(logic)
-    for name in ("encoders", "advanced"):
-        getattr(panel.ui, f"{name}CollapsibleButton").collapsed = False
+    openSections(panel, "encoders", "advanced")
     reason = "radiology-resnet runs by onnxruntime on the processor; PyTorch with MONAI is not installed (no torch)"
     logic.questions[0].finish(DefaultEncoder("radiology-resnet", "onnxruntime", reason))
     panel.encoders.select("dinov2-vits14")
     panel.encoders.ask = lambda text: True
     panel.ui.installWeightsButton.click()
     logic.jobs[0].callbacks.progress(Progress("download", 31_000_000, 88_283_115, "dinov2-vits14", remaining=95.0))
-    savePanel(panel, widget, path, ("query", "results", "matchMap"))
+    savePanel(panel, widget, path)
 
 
 def consent(path: Path) -> None:
@@ -175,14 +218,23 @@ def compare(path: Path, story: PhantomStory, count: int, size: tuple[int, int] =
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Pictures of the panel in each state, and of results beside a query.")
+    parser = argparse.ArgumentParser(description="Pictures of the panel in each state, and of results next to a query.")
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "Resources" / "Screenshots")
-    folder = parser.parse_args().folder
+    parser.add_argument("--high-dpi", action="store_true", help="only the picture with two pixels for one")
+    options = parser.parse_args()
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     loadFont()
+    if options.high_dpi:
+        highDpi(folder)
+        return
+    command = [sys.executable, __file__, str(folder), "--high-dpi"]
+    subprocess.run(command, check=True, env={**os.environ, "QT_SCALE_FACTOR": "2"})
     with tempfile.TemporaryDirectory() as scratch:
         story = tell(Path(scratch), patients=12)
         panels(folder, story)
+        status = replace(READY, better="radiology-resnet", madeOn={"cpu, float32": 412})
+        encoders(folder / "encoders.png", PhantomLogic(story, status))
         consent(folder / "consent.png")
         compare(folder / "compare.png", story, 3)
         compare(folder / "one-result.png", story, 1)

@@ -112,6 +112,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if index < 0 and (wasEmpty or current):
             # QComboBox: in an empty box the first row is chosen by itself; for a removed one, its neighbor.
             index = min(max(before, 0), self._combo.count() - 1)
+        if index >= self._combo.count() - len(self._actions):
+            index = -1  # entries for actions are no choice
         self._combo.setCurrentIndex(index)
         self._combo.blockSignals(False)
         self._indexChanged()

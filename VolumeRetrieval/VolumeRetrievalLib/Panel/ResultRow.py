@@ -17,6 +17,8 @@ ROW_HEIGHT = 48
 PICTURE_HEIGHT = 44
 _GAP = 8
 _BAR_WIDTH, _BAR_HEIGHT = 54, 7
+#: Advances are rounded: a text that just fits would be elided.
+_SLACK = 2
 #: Narrower text columns have no room for the date.
 _DATE_FROM_WIDTH = 170
 
@@ -117,8 +119,9 @@ class _Painting:
         """The bar and the number at the right of the first line; returns the width that they take."""
         number = self.row.number
         metrics = qt.QFontMetrics(self.bold)
-        numberWidth = metrics.horizontalAdvance("-0.00")
-        self._text(number, self.width - metrics.horizontalAdvance(number), 0, numberWidth, self.bold, self.strong)
+        numberWidth = metrics.horizontalAdvance("-0.00") + _SLACK
+        left = self.width - metrics.horizontalAdvance(number) - _SLACK
+        self._text(number, left, 0, numberWidth, self.bold, self.strong)
         left = self.width - numberWidth - _BAR_WIDTH - 4
         top = (lineHeight - _BAR_HEIGHT) // 2
         filled = round(_BAR_WIDTH * min(max(self.row.similarity, 0.0), 1.0))
@@ -130,7 +133,7 @@ class _Painting:
         return self.width - left
 
     def _place(self, lineHeight: int) -> int:
-        width = qt.QFontMetrics(self.font).horizontalAdvance(self.row.place)
+        width = qt.QFontMetrics(self.font).horizontalAdvance(self.row.place) + _SLACK
         self._text(self.row.place, self.width - width, lineHeight, width, self.font, self.dim)
         return width
 

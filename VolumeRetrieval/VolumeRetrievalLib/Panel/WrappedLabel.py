@@ -18,6 +18,7 @@ class WrappedLabel:
 
     def __init__(self, label: Any):
         self._label = label
+        self._fitted: tuple[str, int] | None = None
         self._events = Events(
             label,
             {
@@ -39,8 +40,13 @@ class WrappedLabel:
         self._fit()
 
     def _fit(self) -> None:
+        label = self._label
+        if (label.text, label.width) == self._fitted:
+            return
+        self._fitted = (label.text, label.width)
+        label.setMinimumHeight(0)  # a minimum is what the next line answers at least (QLabelPrivate::sizeForWidth)
         # Fixed, not only minimum: the size hint of a wrapped label is that of a narrower one, with more lines.
-        self._label.setFixedHeight(self._label.heightForWidth(max(self._label.width, 1)) if self._label.text else 0)
+        label.setFixedHeight(label.heightForWidth(max(label.width, 1)) if label.text else 0)
 
     def _hideIfEmpty(self) -> None:
         if not self._label.text:
