@@ -19,7 +19,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
     def __init__(self, *args):
         text = args[0] if args and isinstance(args[0], str) else ""
         super().__init__(args[-1] if args and isinstance(args[-1], QtWidgets.QWidget) else None)
-        self._collapsed = False
+        self._collapsed = self._isForcing = False
         self._header = QtWidgets.QToolButton(self)
         self._header.setObjectName("")
         self._header.setText(text)
@@ -38,11 +38,32 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
 
     def childEvent(self, event):
         super().childEvent(event)
-        # ctkCollapsibleButton::childEvent: a widget added to a collapsed button is hidden at once.
         child = event.child()
-        hidden = event.type() == QtCore.QEvent.ChildPolished and getattr(self, "_collapsed", False)
-        if hidden and isinstance(child, QtWidgets.QWidget) and child is not getattr(self, "_header", child):
-            child.setVisible(False)
+        if event.type() == QtCore.QEvent.ChildAdded and child.isWidgetType() and hasattr(self, "_header"):
+            child.installEventFilter(self)
+        # ctkCollapsibleButton::childEvent: a widget added to a collapsed button is hidden at once.
+        isPolished = event.type() == QtCore.QEvent.ChildPolished and isinstance(child, QtWidgets.QWidget)
+        if isPolished and getattr(self, "_collapsed", False) and child is not self._header:
+            self._place(child)
+
+    def eventFilter(self, child, event):
+        """What others show while the button is collapsed is shown when it opens, and what they hide stays hidden."""
+        if not self._isForcing and event.type() in (QtCore.QEvent.ShowToParent, QtCore.QEvent.HideToParent):
+            isShown = event.type() == QtCore.QEvent.ShowToParent
+            child.setProperty("visibilityToParent", isShown)
+            if isShown:
+                self._place(child)
+        return False
+
+    def setVisible(self, visible):
+        self._isForcing = True
+        super().setVisible(visible)
+        self._isForcing = False
+
+    def _place(self, child):
+        self._isForcing = True
+        child.setVisible(not self._collapsed and child.property("visibilityToParent") is not False)
+        self._isForcing = False
 
     def _contents(self):
         return [
@@ -59,11 +80,8 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
             return
         self._collapsed = collapsed
         self._header.setArrowType(QtCore.Qt.RightArrow if collapsed else QtCore.Qt.DownArrow)
-        # What was hidden before stays so when the button opens again (ctkCollapsibleButton.cpp, collapse()).
-        if collapsed:
-            self._wereHidden = [one for one in self._contents() if one.isHidden()]
         for one in self._contents():
-            one.setVisible(not collapsed and one not in getattr(self, "_wereHidden", []))
+            self._place(one)
         self.setMaximumHeight(self._header.sizeHint().height() + 6 if collapsed else 16777215)
         self.toggled.emit(not collapsed)
         self.contentsCollapsed.emit(collapsed)

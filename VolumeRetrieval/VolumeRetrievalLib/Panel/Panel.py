@@ -54,9 +54,6 @@ class Panel:
         self.packages = PackagesSection(ui, installer, self._onInstalled)
         self.encoders = EncodersSection(ui, logic, self.settings, self.refresh, askConsent)
         self.advanced = AdvancedSection(ui, logic, self.settings, self.refresh)
-        # What a section hides while it is closed may be shown by opening it.
-        for name in ("filters", "matchMap", "index", "advanced", "encoders"):
-            getattr(ui, f"{name}CollapsibleButton").connect("contentsCollapsed(bool)", self._onCollapsed)
         self._isReady = True
         self.filters.fill(logic.status().modalities, logic.status().bodyParts)
         self._onChosen()
@@ -145,10 +142,6 @@ class Panel:
         self.matchMap.show(self._result, match)
         if match is not None and self.logic.isShown:
             self.logic.selectMatch(match)
-
-    def _onCollapsed(self, collapsed: bool) -> None:
-        if not collapsed:
-            self.refresh()
 
     def _onInstalled(self) -> None:
         self.encoders.forgetDefault()

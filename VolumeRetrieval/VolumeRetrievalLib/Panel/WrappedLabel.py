@@ -19,15 +19,8 @@ class WrappedLabel:
     def __init__(self, label: Any):
         self._label = label
         self._fitted: tuple[str, int] | None = None
-        self._events = Events(
-            label,
-            {
-                qt.QEvent.Resize: lambda event: self._fit(),
-                # Opening a section shows what was hidden while it was closed.
-                qt.QEvent.Show: lambda event: self._hideIfEmpty(),
-            },
-        )
-        self._fit()
+        self._events = Events(label, {qt.QEvent.Resize: lambda event: self._fit()})
+        self.text = label.text
 
     @property
     def text(self) -> str:
@@ -47,7 +40,3 @@ class WrappedLabel:
         label.setMinimumHeight(0)  # a minimum is what the next line answers at least (QLabelPrivate::sizeForWidth)
         # Fixed, not only minimum: the size hint of a wrapped label is that of a narrower one, with more lines.
         label.setFixedHeight(label.heightForWidth(max(label.width, 1)) if label.text else 0)
-
-    def _hideIfEmpty(self) -> None:
-        if not self._label.text:
-            self._label.visible = False
