@@ -16,10 +16,12 @@ from .encoders.base import Encoder
 from .encoders.choice import encoder_in_words, encoder_note
 from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
+from .errors import QueryError
+from .indexing.outlines import OutlinesReport, add_outlines
 from .indexing.run import IndexingReport, find_gone, index_volumes
 from .method.pooling import pool
 from .progress import Cancelled, ProgressCallback
-from .query.files import indexed_or_read
+from .query.files import indexed_or_read, read_again
 from .query.query import Query, query_from_store, query_from_volume
 from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
@@ -27,10 +29,11 @@ from .recipe import Recipe
 from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
-from .searching.match import Match, SearchResult
+from .searching.match import SearchResult
 from .searching.opened_store import OpenedStore, known_record
 from .searching.options import SearchOptions
 from .searching.recent_queries import RecentQueries
+from .searching.refinement import Refinement
 from .searching.search import Stopwatch, search_store
 from .searching.session import SearchSession, keep_kind, kept_kind
 from .slice_index.slice_index import SliceIndex
@@ -225,6 +228,21 @@ class Retriever(OpenedStore):
             for level in ("slices", "pooled"):
                 SliceIndex.made_anew(self._path, store, level, kept_kind(store, self._index_kind))
 
+    def add_outlines(self, progress: ProgressCallback | None = None) -> OutlinesReport:
+        """Find the body's outlines of volumes that an older engine indexed without them (indexing/outlines.py).
+
+        Their files are read again; their embeddings stay. Searching works without: places in plane are then relative
+        to the images instead of the bodies.
+
+        Args:
+            progress: see progress.py; may raise Cancelled.
+
+        Raises:
+            StoreLockedError, StoreReadOnlyError, StoreError
+        """
+        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+            return add_outlines(store, lambda record: read_again(store, record, self._tokens()), progress)
+
     def _update_indexes(self, store: VolumeStore) -> None:
         for level in ("slices", "pooled"):
             SliceIndex.open(self._path, store, level, kept_kind(store, self._index_kind), writable=True)
@@ -269,7 +287,7 @@ class Retriever(OpenedStore):
         clock.lap("query")
         made_by = self.recipe.encoder if searched.stored else encoder_in_words(self.encoder())
         result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
-        self._recent.keep(result.search_id, searched.embeddings)
+        self._recent.keep(result, searched.embeddings)
         return result
 
     def similarity(self, search_id: str, key: int) -> np.ndarray:
@@ -279,6 +297,20 @@ class Retriever(OpenedStore):
             UnknownSearchError: it is not among the last few. UnknownVolumeError: the volume was removed since.
         """
         return self._recent.similarity(search_id, self._session().store, key)
+
+    def refined(
+        self, search_id: str, key: int, query: Volume | None = None, progress: ProgressCallback | None = None
+    ) -> Refinement:
+        """A match of one of the last searches, registered (:meth:`refine`), by the key of its volume.
+
+        Raises:
+            UnknownSearchError: it is not among the last few. QueryError: no match of it has this key.
+        """
+        result = self._recent.result(search_id)
+        match = next((one for one in result.matches if one.key == key), None)
+        if match is None:
+            raise QueryError(f"the volume {key} is not among the results of the search {search_id!r}")
+        return self.refine(result, match, query, progress)
 
     def _query(
         self,
@@ -353,16 +385,9 @@ class Retriever(OpenedStore):
         Its pictures are drawn from the volumes where these can still be read, and are the store's small ones otherwise.
         """
         picture = pictures_of_volumes(
-            lambda match: self._volume_of(result, match), self.recipe, result.query_table.index
+            lambda match: self.volume_of(result, match), self.recipe, result.query_table.index
         )
         return write_report(result, file, self.thumbnail, picture=picture)
-
-    def _volume_of(self, result: SearchResult, match: Match | None) -> Volume:
-        if match is not None:
-            return self.read_again(self._session().store.records([match.key])[0])
-        if (record := self._session().store.find(result.query_id)) is not None:
-            return self.read_again(record)
-        return read_volume(result.query_path)
 
 
 def _own_values(recipe: Recipe) -> dict[str, Any]:

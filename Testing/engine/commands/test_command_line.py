@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -454,6 +455,35 @@ def test_rebuild_changes_the_kind_of_index(store: Path) -> None:
     pytest.importorskip("faiss")
     assert run("rebuild", "--store", store, "--index-kind", "hnsw", "--json").json["index_kind"] == "hnsw"
     assert run("info", "--store", store, "--json").json["index_kind"] == "hnsw"
+
+
+def test_rebuild_adds_the_outlines_that_an_older_version_did_not_find(store: Path) -> None:
+    (file,) = store.glob("*/volumes.sqlite")
+    with contextlib.closing(sqlite3.connect(file)) as old:
+        old.execute("DROP TABLE outlines")
+        old.execute("PRAGMA user_version=1")
+        old.commit()
+    count = run("info", "--store", store, "--json").json["volumes"]
+    query = listed(store)[0]["id"]
+    assert f"without outlines: {count}" in run("info", "--store", store).out
+    before = run("search", query, "--store", store, "--json").json
+    assert "no outline of the body" in run("search", query, "--store", store).out
+    values = run("rebuild", "--store", store, "--outlines", "--json").json
+    assert values["outlines"] == {"added": count, "failed": [], "cancelled": False} and values["without_outlines"] == 0
+    after = run("search", query, "--store", store, "--json").json
+    assert [one["score"] for one in after] == [one["score"] for one in before]
+    assert "no outline" not in run("search", query, "--store", store).out
+
+
+def test_the_box_of_a_region_is_printed_and_can_be_refined(indexed: Path) -> None:
+    query = indexed / "archive" / "volume-000.nii"
+    words = ("search", query, "--store", indexed / "store", "--top", "2")
+    values = run(*words, "--json", "--refine", "1").json
+    assert len(values[0]["box"]["center"]) == 3 and values[1]["refinement"] is None
+    refined = values[0]["refinement"]
+    assert len(refined["matrix"]) == 4 and (refined["success"] or refined["reason"])
+    printed = run(*words, "--refine", "1").out
+    assert "box in 1: " in printed and "refined" in printed and "mm" in printed
 
 
 def test_verify_passes_where_there_is_nothing_or_nothing_wrong(indexed: Path, tmp_path: Path) -> None:

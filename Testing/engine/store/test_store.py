@@ -87,6 +87,23 @@ def test_half_precision_moves_no_cosine_by_more_than_the_docstring_says(store: V
     assert error.mean() < 2.5e-4 / np.sqrt(dimension)
 
 
+def test_outlines_come_back_as_they_were_stored_and_may_be_added_later(store: VolumeStore) -> None:
+    outlines = np.arange(24, dtype=np.float32).reshape(6, 4)
+    outlines[2] = np.nan
+    key = store.add(dataclasses.replace(new_volume(1), outlines=outlines))
+    np.testing.assert_array_equal(store.outlines(key), outlines)
+    later = store.add(new_volume(2))
+    assert store.outlines(later) is None and store.without_outlines().tolist() == [later]
+    generation = store.generation
+    with pytest.raises(ValueError, match="6 slices"):
+        store.set_outlines(later, outlines[:3])
+    store.set_outlines(later, outlines)
+    assert len(store.without_outlines()) == 0 and store.generation == generation, "nothing that is searched changed"
+    store.remove([volume_id(1)])
+    assert store._all("SELECT key FROM outlines") == [(later,)]
+    assert store.verify() == []
+
+
 def test_many_volumes_are_read_into_one_array_in_the_order_asked_for(store: VolumeStore) -> None:
     keys = [store.add(new_volume(number, rows=number + 3)) for number in range(5)]
     asked = [keys[3], keys[0], keys[3]]

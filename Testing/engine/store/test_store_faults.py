@@ -221,6 +221,9 @@ def test_a_really_full_disk_loses_nothing_and_says_what_to_do(tmp_path: Path) ->
         with VolumeStore.open(disk / "recipe") as reader:
             assert len(reader.listing()) == stored
             assert reader.verify() == []
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):  # what was too little for a volume may be enough for an empty store
+                pass
         with pytest.raises(StoreError, match="disk is full"):
             VolumeStore.create(disk / "another recipe", RECIPE)
         shutil.rmtree(disk / "recipe")
@@ -348,6 +351,30 @@ def test_a_store_of_a_newer_version_is_refused_politely(folder: Path) -> None:
     for writable in (False, True):
         with pytest.raises(StoreVersionError, match="upgrade VolumeRetrieval"):
             VolumeStore.open(folder, writable=writable)
+
+
+def test_a_store_of_the_first_version_is_read_as_it_is_and_brought_up_to_date_by_a_writer(folder: Path) -> None:
+    alter(folder, "DROP TABLE outlines")
+    alter(folder, "PRAGMA user_version=1")
+    with VolumeStore.open(folder) as old:
+        keys = old.keys().tolist()
+        assert old.outlines(keys[0]) is None and old.without_outlines().tolist() == keys
+        assert len(old.embeddings(keys[0])) and old.verify() == []
+        with VolumeStore.open(folder, writable=True) as store:
+            store.set_outlines(keys[0], np.zeros((len(store.slices(keys[0])), 4), np.float32))
+            assert store.without_outlines().tolist() == keys[1:]
+        assert old.outlines(keys[0]) is not None, "a reader that was open already sees it, too"
+
+
+def test_damaged_outlines_are_found(folder: Path) -> None:
+    with VolumeStore.open(folder, writable=True) as store:
+        key = int(store.keys()[0])
+        store.set_outlines(key, np.ones((len(store.slices(key)), 4), np.float32))
+    alter(folder, "UPDATE outlines SET checksum = checksum + 1")
+    with VolumeStore.open(folder) as store:
+        assert "outlines are not what was written" in store.verify()[0]
+        with pytest.raises(DamagedStoreError):
+            store.outlines(key)
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:

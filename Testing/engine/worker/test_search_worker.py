@@ -16,6 +16,7 @@ from engine.dicom_files import stored_values, write_series
 from VolumeRetrievalEngine.errors import MessageTooLongError
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.match import SearchResult
+from VolumeRetrievalEngine.searching.refinement import Refinement
 from VolumeRetrievalEngine.worker import messages
 from VolumeRetrievalEngine.worker.matrices import decode_matrix, encode_matrix
 from VolumeRetrievalEngine.worker.messages import LineSplitter, MessageWriter, decode, encode
@@ -109,6 +110,21 @@ def test_a_search_that_is_no_longer_remembered_has_no_matrices(worker):
 
     assert worker.answer(1)["error"]["type"] == "UnknownSearchError"
     assert "expected search and key" in worker.answer(2)["error"]["text"]
+
+
+def test_a_match_of_the_last_searches_is_refined_on_request(worker):
+    worker.send(1, "list", filter=[])
+    worker.send(2, "search", query=worker.answer(1)["result"][0]["id"], options={"top": 1})
+    result = SearchResult.from_dict(worker.answer(2)["result"])
+    worker.send(3, "refine", search=result.search_id, key=result.matches[0].key)
+    found = Refinement.from_dict(worker.answer(3)["result"])
+    assert found.matrix.shape == (4, 4) and (found.success or found.reason)
+    worker.send(4, "refine", search=result.search_id, key=99999)
+    worker.send(5, "refine", search="0" * 32, key=1)
+    worker.send(6, "refine", search=result.search_id)
+    assert "not among the results" in worker.answer(4)["error"]["text"]
+    assert worker.answer(5)["error"]["type"] == "UnknownSearchError"
+    assert "expected search and key" in worker.answer(6)["error"]["text"]
 
 
 def test_a_search_can_name_the_files_of_the_query(worker, tmp_path):

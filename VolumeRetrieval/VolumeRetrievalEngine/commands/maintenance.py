@@ -21,6 +21,8 @@ yet); 3: damage, with what to do about each. The search indexes are not looked a
 """
 _REBUILD_EXAMPLES = """  python -m VolumeRetrievalEngine rebuild --store /data/index
   python -m VolumeRetrievalEngine rebuild --store /data/index --index-kind hnsw
+  python -m VolumeRetrievalEngine rebuild --store /data/index --outlines
+Volumes that a version before the outlines of the body indexed stay as they are until --outlines reads them again.
 """
 
 
@@ -37,6 +39,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--index-kind", default="auto", metavar="KIND", help=f"by default chosen by size; else one of {KINDS_HELP}"
+    )
+    parser.add_argument(
+        "--outlines",
+        action="store_true",
+        help="also read the volumes that were indexed without outlines of the body, and add these; embeds nothing",
     )
 
 
@@ -66,8 +73,11 @@ def run_rebuild(options: argparse.Namespace) -> int:
     """Rebuild from the embeddings, which are the truth."""
     retriever = Retriever.open(options.store, options.encoder, index_kind=options.index_kind)
     retriever.rebuild()
+    report = retriever.add_outlines() if options.outlines else None
     if options.json:
-        print_json(retriever.status().to_dict())
+        print_json({**retriever.status().to_dict(), **({} if report is None else {"outlines": report.to_dict()})})
     else:
+        for path, reason in () if report is None else report.failed:
+            print(f"no outlines: {path}: {reason}")
         print(retriever.status().in_words())
     return DONE

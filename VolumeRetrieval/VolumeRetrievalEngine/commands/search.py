@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from ..errors import EmptyRegionError
+from ..errors import EmptyRegionError, NotAVolumeError, QueryError, UnreadableFileError
 from ..query.region import SingleSlice, SliceRange, parse_region
 from ..reading import MetadataTable
 from ..retriever import Retriever
 from ..searching.match import Match, SearchResult
 from ..searching.options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
+from ..searching.place_notes import box_in_words
 from ..slice_index.faiss_index import KINDS_HELP
 from ..store.attribute_filter import AttributeFilter
+from ..volume import Volume
 from .console import print_json, print_table
 from .exit_codes import DONE
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
+
+#: The first volumes whose box is printed, too; --json has them all.
+_BOXES_SHOWN = 3
 
 _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store /data/index
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumor.nii.gz --crop
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region slices=41-63 --filter modality=CT
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region box=-40,-60,-120,40,20,-60
   python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude-same patient --report result.html
+  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumor.nii.gz --refine
 Slices are counted from 0, here, in --region and in --json, toward superior, anterior or right; the HTML report counts
 them from 1. The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
 """
@@ -81,6 +88,15 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         metavar="KIND",
         help=f"by default chosen by size; else numpy (exact, without FAISS) or one of {KINDS_HELP}",
     )
+    parser.add_argument(
+        "--refine",
+        type=at_least_one,
+        nargs="?",
+        const=3,
+        metavar="N",
+        help="register the region of the query with the first N volumes (default: 3): places and boxes become more "
+        "exact, in some seconds for each",
+    )
     parser.add_argument("--report", type=a_path, metavar="HTML", help="also write a report with pictures")
     add_encoder_options(parser)
     add_reading_options(parser)
@@ -108,6 +124,8 @@ def run(options: argparse.Namespace) -> int:
         if isinstance(region, (SliceRange, SingleSlice)):  # what was typed counts from 0, the text from 1
             raise EmptyRegionError(f"--region {options.region}, which counts from 0: {error}") from error
         raise
+    if options.refine:
+        result = _refined(retriever, result, query if isinstance(query, Volume) else None, options.refine)
     if options.json:
         print_json([match.summary() for match in result.matches])
     else:
@@ -117,6 +135,17 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             print(f"report: {options.report}")
     return DONE
+
+
+def _refined(retriever: Retriever, result: SearchResult, query: Volume | None, count: int) -> SearchResult:
+    """The result with the first matches registered; where that cannot be done, the match stays as it is."""
+    matches = list(result.matches)
+    for place, match in enumerate(matches[:count]):
+        try:
+            matches[place] = replace(match, refinement=retriever.refine(result, match, query))
+        except (QueryError, UnreadableFileError, NotAVolumeError) as error:
+            result = replace(result, notes=(*result.notes, f"volume {match.rank} was not refined: {error}"))
+    return replace(result, matches=tuple(matches))
 
 
 def _search_options(options: argparse.Namespace) -> SearchOptions:
@@ -142,6 +171,9 @@ def _print_result(result: SearchResult) -> None:
         [_row(match) for match in result.matches],
         right=(0, 1),
     )
+    for match in result.matches[:_BOXES_SHOWN]:
+        if match.box is not None:
+            print(f"box in {match.rank}: {box_in_words(match)}")
     took = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in result.seconds.items())
     print(f"encoder: {result.encoder}")
     print(f"ranking: {result.ranking}, candidates by: {result.filter}; {took}")

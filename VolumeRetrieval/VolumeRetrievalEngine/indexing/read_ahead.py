@@ -42,6 +42,7 @@ class PreparedVolume:
     Attributes:
         geometry: of the full stack; `table` has the slices that are kept of it.
         attributes, notes: of the volume as read, which can say more than its headers alone did.
+        outlines: float32 [n, 4], where the body lies on the kept slices.
         thumbnails: one JPEG for each kept slice.
         batches: iterator of float32 [b, 3, size, size]; to be read once. UnreadableFileError if slicing fails.
     """
@@ -52,6 +53,7 @@ class PreparedVolume:
     n_slices: int
     attributes: Attributes
     notes: tuple[str, ...]
+    outlines: np.ndarray
     thumbnails: list[bytes]
     batches: Iterator[np.ndarray] = field(default_factory=lambda: iter(()))
 
@@ -193,5 +195,6 @@ def _prepared(source: VolumeSource, volume: Volume, stack: Stack) -> PreparedVol
         n_slices=stack.n_slices,
         attributes=volume.attributes,
         notes=volume.notes,
+        outlines=stack.outlines,
         thumbnails=stack.thumbnails(),
     )

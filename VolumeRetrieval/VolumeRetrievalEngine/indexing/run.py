@@ -302,6 +302,7 @@ def _embedded(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
         embeddings=embeddings,
         pooled=pooled,
         pooled_first=first,
+        outlines=prepared.outlines,
         thumbnails=prepared.thumbnails,
         device=_where(encoder),
         precision=encoder.precision,

@@ -6,6 +6,8 @@ slices. It errs on the side of keeping: what cannot be told from the body stays.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -34,36 +36,83 @@ _MARGIN_MM = 6.0
 _PART_OF_LARGEST = 0.05
 
 
-def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> Box:
-    """The box in plane that holds the body on every slice.
+@dataclass(frozen=True)
+class CoarseBody:
+    """Which samples of a volume are body, on a coarse grid.
+
+    Attributes:
+        mask: bool [slices, rows, columns]; nothing is marked where no body can be told from its surroundings. Thin
+            walls around air, such as those of a chest, may be missing.
+        above_air: bool [slices, rows, columns], everything that is no air, table and all.
+        spacing_mm: float [3], from one sample to the next.
+        strides: voxels from one sample to the next, along each axis.
+        shape: of the whole stack.
+    """
+
+    mask: np.ndarray
+    above_air: np.ndarray
+    spacing_mm: np.ndarray
+    strides: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
+    def box(self, spacing_mm: np.ndarray) -> Box:
+        """The box in plane, with a margin, that holds the body on every slice; the whole image where there is none.
+
+        Args:
+            spacing_mm: float [3], mm between neighboring slices, rows and columns.
+        """
+        rows, columns = self.shape[1:]
+        occupied_rows = np.flatnonzero(self.mask.any(axis=(0, 2)))
+        occupied_columns = np.flatnonzero(self.mask.any(axis=(0, 1)))
+        if occupied_rows.size == 0:
+            return Box.whole(rows, columns)
+        margins = [round(_MARGIN_MM / mm) + stride for mm, stride in zip(spacing_mm[1:], self.strides[1:], strict=True)]
+        return Box(
+            int(occupied_rows[0]) * self.strides[1] - margins[0],
+            int(occupied_rows[-1]) * self.strides[1] + 1 + margins[0],
+            int(occupied_columns[0]) * self.strides[2] - margins[1],
+            int(occupied_columns[-1]) * self.strides[2] + 1 + margins[1],
+        ).within(rows, columns)
+
+    def solid(self) -> np.ndarray:
+        """The body with what is enclosed in it (lungs, bowel gas) and the walls around that: bool, shape of `mask`.
+
+        Nothing outside the box around `mask` belongs to it: a hollow table is solid once it is filled.
+        """
+        if not self.mask.any():
+            return self.mask
+        solid = _without_plates(_filled(self.above_air), self.spacing_mm)
+        for axis in (1, 2):
+            occupied = np.flatnonzero(self.mask.any(axis=(0, 3 - axis)))
+            outside = np.ones(solid.shape[axis], bool)
+            outside[occupied[0] : occupied[-1] + 1] = False
+            solid[(slice(None),) * axis + (outside,)] = False
+        return _largest_parts(solid)
+
+
+def coarse_body(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> CoarseBody:
+    """Tell the body from its surroundings.
 
     Args:
         voxels: float32 [slices, rows, columns]; NaN counts as air.
         spacing_mm: float [3], mm between neighboring slices, rows and columns.
         values: the gray range of the whole volume.
-
-    Returns:
-        The box with a margin; the whole image where no body can be told from its surroundings.
     """
-    rows, columns = voxels.shape[1:]
-    strides = [
+    slices, rows, columns = voxels.shape
+    across, down, along = (
         max(1, -(-count // samples))
         for count, samples in zip(voxels.shape, (_SAMPLES_ACROSS, _SAMPLES_IN_PLANE, _SAMPLES_IN_PLANE), strict=True)
-    ]
-    coarse = np.asarray(voxels[:: strides[0], :: strides[1], :: strides[2]], dtype=np.float32)
-    coarse_mm = np.asarray(spacing_mm, dtype=float) * strides
-    body = _largest_parts(_without_plates(_above_air(coarse, values), coarse_mm))
-    occupied_rows = np.flatnonzero(body.any(axis=(0, 2)))
-    occupied_columns = np.flatnonzero(body.any(axis=(0, 1)))
-    if occupied_rows.size == 0:
-        return Box.whole(rows, columns)
-    margins = [round(_MARGIN_MM / mm) + stride for mm, stride in zip(spacing_mm[1:], strides[1:], strict=True)]
-    return Box(
-        int(occupied_rows[0]) * strides[1] - margins[0],
-        int(occupied_rows[-1]) * strides[1] + 1 + margins[0],
-        int(occupied_columns[0]) * strides[2] - margins[1],
-        int(occupied_columns[-1]) * strides[2] + 1 + margins[1],
-    ).within(rows, columns)
+    )
+    coarse = np.asarray(voxels[::across, ::down, ::along], dtype=np.float32)
+    coarse_mm = np.asarray(spacing_mm, dtype=float) * (across, down, along)
+    above_air = _above_air(coarse, values)
+    mask = _largest_parts(_without_plates(above_air, coarse_mm))
+    return CoarseBody(mask, above_air, coarse_mm, (across, down, along), (slices, rows, columns))
+
+
+def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> Box:
+    """The box in plane around the body, see :class:`CoarseBody`; the arguments are those of :func:`coarse_body`."""
+    return coarse_body(voxels, spacing_mm, values).box(spacing_mm)
 
 
 def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
@@ -97,6 +146,19 @@ def _without_plates(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     eroded = ndimage.minimum_filter(mask.astype(np.uint8), size=sizes, mode="nearest")
     opened = ndimage.maximum_filter(eroded, size=sizes, mode="nearest").astype(bool)
     return opened if np.count_nonzero(opened) > _MOST_IS_THIN * np.count_nonzero(mask) else mask
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """The mask with the holes of each slice; a new array."""
+    from scipy import ndimage
+
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1] = ndimage.generate_binary_structure(2, 1)
+    labels, count = ndimage.label(~mask, structure=in_plane)
+    is_open = np.zeros(count + 1, bool)
+    for border in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
+        is_open[np.unique(border)] = True
+    return mask | ~is_open[labels]
 
 
 def _largest_parts(mask: np.ndarray) -> np.ndarray:

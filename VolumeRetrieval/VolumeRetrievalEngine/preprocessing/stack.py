@@ -21,8 +21,9 @@ import numpy as np
 
 from ..recipe import Recipe
 from ..volume import SliceTable, Volume
-from .body_crop import body_box
+from .body_crop import coarse_body
 from .intensity import ClipAboveAir, IntensityRange, WindowToChannels, intensity_range
+from .outline import body_outlines
 from .plane_geometry import PlaneGeometry, orient, thin
 from .resampling import Box, CropToBox, ResizeToSquare
 
@@ -52,6 +53,7 @@ class Stack:
     Attributes:
         geometry: of the full stack.
         table: the kept slices; its rows are the rows of the embeddings.
+        outlines: float32 [n, 4], where the body lies on each of them (outline.py); NaN where there is none.
         body_box: the box in plane around the body, from the whole volume; the whole image for a recipe without crop.
         shown_box: what the images show: the body box, or the box that a region query asked for.
         intensity: how values become channels.
@@ -61,6 +63,7 @@ class Stack:
 
     geometry: PlaneGeometry
     table: SliceTable
+    outlines: np.ndarray
     body_box: Box
     shown_box: Box
     intensity: IntensityRange
@@ -134,9 +137,10 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
     oriented = orient(volume, recipe.plane)
     rows, columns = oriented.voxels.shape[1:]
     values = intensity_range(volume.voxels, volume.attributes.modality)
-    body = Box.whole(rows, columns)
-    if recipe.crop:
-        body = body_box(oriented.voxels, oriented.geometry.spacing[::-1], values)
+    spacing_mm = oriented.geometry.spacing[::-1]
+    coarse = coarse_body(oriented.voxels, spacing_mm, values)
+    body = coarse.box(spacing_mm) if recipe.crop else Box.whole(rows, columns)
+    kept = thin(oriented.table.position, recipe.slice_step_mm)
     shown = body if in_plane_box is None else Box(*(int(edge) for edge in in_plane_box)).within(rows, columns)
 
     def steps(size: int) -> tuple[Transform, ...]:
@@ -147,7 +151,8 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
 
     return Stack(
         geometry=oriented.geometry,
-        table=oriented.table.take(thin(oriented.table.position, recipe.slice_step_mm)),
+        table=oriented.table.take(kept),
+        outlines=body_outlines(coarse, oriented.row_mm, oriented.column_mm, oriented.table.position, kept),
         body_box=body,
         shown_box=shown,
         intensity=values,

@@ -17,8 +17,10 @@ from ..reading.modality import with_modality
 from ..recipe import Recipe
 from ..store import VolumeRecord, VolumeStore
 from ..volume import Identity, SliceTable, Volume
+from .body_stack import BodyStack
+from .oriented_box import OrientedBox
 from .region import Region
-from .selection import in_plane_box, select_rows
+from .selection import in_plane_box, region_box, select_rows
 
 #: Encoders that embed some hundred slices a second on one core. With them the rest of a region's volume is embedded,
 #: too: places become better by it (docs/METHOD.md, localization).
@@ -55,6 +57,8 @@ class Query:
         context: the volume around a region; None where the query is the whole volume, or where the rest of it would
             have to be embedded by a slow encoder.
         is_whole: whether the query's slices are all slices of its volume.
+        body: the volume's stack, and where the body lies along it; None in a query that was made by hand.
+        box: around the region, RAS mm, along the stack; None for a whole volume and for slices.
     """
 
     embeddings: np.ndarray
@@ -67,6 +71,8 @@ class Query:
     thumbnail: Callable[[int], bytes]
     context: Context | None = None
     is_whole: bool = False
+    body: BodyStack | None = None
+    box: OrientedBox | None = None
 
     def __post_init__(self) -> None:
         if len(self.table) == 0:
@@ -94,6 +100,8 @@ def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region
         thumbnail=lambda row: store.thumbnail(record.key, int(rows[row])),
         context=None if region is None else Context(embeddings, table, rows),
         is_whole=region is None,
+        body=(body := BodyStack.of(geometry, table, store.outlines(record.key))),
+        box=None if region is None else region_box(region, body.axes),
     )
 
 
@@ -140,6 +148,8 @@ def query_from_volume(
         thumbnail=lambda row: stack.thumbnail(int(rows[row])),
         context=context,
         is_whole=region is None,
+        body=(body := BodyStack.of(stack.geometry, stack.table, stack.outlines)),
+        box=None if region is None else region_box(region, body.axes),
     )
 
 

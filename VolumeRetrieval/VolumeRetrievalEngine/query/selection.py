@@ -74,6 +74,26 @@ def in_plane_box(
     return int(first[1]), int(last[1]) + 1, int(first[0]), int(last[0]) + 1
 
 
+def region_box(region: Region, axes: np.ndarray) -> OrientedBox | None:
+    """The smallest box along these axes (unit rows [3, 3]) around a box or a mask; None for slices.
+
+    Raises:
+        EmptyRegionError: the mask is empty.
+    """
+    if isinstance(region, (SliceRange, SingleSlice)):
+        return None
+    if not isinstance(region, MaskRegion):
+        box = region.box if isinstance(region, BoxRAS) else region
+        return OrientedBox.around(box.corners(), axes)
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    to_axes = np.linalg.inv(axes)
+    for points in region.points():
+        along = points @ to_axes
+        low, high = np.minimum(low, along.min(axis=0)), np.maximum(high, along.max(axis=0))
+    half_voxel = 0.5 * np.abs(region.affine[:3, :3].T @ to_axes).sum(axis=0)
+    return OrientedBox.around(np.array([low - half_voxel, high + half_voxel]) @ axes, axes)
+
+
 def _rows_of_range(region: SliceRange, geometry: PlaneGeometry, table: SliceTable) -> np.ndarray:
     check_slices(region, geometry.plane, geometry.shape[0])
     rows = np.flatnonzero((table.index >= region.first) & (table.index <= region.last))

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import VolumeRetrievalError
 from ..method.place import Place
 from ..searching.match import Match, SearchResult
-from ..searching.place_notes import place_notes
+from ..searching.place_notes import box_in_words, place_notes
 from .color_map import VIRIDIS, color_range
 from .figure import matrix_figure, range_strip
 from .page import page
@@ -220,6 +220,8 @@ def _place(match: Match, query_plane: str) -> str:
     notes = list(place_notes(one, query_plane))
     if match.correspondence is not None and match.correspondence.flipped:
         notes.append("The path runs backward: the two volumes ascend in opposite directions.")
+    if box := box_in_words(match):
+        notes.append(f"In space (R, A, S): {box}".replace("-", "−"))
     soft = "".join(f'<p class="soft">{escape(note)}</p>' for note in notes)
     return (
         '<h3>Matched range</h3><div class="scroll"><table class="ranges"><thead><tr><th>slices</th>'

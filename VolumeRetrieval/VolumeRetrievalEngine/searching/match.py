@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import QueryError
 from ..method.correspondence import Correspondence
 from ..method.localization import MatchedRange
 from ..method.place import Place
+from ..query.oriented_box import OrientedBox
 from ..volume import Attributes, SliceTable, SourceFiles
+from .point_map import PointMap
+from .refinement import Refinement
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Match:
         similarity: float32 [n_q, n_rows], S; None in a match that came through a pipe.
         slice_index: int32 [n_rows], the full-stack number of each embedded slice.
         positions_mm: float64 [n_rows], mm along the stack, ascending.
+        box: what was asked for as a box in this volume, RAS mm: of a box or a mask the mapped one, of a whole volume
+            and of slices the body over the place's slices. None where there is no place, or nothing of the query in it.
+            @@BOX@@
+        refinement: what a registration made of `box` and the map, where one was asked for (Retriever.refine).
+        point_map: how points correspond, for :meth:`map_points`; None where only a baseline ran.
 
     Example:
         >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
@@ -67,6 +76,35 @@ class Match:
     similarity: np.ndarray | None = field(default=None, repr=False, compare=False)
     slice_index: np.ndarray | None = field(default=None, repr=False, compare=False)
     positions_mm: np.ndarray | None = field(default=None, repr=False, compare=False)
+    box: OrientedBox | None = field(default=None, compare=False)
+    point_map: PointMap | None = field(default=None, repr=False, compare=False)
+    refinement: Refinement | None = field(default=None, repr=False, compare=False)
+
+    def map_points(self, points_ras: np.ndarray) -> np.ndarray:
+        """The points of this volume that correspond to points of the query: along the stack by the path, in plane
+        relative to the outlines of the two bodies (point_map.py says what is beyond the path and in another plane).
+
+        @@ERR@@
+
+        Args:
+            points_ras: float64 [n, 3], RAS mm.
+
+        Returns:
+            float64 [n, 3], RAS mm.
+
+        Raises:
+            QueryError: the match has no map, because only a baseline ran.
+        """
+        return self._map().points(points_ras)
+
+    def map_back(self, points_ras: np.ndarray) -> np.ndarray:
+        """The points of the query that correspond to points of this volume; the inverse of :meth:`map_points`."""
+        return self._map().inverse().points(points_ras)
+
+    def _map(self) -> PointMap:
+        if self.point_map is None:
+            raise QueryError(f"{self.path or self.volume_id}: this ranking does not say which points correspond")
+        return self.point_map
 
     def summary(self) -> dict[str, Any]:
         """What the command line prints as JSON: what identifies the volume, its score and where it matches."""
@@ -86,6 +124,8 @@ class Match:
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
             "place": None if self.place is None else self.place.to_dict(),
+            "box": None if self.box is None else self.box.to_dict(),
+            "refinement": None if self.refinement is None else self.refinement.to_dict(),
             "ranges": [one.to_dict() for one in self.ranges],
         }
 
@@ -114,12 +154,16 @@ class Match:
             "correspondence": None if self.correspondence is None else self.correspondence.to_dict(),
             "slice_index": None if self.slice_index is None else self.slice_index.tolist(),
             "positions_mm": None if self.positions_mm is None else self.positions_mm.tolist(),
+            "box": None if self.box is None else self.box.to_dict(),
+            "point_map": None if self.point_map is None else self.point_map.to_dict(),
+            "refinement": None if self.refinement is None else self.refinement.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Match:
         """The match that :meth:`to_dict` wrote, without a similarity matrix."""
         along, numbers, pairs = values["positions_mm"], values["slice_index"], values["correspondence"]
+        box, points, refined = values.get("box"), values.get("point_map"), values.get("refinement")
         return cls(
             **{
                 **values,
@@ -131,6 +175,9 @@ class Match:
                 "correspondence": None if pairs is None else Correspondence.from_dict(pairs),
                 "slice_index": None if numbers is None else np.array(numbers, np.int32),
                 "positions_mm": None if along is None else np.array(along, np.float64),
+                "box": None if box is None else OrientedBox.from_dict(box),
+                "point_map": None if points is None else PointMap.from_dict(points),
+                "refinement": None if refined is None else Refinement.from_dict(refined),
             }
         )
 
@@ -159,6 +206,8 @@ class SearchResult:
         ordinary_score: the median score of up to 64 volumes of those that were searched (ordinary.py); a match below it
             is no more like the query than the archive's ordinary volume. None for fewer than 8 volumes and where the
             ranking is a baseline's. A placeholder for a calibrated measure.
+        query_box: around the region that was asked for, RAS mm, along the query's stack; None for a whole volume and
+            for slices.
         search_id: names this search; with it the worker is asked for a similarity matrix.
         query_thumbnail: the JPEG of a row's slice; b"" where there is none.
 
@@ -183,27 +232,48 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     encoder: str = ""
     ordinary_score: float | None = None
+    query_box: OrientedBox | None = None
     search_id: str = ""
     query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
+
+    def asked_box(self, match: Match) -> OrientedBox | None:
+        """What was asked for in the query, RAS mm, as far as it is in a match; of a whole volume and of slices the body
+        over them. None where nothing of it is."""
+        if match.place is None or match.point_map is None or match.box is None:
+            return None
+        along = self.query_table.position
+        first, last = match.place.query_first_row, match.place.query_last_row
+        return self.query_box or match.point_map.query.slab(float(along[first]), float(along[last]))
 
     def to_dict(self) -> dict[str, Any]:
         """Every field but the thumbnails, as values for JSON."""
         values = {name: value for name, value in self.__dict__.items() if name != "query_thumbnail"}
+        matches = [match.to_dict() for match in self.matches]
+        # The query's stack is the same in the map of every match: it is sent once.
+        bodies = [points.pop("query") for one in matches if (points := one["point_map"]) is not None]
         return {
             **values,
             "query_table": self.query_table.to_dict(),
             "notes": list(self.notes),
-            "matches": [match.to_dict() for match in self.matches],
+            "matches": matches,
+            "query_box": None if self.query_box is None else self.query_box.to_dict(),
+            "query_body": bodies[0] if bodies else None,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchResult:
         """The result that :meth:`to_dict` wrote."""
+        body, box = values.get("query_body"), values.get("query_box")
+        matches = [
+            {**one, "point_map": {**one["point_map"], "query": body}} if one.get("point_map") else one
+            for one in values["matches"]
+        ]
         return cls(
             **{
-                **values,
+                **{name: value for name, value in values.items() if name != "query_body"},
                 "query_table": SliceTable.from_dict(values["query_table"]),
                 "notes": tuple(values["notes"]),
-                "matches": tuple(Match.from_dict(one) for one in values["matches"]),
+                "query_box": None if box is None else OrientedBox.from_dict(box),
+                "matches": tuple(Match.from_dict(one) for one in matches),
             }
         )

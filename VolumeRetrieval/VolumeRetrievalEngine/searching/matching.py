@@ -7,11 +7,15 @@ import numpy as np
 from ..method.correspondence import Correspondence, correspondence
 from ..method.late_interaction import similarity_matrix
 from ..method.localization import matched_ranges
-from ..method.place import best_pair, certainty, matched_place
+from ..method.place import Place, best_pair, certainty, matched_place
+from ..preprocessing.plane_geometry import PlaneGeometry
+from ..query.body_stack import BodyStack
+from ..query.oriented_box import OrientedBox
 from ..query.query import Query
 from ..store.records import VolumeRecord
 from ..volume import SliceTable
 from .match import Match
+from .point_map import PointMap
 
 #: How much the slices of a region count for the path; the rest of their volume counts 1. Our choice, 1 to 8 do alike.
 _REGION_WEIGHT = 2.0
@@ -26,6 +30,7 @@ def localized_match(
     table: SliceTable,
     score: float,
     first_stage: float,
+    outlines: np.ndarray | None = None,
 ) -> Match:
     """The match with its place, best pair of slices and correspondence (docs/METHOD.md, localization).
 
@@ -33,10 +38,12 @@ def localized_match(
         rank: from 1.
         record, path: of the retrieved volume, and where its files are now.
         embeddings, table: of the retrieved volume, float32 [n_c, d] and its n_c slices.
+        outlines: float32 [n_c, 4], where the body lies on them; None if not known.
         score, first_stage: what it was ranked by, and what made it a candidate.
     """
-    similarity, found, sure = _followed(query, embeddings, table)
+    similarity, whole, found, sure = _followed(query, embeddings, table)
     place = matched_place(similarity, found, query.table, table, sure)
+    points = _point_map(query, whole, BodyStack.of(PlaneGeometry.from_dict(record.geometry), table, outlines))
     query_row, row = best_pair(similarity, found, place)
     return Match(
         rank=rank,
@@ -62,11 +69,28 @@ def localized_match(
         similarity=similarity,
         slice_index=table.index,
         positions_mm=table.position,
+        box=None if points is None else _box(query, points, place),
+        point_map=points,
     )
 
 
-def _followed(query: Query, embeddings: np.ndarray, table: SliceTable) -> tuple[np.ndarray, Correspondence, float]:
-    """S, the path of the query's rows through it, and how certain that is.
+def _point_map(query: Query, whole: Correspondence, result: BodyStack) -> PointMap | None:
+    if query.body is None:
+        return None
+    along = (query.table if query.context is None else query.context.table).position
+    return PointMap(query.body, result, along.round(3), whole.path_mm.round(3), bool(whole.flipped))
+
+
+def _box(query: Query, points: PointMap, place: Place) -> OrientedBox | None:
+    if place.missing_before >= 1.0:
+        return None
+    return points.result.slab(place.start_mm, place.end_mm) if query.box is None else points.box(query.box)
+
+
+def _followed(
+    query: Query, embeddings: np.ndarray, table: SliceTable
+) -> tuple[np.ndarray, Correspondence, Correspondence, float]:
+    """S, the whole path that was followed, that of the query's rows, and how certain it is.
 
     A region is followed within its whole volume where that is embedded: the organs above and below it say where it
     lies, too.
@@ -76,10 +100,11 @@ def _followed(query: Query, embeddings: np.ndarray, table: SliceTable) -> tuple[
         similarity = similarity_matrix(query.embeddings, embeddings)
         along, stack = query.table.position, table.position
         found = correspondence(similarity, along, stack, query.is_whole)
-        return similarity, found, certainty(similarity, along, stack, found.flipped, query.is_whole)
+        return similarity, found, found, certainty(similarity, along, stack, found.flipped, query.is_whole)
     whole = similarity_matrix(context.embeddings, embeddings)
     weights = np.ones(len(whole))
     weights[context.rows] = _REGION_WEIGHT
     along, stack = context.table.position, table.position
     found = correspondence(whole, along, stack, is_whole=True, weights=weights)
-    return whole[context.rows], found.take(context.rows), certainty(whole, along, stack, found.flipped, is_whole=True)
+    sure = certainty(whole, along, stack, found.flipped, is_whole=True)
+    return whole[context.rows], found, found.take(context.rows), sure

@@ -6,9 +6,11 @@ import logging
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import StoreError, UnknownVolumeError
+from ..errors import QueryError, StoreError, UnknownVolumeError
 from ..patients import PatientTokens
+from ..progress import ProgressCallback, ProgressClock
 from ..query.files import read_again
+from ..reading import read_volume
 from ..recipe import Recipe
 from ..store import VolumeRecord, VolumeStore
 from ..store.attribute_filter import AttributeFilter
@@ -16,6 +18,9 @@ from ..store.folder import StoreFolder
 from ..store.status import Status
 from ..store.volume_names import ids_of, path_of, roots_of
 from ..volume import SliceTable, Volume
+from .match import Match, SearchResult
+from .refinement import Refinement
+from .registration import refine
 from .session import SearchSession
 
 logger = logging.getLogger(__name__)
@@ -50,6 +55,7 @@ class OpenedStore:
             generation=counts.generation,
             size_bytes=sum(file.stat().st_size for file in self._path.iterdir() if file.is_file()),
             index_kind=session.slices.kind,
+            without_outlines=len(session.store.without_outlines()),
             modalities=counts.modalities,
             made_on=counts.made_on,
             problems=tuple(f"{path}: {reason}" for path, reason in self._folder.problems()),
@@ -86,6 +92,48 @@ class OpenedStore:
     def read_again(self, record: VolumeRecord) -> Volume:
         """An indexed volume, read from where its files are now (query/files.py)."""
         return read_again(self._session().store, record, self._tokens())
+
+    def volume_of(self, result: SearchResult, match: Match | None) -> Volume:
+        """A match's volume, or the query's for None, read from where its files are now.
+
+        Raises:
+            UnreadableFileError, NotAVolumeError: they are gone, or the query never was a file.
+        """
+        store = self._session().store
+        if match is not None:
+            return self.read_again(store.records([match.key])[0])
+        if (record := store.find(result.query_id)) is not None:
+            return self.read_again(record)
+        return read_volume(result.query_path)
+
+    def refine(
+        self, result: SearchResult, match: Match, query: Volume | None = None, progress: ProgressCallback | None = None
+    ) -> Refinement:
+        """Register what was asked for with a match, starting from the match's map (searching/registration.py).
+
+        Reads the two volumes, and takes some seconds more. A registration that is not to be believed says so, and the
+        map stays.
+
+        Args:
+            query: its volume, where it is neither indexed nor a file.
+            progress: called at every step (stage "refine"); may raise Cancelled.
+
+        Raises:
+            QueryError: nothing of the query is in the match, or the ranking says no place.
+            UnreadableFileError, NotAVolumeError: a volume cannot be read again.
+        """
+        box = result.asked_box(match)
+        if box is None or match.point_map is None:
+            raise QueryError(f"{match.path}: has no place of the query that could be refined")
+        clock = ProgressClock("refine", 0, 0.0, progress)
+        clock.tell(match.path)
+        return refine(
+            query or self.volume_of(result, None),
+            self.volume_of(result, match),
+            match.point_map,
+            box,
+            lambda: clock.tell(match.path),
+        )
 
     def close(self) -> None:
         """Close the store; the next search opens it again."""

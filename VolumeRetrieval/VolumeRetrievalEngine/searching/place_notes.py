@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..method.place import CERTAIN, Place
 from ..query.stack_geometry import STACK_ENDS
+from .match import Match
 
 
 def place_notes(place: Place, query_plane: str) -> tuple[str, ...]:
@@ -23,3 +24,14 @@ def place_notes(place: Place, query_plane: str) -> tuple[str, ...]:
         if share > 0:
             notes.append(f"The {end} {max(share, 0.01):.0%} of the query is not in this volume.")
     return tuple(notes)
+
+
+def box_in_words(match: Match) -> str:
+    """From where to where the region's box reaches in a match, RAS mm, and where that comes from; "" without a box."""
+    refined = match.refinement
+    box = match.box if refined is None or not refined.success else refined.box
+    if box is None:
+        return ""
+    if refined is None:
+        return str(box)
+    return f"{box} ({'refined' if refined.success else f'not refined: {refined.reason}'})"

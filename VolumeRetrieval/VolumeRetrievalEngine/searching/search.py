@@ -77,9 +77,10 @@ def search_store(
         ranking=options.ranking,
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, keep, is_empty),
+        notes=_notes(query, allowed, keep, is_empty) + _notes_of_maps(matches),
         encoder=encoder,
         ordinary_score=ordinary,
+        query_box=query.box,
         search_id=uuid.uuid4().hex,
         query_thumbnail=query.thumbnail,
     )
@@ -100,8 +101,20 @@ def _matches(
             table=store.slices(record.key),
             score=float(ranking.scores[place]),
             first_stage=float(ranking.first_stage[place]),
+            outlines=store.outlines(record.key),
         )
         for place, record in enumerate(store.records(keys))
+    )
+
+
+def _notes_of_maps(matches: tuple[Match, ...]) -> tuple[str, ...]:
+    maps = [one.point_map for one in matches if one.point_map is not None]
+    lacking = sum(not one.result.is_body for one in maps)
+    if not lacking:
+        return ()
+    return (
+        f"{lacking} of {len(maps)} results have no outline of the body (indexed by an older version, or nothing but "
+        "air): places in plane are less exact there; `rebuild --outlines` adds what can be added",
     )
 
 

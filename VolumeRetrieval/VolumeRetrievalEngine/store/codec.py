@@ -43,9 +43,27 @@ def unpack_rows(blob: bytes, out: np.ndarray) -> None:
     np.divide(out, np.maximum(length, np.finfo(np.float32).tiny)[:, None], out=out)
 
 
+def pack_outlines(outlines: np.ndarray) -> bytes:
+    """Outlines [n, 4] as a float32 blob; ValueError for another shape."""
+    matrix = np.asarray(outlines, dtype="<f4")
+    if matrix.ndim != 2 or matrix.shape[1] != 4:
+        raise ValueError(f"expected outlines [n, 4], got shape {matrix.shape}")
+    return matrix.tobytes()
+
+
+def unpack_outlines(blob: bytes) -> np.ndarray:
+    """float32 [n, 4], what :func:`pack_outlines` packed; ValueError for a blob of another length."""
+    return np.frombuffer(blob, dtype="<f4").reshape(-1, 4).astype(np.float32)
+
+
 def checksum(blob: bytes) -> int:
     """CRC-32: finds every flip of up to 32 neighboring bits, at several gigabytes per second."""
     return zlib.crc32(blob)
+
+
+def storable(text: str) -> str:
+    """Bytes of a file name that are no text become a replacement character; the exact paths are kept as bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def pack_texts(texts: Sequence[str]) -> bytes:

@@ -16,7 +16,7 @@ from ..errors import DamagedStoreError, StoreError, UnknownVolumeError
 from ..recipe import Recipe
 from ..volume import Attributes, SliceTable, SourceFiles
 from .attribute_filter import AttributeFilter
-from .codec import checksum, unpack_rows, unpack_slices, unpack_texts
+from .codec import checksum, unpack_outlines, unpack_rows, unpack_slices, unpack_texts
 from .records import Changes, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, translated_errors
 from .verify import find_problems
@@ -190,6 +190,29 @@ class StoreReader:
             return unpack_slices(dict(zip(names, columns, strict=True)))
         except ValueError as error:
             raise self._damaged(key, f"slice table ({error})") from error
+
+    def outlines(self, key: int) -> np.ndarray | None:
+        """Where the body lies on the embedded slices, float32 [n, 4] (preprocessing/outline.py); None where that is not
+        known, because the volume was indexed by an older engine (:meth:`without_outlines`)."""
+        if not self._has_outlines:
+            return None
+        found = self._one("SELECT data, checksum FROM outlines WHERE key = ?", int(key))
+        if found is None:
+            return None
+        if len(found[0]) % 16 or checksum(found[0]) != found[1]:
+            raise self._damaged(key, "outlines")
+        return unpack_outlines(found[0])
+
+    def without_outlines(self) -> np.ndarray:
+        """int64 [v]: the keys of the volumes whose outlines are not known, ascending."""
+        known = "WHERE key NOT IN (SELECT key FROM outlines)" if self._has_outlines else ""
+        rows = self._all(f"SELECT key FROM volumes {known} ORDER BY key")
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    @property
+    def _has_outlines(self) -> bool:
+        """Whether the file's version knows outlines; another process may bring it up to date at any time."""
+        return self._only("PRAGMA user_version")[0] >= 2
 
     def embeddings(self, key: int) -> np.ndarray:
         """float32 [n, d], unit rows."""

@@ -29,6 +29,7 @@ class NewVolume:
         pooled: float32 [m, d], unit rows: groups of adjacent slices (pooling.py).
         pooled_first: int [m], the first row of each group, ascending from 0.
         thumbnails: n JPEGs (b"" where there is none), or empty.
+        outlines: float32 [n, 4], where the body lies on each slice (preprocessing/outline.py); None if not known.
         device, precision: what the encoder ran on and in.
     """
 
@@ -46,6 +47,7 @@ class NewVolume:
     device: str = ""
     precision: str = ""
     notes: tuple[str, ...] = ()
+    outlines: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n, m = len(self.slices), len(self.pooled)
@@ -58,6 +60,8 @@ class NewVolume:
             raise ValueError(f"first rows of {m} groups of {n} slices expected, ascending from 0; got {first.tolist()}")
         if len(self.thumbnails) not in (0, n):
             raise ValueError(f"{n} slices but {len(self.thumbnails)} thumbnails")
+        if self.outlines is not None and np.shape(self.outlines) != (n, 4):
+            raise ValueError(f"{n} slices but outlines of shape {np.shape(self.outlines)}")
         if not self.identity.volume_id:
             raise ValueError("a volume without an id cannot be stored")
 

@@ -19,8 +19,9 @@ from ..errors import DamagedStoreError, StoreError, StoreReadOnlyError, StoreVer
 
 STORE_FILE = "volumes.sqlite"
 
-#: Raised whenever the tables change in a way that older engines cannot read.
-SCHEMA_VERSION = 1
+#: Raised whenever the tables change. Readers know all versions up to this one; a writer brings the file up to it.
+#: 1: the first. 2: `outlines`, where the body lies on each slice; volumes of before have none until they are added.
+SCHEMA_VERSION = 2
 
 #: "VRst" in the file's header: this is a store, and no other program's database.
 APPLICATION_ID = 0x56527374
@@ -36,6 +37,16 @@ _PAGE_SIZE = 16384
 
 #: What SQLite says where files cannot be locked.
 _NO_LOCKS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS}
+
+#: Where the body lies on each embedded slice: float32 [n_rows, 4], see preprocessing/outline.py. No row where that is
+#: not known, because the volume was indexed before there were outlines.
+_OUTLINES = """
+    CREATE TABLE IF NOT EXISTS outlines (
+        key      INTEGER PRIMARY KEY REFERENCES volumes ON DELETE CASCADE,
+        data     BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """
 
 TABLES = (
     """
@@ -129,6 +140,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX tombstones_generation ON tombstones (generation)",
+    _OUTLINES,
 )
 
 
@@ -212,6 +224,23 @@ def check_version(connection: sqlite3.Connection, file: Path) -> None:
             f"{file}: was written by a newer version of VolumeRetrieval (store version {version}, this one reads up to "
             f"{SCHEMA_VERSION}); upgrade VolumeRetrieval, or index into another folder"
         )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a store of an older version up to this one, in one transaction; nothing that is in it is read or changed.
+
+    The caller holds the writer's lock and has checked the version.
+    """
+    if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_OUTLINES)
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 @contextlib.contextmanager

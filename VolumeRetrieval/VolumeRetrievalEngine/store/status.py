@@ -19,6 +19,8 @@ class Status:
         size_bytes: of the store's files on disk.
         index_kind: of the slice index.
         modalities: volumes by modality ("" for unknown).
+        without_outlines: how many volumes were indexed by an older engine that did not find the body's outlines; points
+            in them are found less exactly (Retriever.add_outlines).
         made_on: volumes by what their embeddings were computed with and in: "cpu (onnxruntime), float32".
         problems: stores in the same folder that cannot be opened, and why.
 
@@ -41,6 +43,7 @@ class Status:
     modalities: dict[str, int]
     made_on: dict[str, int]
     problems: tuple[str, ...] = ()
+    without_outlines: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -49,7 +52,10 @@ class Status:
     def in_words(self) -> str:
         """One line for a person."""
         kinds = ", ".join(f"{count} {name or 'unknown'}" for name, count in self.modalities.items())
+        lacking = ""
+        if self.without_outlines:
+            lacking = f"; {self.without_outlines:,} without outlines of the body (rebuild --outlines adds them)"
         return (
             f"{self.volumes:,} volumes indexed ({kinds or 'none'}), {self.rows:,} slices embedded with {self.encoder}, "
-            f"{readable_size(self.size_bytes)}, index: {self.index_kind}"
+            f"{readable_size(self.size_bytes)}, index: {self.index_kind}{lacking}"
         )

@@ -85,6 +85,7 @@ def _problems_of(connection: sqlite3.Connection, key: int, n_rows: int, n_pooled
     yield from _embedding_problems(connection, key, n_rows, dimension)
     yield from _pooled_problems(connection, key, n_rows, n_pooled, dimension)
     yield from _slice_problems(connection, key, n_rows)
+    yield from _outline_problems(connection, key, n_rows)
     yield from _thumbnail_problems(connection, key, n_rows)
     yield from _file_list_problems(connection, key, n_files)
 
@@ -146,6 +147,14 @@ def _slice_problems(connection: sqlite3.Connection, key: int, n_rows: int) -> It
         yield "its slice table holds positions that are not finite"
     elif checksum(b"".join(columns)) != stored_checksum:
         yield "its slice table is not what was written (checksum)"
+
+
+def _outline_problems(connection: sqlite3.Connection, key: int, n_rows: int) -> Iterator[str]:
+    if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return
+    row = connection.execute("SELECT data, checksum FROM outlines WHERE key = ?", (key,)).fetchone()
+    if row is not None and (len(row[0]) != 16 * n_rows or checksum(row[0]) != row[1]):
+        yield "its outlines are not what was written (checksum)"
 
 
 def _thumbnail_problems(connection: sqlite3.Connection, key: int, n_rows: int) -> Iterator[str]:

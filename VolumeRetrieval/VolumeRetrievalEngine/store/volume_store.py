@@ -42,10 +42,10 @@ from ..recipe import Recipe
 from ..volume import Attributes, Identity, SourceFiles
 from ..writer_lock import WriterLock
 from .attribute_filter import AttributeFilter
-from .codec import checksum, pack_rows, pack_slices, pack_texts
+from .codec import checksum, pack_outlines, pack_rows, pack_slices, pack_texts, storable
 from .reader import ATTRIBUTE_COLUMNS, StoreReader
 from .records import Changes, NewVolume, StoreStatistics, VolumeRecord
-from .schema import STORE_FILE, check_version, connect, create_tables, is_absent, translated_errors
+from .schema import STORE_FILE, check_version, connect, create_tables, is_absent, migrate, translated_errors
 
 __all__ = ["AttributeFilter", "Changes", "NewVolume", "StoreStatistics", "VolumeRecord", "VolumeStore"]
 
@@ -133,6 +133,8 @@ class VolumeStore(StoreReader):
         try:
             with translated_errors(file):
                 check_version(connection, file)
+                if lock is not None:
+                    migrate(connection)
                 row = connection.execute("SELECT value FROM meta WHERE name = 'recipe'").fetchone()
             if row is None:
                 raise DamagedStoreError(f"{file}: does not say its recipe; move it away and index again")
@@ -240,6 +242,13 @@ class VolumeStore(StoreReader):
                     self._connection.execute("UPDATE volumes SET n_pooled = ? WHERE key = ?", (len(rows), key))
                 self._forget_before(generation)
 
+    def set_outlines(self, key: int, outlines: np.ndarray) -> None:
+        """Add where the body lies on the slices of a volume, float32 [n_rows, 4]; not a change to what is searched."""
+        if np.shape(outlines) != (n := len(self.slices(key)), 4):
+            raise ValueError(f"{n} slices but outlines of shape {np.shape(outlines)}")
+        with self._transaction():
+            self._insert_outlines(key, outlines)
+
     def set_meta(self, name: str, text: str) -> None:
         """Keep a text with the store (the roots, the span of pooled rows, notes); not a change to its volumes."""
         with self._transaction():
@@ -344,8 +353,15 @@ class VolumeStore(StoreReader):
         source = checksum(embeddings)
         self._connection.execute("INSERT INTO embeddings VALUES (?, ?, ?)", (key, embeddings, source))
         self._insert_pooled(key, pooled, entry.pooled_first, source)
+        if entry.outlines is not None:
+            self._insert_outlines(key, entry.outlines)
         thumbnails = [(key, row, jpeg, checksum(jpeg)) for row, jpeg in enumerate(entry.thumbnails) if jpeg]
         self._connection.executemany("INSERT INTO thumbnails VALUES (?, ?, ?, ?)", thumbnails)
+
+    def _insert_outlines(self, key: int, outlines: np.ndarray) -> None:
+        packed = pack_outlines(outlines)
+        sql = "INSERT OR REPLACE INTO outlines VALUES (?, ?, ?)"
+        self._connection.execute(sql, (key, packed, checksum(packed)))
 
     def _insert_pooled(self, key: int, pooled: bytes, first: np.ndarray, source: int) -> None:
         values = (key, pooled, np.asarray(first).astype("<i4").tobytes(), checksum(pooled), source)
@@ -374,13 +390,8 @@ def _recipe_difference(folder: Path, stored: Recipe, asked: Recipe) -> str:
 
 
 def _attribute_columns(attributes: Attributes) -> dict[str, str]:
-    return dict(zip(ATTRIBUTE_COLUMNS, map(_storable, astuple(attributes)), strict=True))
+    return dict(zip(ATTRIBUTE_COLUMNS, map(storable, astuple(attributes)), strict=True))
 
 
 def _file_columns(files: SourceFiles) -> dict[str, Any]:
-    return {"root": _storable(files.root), "label": _storable(files.label), "n_files": len(files.paths)}
-
-
-def _storable(text: str) -> str:
-    """Bytes of a file name that are no text become a replacement character; the exact paths are kept as bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return {"root": storable(files.root), "label": storable(files.label), "n_files": len(files.paths)}

@@ -45,6 +45,17 @@ def similarity(retriever: Retriever, params: Params, progress: ProgressCallback)
     return encode_matrix(retriever.similarity(search_id, key))
 
 
+def refine(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
+    """PROTOCOL.md, `refine`."""
+    try:
+        search_id, key = str(params["search"]), int(params["key"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise QueryError(f"refine: expected search and key, got {dict(params)!r}") from error
+    query = _query(retriever, params) if "volume" in params or "files" in params else None
+    assert not isinstance(query, str)
+    return retriever.refined(search_id, key, query, progress).to_dict()
+
+
 def status(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
     """PROTOCOL.md, `status`."""
     return retriever.status().to_dict()
@@ -65,6 +76,7 @@ def thumbnails(retriever: Retriever, params: Params, progress: ProgressCallback)
 METHODS: dict[str, Callable[[Retriever, Params, ProgressCallback], Any]] = {
     "search": search,
     "similarity": similarity,
+    "refine": refine,
     "status": status,
     "list": list_volumes,
     "thumbnails": thumbnails,
