@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from evaluation.evaluated import Evaluated, cross_validated
 from evaluation.folds import Fold, Folds, read_folds
 from evaluation.localization import LocalizationScore
 from evaluation.localization_ratio import hit_localization_ratio, localization_ratio
+from evaluation.places import CONTEXT, PlaceScore
 from evaluation.report import page
 from evaluation.results import Extent, Results, evaluate
 from evaluation.selection import Choice
@@ -190,6 +192,22 @@ def test_every_table_has_a_row_for_each_encoder():
     for table in tables:
         assert "\n| plain |" in table
         assert "\n| better |" in table
+
+
+def test_places_are_told_by_way_and_by_organ_with_how_many_of_the_certain_are_near():
+    nan = float("nan")
+    shown = [
+        PlaceScore(f"{one.id} Liver", one.patient, "Liver", 5.0 + number, 0.7, 6, 7, 9.0, number < 4)
+        for number, one in enumerate(CASES)
+    ]
+    shown[3] = replace(shown[3], middle_mm=30.0)
+    body = [PlaceScore(f"{one.id} Liver", one.patient, "Liver", nan, nan, nan, nan, 80.0, False) for one in CASES]
+    ways = {CONTEXT: shown, "control: body's centre": body}
+    text = page("", [replace(results_of("plain", 0.5), places=ways)], {}, [])
+    by_way, by_organ = text.split("## Where the organ lies")[1].split("###")[:2]
+    assert "| plain | path with context | 6 | 11.2 (8.0) |" in by_way and "| 0.67 | 0.75 |" in by_way
+    assert "| plain | control: body's centre | 6 |  |  |  |  |  |  | 80.0 (80.0) |" in by_way
+    assert "| plain | Liver | 6 | 11.2 (8.0) |" in by_organ
 
 
 def test_a_row_can_be_asked_for_with_other_weights(tmp_path):

@@ -99,6 +99,8 @@ def build_database(
     report = retriever.add(
         [data], exclude=["*/labels/*"], metadata=MetadataTable.from_csv(data / "manifest.csv"), progress=None
     )
+    if retriever.status().without_outlines:  # a store that was kept from before there were any
+        retriever.add_outlines()
     by_path = {case.path: case for case in cases}
     tied = {}
     for record in retriever.listing():

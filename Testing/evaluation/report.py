@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .differences import Figure, average_precision, difference_rows, localization
 from .localization import LocalizationScore
+from .places import CONTEXT, NEAR_MM
 from .results import Extent, Localizations, Results
-from .tables import localization_table, markdown, organ_table, whole_volume_table
+from .tables import localization_table, markdown, organ_table, places_table, whole_volume_table
 from .whole_volume import ATTRIBUTES, Table
 
 #: What the figures show and what they do not, beside the figures.
@@ -17,6 +18,13 @@ _READING = (Path(__file__).parent / "READING.md").read_text(encoding="utf-8")
 _DIFFERENCES = (
     "Means of the differences, query by query, with the 95 % interval of a bootstrap over patients; bold where the "
     "interval leaves out zero. More is better, but for mm. In-sample rows are left out."
+)
+_PLACES = (
+    "Judged in the best ranked volume of another patient that has a mask of the organ. Middles, first and last slices "
+    "along the stack, IoU of the extents; centers in space, of the organ's box and of the box that it is mapped to. "
+    "Means (medians), and the 95 % interval of the mean by a bootstrap over patients. Refined: with a registration, "
+    f"for some of the queries; certain then means that it was believed. Near: within {NEAR_MM:.0f} mm along the stack "
+    "(refined: in space)."
 )
 _ORGAN_CELL = "Each cell: organ in top-1 / localization-ratio (slices shuffled) / distance in mm (slices shuffled)."
 
@@ -38,7 +46,7 @@ def page(
         for ranking in results[0].whole_volume[attribute]:
             tables = {_row(one): one.whole_volume[attribute][ranking] for one in results}
             sections.append(f"### {ranking}\n\n{whole_volume_table({**tables, **controls.get(attribute, {})})}\n")
-    sections += [_organs(results), _other_modality(results)]
+    sections += [_organs(results), _places(results), _other_modality(results)]
     found = [one for name in references for one in results if one.name == name]
     sections += [_compared(results, reference) for reference in found]
     return "\n".join([*sections, _READING])
@@ -63,6 +71,21 @@ def _organs(results: Sequence[Results]) -> str:
         if ranking != "exhaustive":  # as two-stage, organ by organ, in an archive of this size
             parts.append(f"### {ranking}\n\n{organ_table({_row(one): one.organs[ranking] for one in results})}\n")
     return "\n".join(parts)
+
+
+def _places(results: Sequence[Results]) -> str:
+    scores = {(_row(one), way): several for one in results for way, several in one.places.items()}
+    if not scores:
+        return ""
+    by_organ = {
+        (_row(one), organ): [score for score in one.places[CONTEXT] if score.organ == organ]
+        for one in results
+        for organ in sorted({score.organ for score in one.places.get(CONTEXT, ())})
+    }
+    return (
+        f"## Where the organ lies in another patient\n\n{_PLACES}\n\n{places_table(['method', 'place by'], scores)}\n\n"
+        f"### {CONTEXT}, organ by organ\n\n{places_table(['method', 'organ'], by_organ)}\n"
+    )
 
 
 def _other_modality(results: Sequence[Results]) -> str:

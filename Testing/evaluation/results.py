@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .dataset import Case
 from .evaluated import Evaluated
 from .localization import LocalizationScore, evaluate_organs, evaluate_other_modality
+from .places import PlaceScores, evaluate_places
 from .whole_volume import ATTRIBUTES, RANKINGS, Table, evaluate_orders, searched_orders
 
 #: Scores of each query, by region.
@@ -41,6 +42,7 @@ class Results:
         whole_volume: by attribute (whole_volume.ATTRIBUTES), then ranking.
         organs: by ranking.
         other_modality: by direction.
+        places: by way of placing an organ.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Results:
     whole_volume: dict[str, dict[str, Table]]
     organs: dict[str, Localizations]
     other_modality: Localizations
+    places: PlaceScores = field(default_factory=dict)
 
 
 def evaluate(evaluated: Evaluated, cases: Sequence[Case], extent: Extent) -> Results:
@@ -65,4 +68,5 @@ def evaluate(evaluated: Evaluated, cases: Sequence[Case], extent: Extent) -> Res
             "CT finds MR": evaluate_other_modality(evaluated, cases, "CT"),
             "MR finds CT": evaluate_other_modality(evaluated, cases, "MR"),
         },
+        places=evaluate_places(evaluated, cases, extent.organs[0]) if extent.organs else {},
     )

@@ -42,7 +42,8 @@ class Match:
         positions_mm: float64 [n_rows], mm along the stack, ascending.
         box: what was asked for as a box in this volume, RAS mm: of a box or a mask the mapped one, of a whole volume
             and of slices the body over the place's slices. None where there is no place, or nothing of the query in it.
-            @@BOX@@
+            Expected error: its center lies 14 mm (median 12) from that of the same organ in another patient, on 106
+            organs of head-and-neck CT, five-fold (Testing/RESULTS.md).
         refinement: what a registration made of `box` and the map, where one was asked for (Retriever.refine).
         point_map: how points correspond, for :meth:`map_points`; None where only a baseline ran.
 
@@ -84,7 +85,8 @@ class Match:
         """The points of this volume that correspond to points of the query: along the stack by the path, in plane
         relative to the outlines of the two bodies (point_map.py says what is beyond the path and in another plane).
 
-        @@ERR@@
+        Expected error: the middle of an organ of another patient is met within 15 mm (median 14; half of it along the
+        stack), measured on 106 organs of head-and-neck CT, five-fold; see also `box`.
 
         Args:
             points_ras: float64 [n, 3], RAS mm.
