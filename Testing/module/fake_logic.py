@@ -52,7 +52,7 @@ EMPTY = DatabaseStatus(
 
 
 _APACHE = ("Apache License 2.0", "https://www.apache.org/licenses/LICENSE-2.0")
-CATALOGUE = (
+CATALOG = (
     EncoderChoice(
         "resnet50",
         "ResNet50, ImageNet",
@@ -122,7 +122,7 @@ class FakeLogic:
         self.exported = []
         self.failure = ""
         self.pictures = {}
-        self.catalogue = list(CATALOGUE)
+        self.catalog = list(CATALOG)
         self.installations = []
         self.questions = []
         self.several = []
@@ -170,7 +170,7 @@ class FakeLogic:
         return [
             EncoderChoice("descriptor", "Descriptor (needs no packages)"),
             EncoderChoice("torchscript", "TorchScript network (a file of your own)", "needs torch"),
-            *self.catalogue,
+            *self.catalog,
         ]
 
     def defaultEncoder(self, callbacks=None):
@@ -189,10 +189,10 @@ class FakeLogic:
 
     def setState(self, name, state):
         """As if the weights had been installed, or removed."""
-        for index, one in enumerate(self.catalogue):
+        for index, one in enumerate(self.catalog):
             if one.name == name:
                 problem = "" if state == "installed" else "its weights are not installed"
-                self.catalogue[index] = replace(one, problem=problem, weights=replace(one.weights, state=state))
+                self.catalog[index] = replace(one, problem=problem, weights=replace(one.weights, state=state))
 
     def removeWeights(self, name):
         if self.failure:

@@ -1,4 +1,4 @@
-"""A publisher of weights on loopback, and an engine whose catalogue has them; nothing is ever asked of the network."""
+"""A publisher of weights on loopback, and an engine whose catalog has them; nothing is ever asked of the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.weights_server import CONTENT, WeightsServer
 from VolumeRetrievalEngine.encoders import catalog
 from VolumeRetrievalLib.Processes.EngineProcess import EngineCommand
 
-#: An entry of the real catalogue, whose weights are had from the server instead.
+#: An entry of the real catalog, whose weights are had from the server instead.
 NAME = "resnet50-imagenet"
 
 _PATCH = """
@@ -28,7 +28,7 @@ catalog.CATALOG = MappingProxyType({{**catalog.CATALOG, {name!r}: entry}})
 
 
 def publish(server: WeightsServer, folder: Path, monkeypatch, content: bytes = CONTENT) -> EngineCommand:
-    """Let the catalogue have NAME's weights from this server, here and in the engine of the command returned."""
+    """Let the catalog have NAME's weights from this server, here and in the engine of the command returned."""
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     source = server.entry(content=content).source

@@ -165,10 +165,10 @@ def highDpi(folder: Path) -> None:
 
 
 def encoders(path: Path, logic: PhantomLogic) -> None:
-    """The real catalogue, as if one encoder were installed and the weights of another were coming."""
+    """The real catalog, as if one encoder were installed and the weights of another were coming."""
     with tempfile.TemporaryDirectory() as weights:
         Settings(weightsFolder=weights).save()
-        logic.catalogue = [one for one in Encoders(lambda: None).choices() if one.weights is not None]
+        logic.catalog = [one for one in Encoders(lambda: None).choices() if one.weights is not None]
         Settings().save()
     logic.setState("efficientnet-b0-imagenet", "installed")
     panel, widget = makePanel(logic)

@@ -122,7 +122,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     # Encoders
 
     def encoders(self) -> list[EncoderChoice]:
-        """Every encoder, with what it needs, and what the catalogue says of its weights."""
+        """Every encoder, with what it needs, and what the catalog says of its weights."""
         return self._encoders.choices()
 
     def defaultEncoder(self, callbacks: Callbacks | None = None) -> Job | DefaultEncoder:
@@ -141,13 +141,13 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     def installWeights(
         self, name: str, file: str = "", consent: bool = False, callbacks: Callbacks | None = None
     ) -> Job | str:
-        """Download the weights of an encoder of the catalogue, or take them from a file; returns where they are.
+        """Download the weights of an encoder of the catalog, or take them from a file; returns where they are.
 
         Args:
-            consent: that you agree to the licence of the weights; needed once for each.
+            consent: that you agree to the license of the weights; needed once for each.
 
         Raises (without callbacks):
-            ValueError: no such encoder, or no consent; the text has size, licence and its address. EngineError: it
+            ValueError: no such encoder, or no consent; the text has size, license and its address. EngineError: it
                 failed; what has come stays, and the next time goes on from there.
         """
         return Jobs.run(
@@ -157,7 +157,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         )
 
     def removeWeights(self, name: str) -> int:
-        """Delete the weights of an encoder of the catalogue; how many bytes that frees."""
+        """Delete the weights of an encoder of the catalog; how many bytes that frees."""
         self._client.release()  # it may have them open
         return self._encoders.remove(name)
 

@@ -31,7 +31,7 @@ class Settings:
 
     encoder: str = ""
     weights: str = ""  # the file of a network
-    weightsFolder: str = ""  # of the catalogue's networks
+    weightsFolder: str = ""  # of the catalog's networks
     device: str = ""
     batchSize: int = 0
     sliceStepMm: float = 3.0

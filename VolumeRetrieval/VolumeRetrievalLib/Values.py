@@ -171,11 +171,11 @@ class MatchDescription:
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What the catalogue says of an encoder's pretrained weights, and how they stand on this computer.
+    """What the catalog says of an encoder's pretrained weights, and how they stand on this computer.
 
     `state` is "installed", "partial" (a download that was stopped), "damaged" or "absent"; `commercial` whether the
-    licence allows commercial use, None where that is not clear; `isVerified` whether the address and a hash to check
-    with are the publisher's own; `isConsented` whether the user has agreed to the licence before. `address` is where
+    license allows commercial use, None where that is not clear; `isVerified` whether the address and a hash to check
+    with are the publisher's own; `isConsented` whether the user has agreed to the license before. `address` is where
     they are downloaded from, "" where they cannot be, `requestAddress` where they can be asked for. A size or
     dimension of 0 is not known. `problem` says what is damaged, `alsoNeeded` names encoders whose weights it needs too.
     `isChecked` is False for installed weights that could not be compared with their network yet.
@@ -201,7 +201,7 @@ class WeightsInfo:
 @dataclass(frozen=True)
 class EncoderChoice:
     """An encoder that can be chosen; `problem` says why it cannot run here, "" if it can. With `needsWeights` a file
-    has to come with it (Settings.weights); with `weights` it is one of the catalogue. `missing` are Python packages."""
+    has to come with it (Settings.weights); with `weights` it is one of the catalog. `missing` are Python packages."""
 
     name: str
     title: str

@@ -191,7 +191,7 @@ def test_timm_is_asked_for_where_an_entry_needs_it(tmp_path, monkeypatch):
         create_encoder("dinov3-vits16", weights=file)
 
 
-def test_a_licence_says_whether_commercial_use_is_allowed_or_not_known():
+def test_a_license_says_whether_commercial_use_is_allowed_or_not_known():
     assert License("x", "https://example.org", None).commercial is None
     unclear = {one.name for one in CATALOG.values() if one.license.commercial is None}
     on_request = {"swin-radimagenet", "resnet50-radimagenet", "resnet50-fractaldb"}

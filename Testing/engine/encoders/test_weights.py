@@ -114,7 +114,7 @@ def test_nothing_is_sent_before_somebody_has_agreed(server: WeightsServer, weigh
     assert server.asked == server.asked_about == []
 
 
-def test_consent_is_remembered_for_this_entry_and_this_licence(server: WeightsServer, weights: WeightsFolder) -> None:
+def test_consent_is_remembered_for_this_entry_and_this_license(server: WeightsServer, weights: WeightsFolder) -> None:
     entry = server.entry()
     weights.install(entry, consent=agree)
     weights.remove(entry)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fake_logic import CATALOGUE
+from fake_logic import CATALOG
 from VolumeRetrievalLib.Encoders import EncoderTexts
 
-INSTALLED = CATALOGUE[0]
+INSTALLED = CATALOG[0]
 
 
 def test_packages_that_the_panel_installs_are_installed_there():

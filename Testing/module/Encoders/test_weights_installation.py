@@ -30,7 +30,7 @@ def server():
 
 @pytest.fixture
 def command(server, tmp_path, monkeypatch):
-    """The engine, its catalogue's NAME on the server; the weights folder is one of the test's."""
+    """The engine, its catalog's NAME on the server; the weights folder is one of the test's."""
     Settings(weightsFolder=str(tmp_path / "weights")).save()
     return publish(server, tmp_path / "engine", monkeypatch)
 

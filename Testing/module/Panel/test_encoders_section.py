@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import slicer
-from fake_logic import CATALOGUE, READY, FakeJob, FakeLogic
+from fake_logic import CATALOG, READY, FakeJob, FakeLogic
 from panel_factory import makePanel
 from PyQt5 import QtWidgets
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder
@@ -74,7 +74,7 @@ def test_the_selected_encoder_is_described_with_links(panel):
     assert panel.ui.installWeightsFileButton.enabled
 
 
-def test_installing_asks_first_with_size_licence_and_the_mark_unverified(panel, logic):
+def test_installing_asks_first_with_size_license_and_the_mark_unverified(panel, logic):
     panel.encoders.select("small-vit")
     panel.agrees = False
     panel.ui.installWeightsButton.click()
@@ -89,8 +89,8 @@ def test_installing_asks_first_with_size_licence_and_the_mark_unverified(panel, 
     assert logic.installations == [("small-vit", "", True)]
 
 
-def test_a_licence_that_was_agreed_to_is_not_asked_for_again(panel, logic):
-    logic.catalogue[1] = replace(CATALOGUE[1], weights=replace(CATALOGUE[1].weights, isConsented=True))
+def test_a_license_that_was_agreed_to_is_not_asked_for_again(panel, logic):
+    logic.catalog[1] = replace(CATALOG[1], weights=replace(CATALOG[1].weights, isConsented=True))
     panel.refresh()
     panel.encoders.select("small-vit")
     panel.ui.installWeightsButton.click()
@@ -98,8 +98,8 @@ def test_a_licence_that_was_agreed_to_is_not_asked_for_again(panel, logic):
 
 
 def test_what_is_installed_with_it_is_asked_for_too(panel, logic):
-    logic.catalogue[1] = replace(
-        CATALOGUE[1], weights=replace(CATALOGUE[1].weights, isConsented=True, alsoNeeded=("timm-net",))
+    logic.catalog[1] = replace(
+        CATALOG[1], weights=replace(CATALOG[1].weights, isConsented=True, alsoNeeded=("timm-net",))
     )
     panel.refresh()
     panel.encoders.select("small-vit")
@@ -108,10 +108,10 @@ def test_what_is_installed_with_it_is_asked_for_too(panel, logic):
 
 
 def test_what_somebody_else_removed_meanwhile_is_asked_for_too(panel, logic):
-    logic.catalogue[1] = replace(CATALOGUE[1], weights=replace(CATALOGUE[1].weights, isConsented=True))
+    logic.catalog[1] = replace(CATALOG[1], weights=replace(CATALOG[1].weights, isConsented=True))
     panel.refresh()
     panel.encoders.select("small-vit")
-    logic.catalogue[1] = replace(CATALOGUE[1], weights=replace(CATALOGUE[1].weights, alsoNeeded=("timm-net",)))
+    logic.catalog[1] = replace(CATALOG[1], weights=replace(CATALOG[1].weights, alsoNeeded=("timm-net",)))
     panel.agrees = False
     panel.ui.installWeightsButton.click()
     assert "A network of timm too" in panel.asked[0] and logic.installations == []
@@ -140,7 +140,7 @@ def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
 def test_weights_of_an_encoder_that_lacks_packages_are_not_said_to_be_usable(panel, logic):
     panel.encoders.select("timm-net")
     panel.ui.installWeightsButton.click()
-    logic.catalogue[3] = replace(CATALOGUE[3], weights=replace(CATALOGUE[3].weights, state="installed"))
+    logic.catalog[3] = replace(CATALOG[3], weights=replace(CATALOG[3].weights, state="installed"))
     logic.jobs[0].finish("/weights/timm.safetensors")
     assert panel.ui.weightsNewsLabel.text.endswith("cannot run here yet: needs timm.")
     assert not panel.ui.useEncoderButton.enabled
@@ -211,12 +211,12 @@ def test_the_folder_of_weights_is_made_and_opened(panel, logic, tmp_path, monkey
 def test_the_question_is_a_dialog_of_slicers(monkeypatch):
     asked = []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(title) or True)
-    assert askConsent(EncoderTexts.consent(CATALOGUE[1])) and asked == ["Install weights"]
+    assert askConsent(EncoderTexts.consent(CATALOG[1])) and asked == ["Install weights"]
 
 
 def test_links_in_a_message_box_open_in_the_browser():
     box = QtWidgets.QMessageBox()
-    box.setText(EncoderTexts.consent(CATALOGUE[1]))
+    box.setText(EncoderTexts.consent(CATALOG[1]))
     assert any(label.openExternalLinks() for label in box.findChildren(QtWidgets.QLabel))
 
 

@@ -158,7 +158,7 @@ def _offer(choice: EncoderChoice, file: str = "") -> list[str]:
 
 def consentNeeded(choices: Sequence[EncoderChoice]) -> str:
     """For scripts, which are not asked."""
-    terms = _("The weights of {title} ({size}) come under the licence {license} ({url}); commercial use: {commercial}.")
+    terms = _("The weights of {title} ({size}) come under the license {license} ({url}); commercial use: {commercial}.")
     sentences = [
         terms.format(
             title=one.title,
@@ -198,7 +198,7 @@ def _terms(weights: WeightsInfo) -> str:
         False: _("Commercial use is not allowed."),
         None: _("Whether commercial use is allowed is not clear."),
     }[weights.commercial]
-    return _("Licence: {license}. {use}").format(license=license, use=use)
+    return _("License: {license}. {use}").format(license=license, use=use)
 
 
 def _link(address: str) -> str:

@@ -1,4 +1,4 @@
-"""The engine's encoders, and the weights of those of its catalogue: listed here, installed by a child process."""
+"""The engine's encoders, and the weights of those of its catalog: listed here, installed by a child process."""
 
 from __future__ import annotations
 
@@ -93,19 +93,19 @@ class Encoders:
         return job
 
     def install(self, name: str, file: str, consent: bool, answer: Callbacks) -> EngineJob:
-        """Download the weights of an encoder of the catalogue, or take them from a file, and check them.
+        """Download the weights of an encoder of the catalog, or take them from a file, and check them.
 
         Raises:
             ValueError: no such encoder, no consent, or weights that cannot be downloaded. RuntimeError: one is running.
         """
-        choice = self._ofCatalogue(name)
+        choice = self._ofCatalog(name)
         if self.job is not None:
             raise RuntimeError(_("Weights are being installed already: wait until that has ended, or cancel it."))
         if not file and (reason := EncoderTexts.notDownloadable(choice.installable)):
             raise ValueError(reason)
         if file and not Path(file).is_file():
             raise ValueError(_("{file}: there is no such file.").format(file=file))
-        needed = [self._ofCatalogue(one) for one in (() if file else choice.installable.alsoNeeded)]
+        needed = [self._ofCatalog(one) for one in (() if file else choice.installable.alsoNeeded)]
         terms = [one for one in (choice, *needed) if not one.installable.isConsented]
         if terms and not consent:
             raise ValueError(EncoderTexts.consentNeeded(terms))
@@ -132,7 +132,7 @@ class Encoders:
         return job
 
     def remove(self, name: str) -> int:
-        """Delete the weights of an encoder of the catalogue; how many bytes that frees.
+        """Delete the weights of an encoder of the catalog; how many bytes that frees.
 
         Raises:
             ValueError: no such encoder. RuntimeError: weights are being installed, or the file cannot be deleted.
@@ -140,7 +140,7 @@ class Encoders:
         from VolumeRetrievalEngine.encoders.catalog import entry
         from VolumeRetrievalEngine.errors import WeightsError
 
-        self._ofCatalogue(name)
+        self._ofCatalog(name)
         if self.job is not None:
             raise RuntimeError(_("Weights are being installed: wait until that has ended, or cancel it."))
         try:
@@ -181,10 +181,10 @@ class Encoders:
         chosen = self._loadSettings().weightsFolder
         return WeightsFolder(Path(chosen).expanduser() if chosen else None)
 
-    def _ofCatalogue(self, name: str) -> EncoderChoice:
+    def _ofCatalog(self, name: str) -> EncoderChoice:
         known = {one.name: one for one in self.choices() if one.weights is not None}
         if name not in known:
-            text = _("The catalogue has no encoder {name}: expected one of {known}.")
+            text = _("The catalog has no encoder {name}: expected one of {known}.")
             raise ValueError(text.format(name=name, known=", ".join(known)))
         return known[name]
 

@@ -150,7 +150,7 @@ def _isOf(settings: Settings, store: StoreChoice) -> bool:
 
 
 def _problems(choices: Sequence[EncoderChoice]) -> list[str]:
-    """Which encoders cannot run here, those with the same reason in one line; those of the catalogue have a table."""
+    """Which encoders cannot run here, those with the same reason in one line; those of the catalog have a table."""
     titles: dict[str, list[str]] = {}
     for one in choices:
         if one.problem and one.weights is None:

@@ -31,7 +31,7 @@ def askConsent(text: str) -> bool:
 
 
 class EncodersSection:
-    """Lists the catalogue, installs and removes weights; `onChanged` is called when a setting was changed."""
+    """Lists the catalog, installs and removes weights; `onChanged` is called when a setting was changed."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class EncodersSection:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the catalogue as the logic tells it now."""
+        """Show the catalog as the logic tells it now."""
         self.ui.weightsFolderLineEdit.placeholderText = self.logic.weightsFolder()
         choices = tuple(one for one in self.logic.encoders() if one.weights is not None)
         if choices != self._choices:

@@ -62,10 +62,10 @@ class DatabaseSteps:
         before = [one.collapsed for one in buttons]
         for one in buttons:
             one.collapsed = False
-        catalogue = [one for one in story.logic.encoders() if one.weights is not None]
-        expect("rows of the table", story.ui.encodersTree.topLevelItemCount, len(catalogue))
-        expect("the catalog has encoders", bool(catalogue), True)
-        section.select(catalogue[0].name)
+        catalog = [one for one in story.logic.encoders() if one.weights is not None]
+        expect("rows of the table", story.ui.encodersTree.topLevelItemCount, len(catalog))
+        expect("the catalog has encoders", bool(catalog), True)
+        section.select(catalog[0].name)
         expect("the license's address is a link", 'href="http' in story.ui.encoderDetailsLabel.text, True)
         # It may be known before: the panel asks once.
         story.wait("the encoder that runs here", lambda: not section.isLooking)
