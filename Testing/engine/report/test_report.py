@@ -17,6 +17,7 @@ from VolumeRetrievalEngine.errors import UnknownVolumeError, UnreadableFileError
 from VolumeRetrievalEngine.method.correspondence import Correspondence, correspondence
 from VolumeRetrievalEngine.method.localization import matched_ranges
 from VolumeRetrievalEngine.method.place import Place, best_pair, certainty, matched_place
+from VolumeRetrievalEngine.query.oriented_box import OrientedBox
 from VolumeRetrievalEngine.recipe import Recipe
 from VolumeRetrievalEngine.report.color_map import color_range
 from VolumeRetrievalEngine.report.pictures import matrix_png, pictures_of_volumes, slice_picture
@@ -319,3 +320,19 @@ def test_volumes_that_cannot_be_read_any_more_give_no_picture():
     assert picture(None, 1) == slice_picture(a_volume(), Recipe(encoder="descriptor"), 7)
     assert picture(a_match(1, a_result().query_table), 2) is None
     assert pictures_of_volumes(read, Recipe(encoder="descriptor"), np.array([3, 99]))(None, 1) is None
+
+
+def test_the_box_is_drawn_in_the_slices_that_pass_through_it():
+    voxels = np.full((10, 60, 40), 40.0, np.float32)
+    volume = Volume.from_array(voxels, np.diag([-2.0, -2.0, 4.0, 1.0]), Attributes(modality="CT"))
+    box = OrientedBox.around(np.array([[-40.0, -90.0, 10.0], [-20.0, -30.0, 22.0]]), np.eye(3))
+    recipe = Recipe("descriptor", crop=False)
+
+    def picture(number: int) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(slice_picture(volume, recipe, number, 120, box))).convert("RGB"), int)
+
+    assert np.ptp(picture(1), axis=2).max() < 20 and np.ptp(picture(8), axis=2).max() < 20, "gray: no box there"
+    rows, columns = np.nonzero(np.ptp(picture(4), axis=2) > 100)
+    # 60 rows of 2 mm fill 120 pixels; 40 columns lie in the middle, from pixel 20 on; R and A run backward.
+    assert (rows.min(), rows.max()) == pytest.approx((31, 91), abs=3)
+    assert (columns.min(), columns.max()) == pytest.approx((41, 61), abs=3)

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import VolumeRetrievalError
-from ..preprocessing import preprocess
+from ..preprocessing import Stack, preprocess
+from ..query.oriented_box import OrientedBox
+from ..query.stack_frame import StackFrame
 from ..recipe import Recipe
 from ..searching.match import Match
+from ..searching.place_notes import shown_box
 from ..volume import Volume
 from .color_map import palette, palette_indices
 
@@ -26,6 +29,9 @@ PictureSource = Callable[[Match | None, int], bytes | None]
 #: Side of the slices' pictures in pixels.
 PICTURE_SIZE = 320
 _PICTURE_QUALITY = 85
+
+#: Of the box of the region, as the matched range in the report's figures.
+_BOX_COLOR = (255, 170, 40)
 
 
 def matrix_png(similarity: np.ndarray) -> bytes:
@@ -43,12 +49,15 @@ def matrix_png(similarity: np.ndarray) -> bytes:
     return _saved(image, format="PNG", optimize=True)
 
 
-def slice_picture(volume: Volume, recipe: Recipe, slice_number: int, size: int = PICTURE_SIZE) -> bytes:
+def slice_picture(
+    volume: Volume, recipe: Recipe, slice_number: int, size: int = PICTURE_SIZE, box: OrientedBox | None = None
+) -> bytes:
     """One slice of a volume as the recipe shows it, as JPEG; b"" where Pillow is missing.
 
     Args:
         recipe: of the store: its plane decides what `slice_number` counts, its crop what is cut away.
         slice_number: 0-based, within the full stack of the plane.
+        box: RAS mm; its outline is drawn where the slice passes through it.
 
     Raises:
         IndexError: the stack has no such slice.
@@ -62,7 +71,32 @@ def slice_picture(volume: Volume, recipe: Recipe, slice_number: int, size: int =
         raise IndexError(f"slice {slice_number} of a stack of {stack.n_slices}")
     (image,) = next(iter(stack.images([slice_number])))
     gray = np.clip(image[stack.intensity.thumbnail] * 255 + 0.5, 0, 255).astype(np.uint8)
-    return _saved(Image.fromarray(gray), format="JPEG", quality=_PICTURE_QUALITY)
+    picture = Image.fromarray(gray)
+    if box is not None and (outline := _outline(stack, slice_number, box, size)) is not None:
+        from PIL import ImageDraw
+
+        picture = picture.convert("RGB")
+        ImageDraw.Draw(picture).rectangle(outline, outline=_BOX_COLOR, width=2)
+    return _saved(picture, format="JPEG", quality=_PICTURE_QUALITY)
+
+
+def _outline(stack: Stack, slice_number: int, box: OrientedBox, size: int) -> tuple[float, float, float, float] | None:
+    """Where a box lies in the picture of a slice (left, top, right, bottom); None where the slice misses it."""
+    frame = StackFrame.of(stack.geometry, stack.table)
+    corners = box.corners()
+    heights, height = frame.height(corners), frame.heights[slice_number]
+    if not heights.min() <= height <= heights.max():
+        return None
+    # Of a box along the stack; of one that is not, the rectangle around all of it.
+    pixels = frame.pixels(corners)
+    shown = stack.shown_box
+    first, count = np.array([shown.column0, shown.row0]), np.array([shown.column1, shown.row1])
+    count = count - first
+    spacing = stack.spacing_mm[:2]
+    scale = spacing * size / (count * spacing).max()
+    at = 0.5 * size + (pixels - first - 0.5 * (count - 1)) * scale
+    (left, top), (right, bottom) = np.clip(at.min(axis=0), 0, size - 1), np.clip(at.max(axis=0), 0, size - 1)
+    return float(left), float(top), float(right), float(bottom)
 
 
 def pictures_of_volumes(
@@ -84,7 +118,9 @@ def pictures_of_volumes(
         slices = query_slices if match is None else match.slice_index
         try:
             volume = read(match)
-            return None if volume is None or slices is None else slice_picture(volume, recipe, int(slices[row]), size)
+            if volume is None or slices is None:
+                return None
+            return slice_picture(volume, recipe, int(slices[row]), size, None if match is None else shown_box(match))
         except (VolumeRetrievalError, OSError, IndexError):
             return None  # the archive may be offline, or have changed since it was indexed
 
