@@ -40,6 +40,11 @@ class ColumnView:
         return (self.column.main, self.column.navigator) if self.hasNavigator else (self.column.main,)
 
     @property
+    def nodeIDs(self) -> list[str]:
+        """Of its views."""
+        return [self._widget(name).mrmlSliceNode().GetID() for name in self.views]
+
+    @property
     def sizes(self) -> list[tuple[int, int]]:
         """Pixels of its views."""
         dimensions = [self._widget(name).mrmlSliceNode().GetDimensions() for name in self.views]

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from ..Values import ShownPair
-from . import CompareLayout, ComparisonTexts, RangeMarks, UserNodes, ViewState
+from . import CompareLayout, ComparisonTexts, RangeMarks, RegionBoxes, UserNodes, ViewState
 from .ColumnView import ColumnView
 from .Comparison import Comparison, ShownMatch, companionOf, rowsOf
 from .FollowMatch import FollowedResult, FollowMatch
@@ -60,7 +60,7 @@ class MatchDisplay:
     @property
     def isShown(self) -> bool:
         """Whether something of a comparison is in the scene or in the views, whoever showed it."""
-        return CompareLayout.isShown() or self.folder.exists or bool(RangeMarks.marks())
+        return CompareLayout.isShown() or self.folder.exists or _hasMarks()
 
     @property
     def shownMatches(self) -> list[Match]:
@@ -121,8 +121,8 @@ class MatchDisplay:
         self._shown = Comparison(result, views[0], queryRows, name, matches, results, follow)
         with _batch():
             self._mark()
-            ofQuery = (views[0].mainNode, views[0].navigatorNode)
-            UserNodes.keepOut([node.GetID() for node in ofQuery if node is not None])
+            self._drawRegion()
+            UserNodes.keepOut(views[0].nodeIDs)
             for one in matches:
                 if one.isOurs and one.name:
                     one.volumeNode.SetName(f"{one.match.rank}: {one.name}")
@@ -177,9 +177,7 @@ class MatchDisplay:
         """Close the comparison: the volumes that were loaded for it go, and the user's views come back."""
         with slicer.util.RenderBlocker():
             self._stop()
-            with _batch():
-                RangeMarks.remove()
-                UserNodes.letBack()
+            _removeMarks()
             self._leaveLayout(restoreViews=True)
             self.folder.remove()
         self._tellChanged()
@@ -196,7 +194,7 @@ class MatchDisplay:
         """Nothing of a scene that was opened is in our views: what it says of them is of another session."""
         if self._shown is None and slicer.app.layoutManager() is not None:
             UserNodes.letBack()
-            if not RangeMarks.marks():  # else the module was reloaded, and the views are still there
+            if not _hasMarks():  # else the module was reloaded, and the views are still there
                 self._leaveLayout(restoreViews=False)
         self._tellChanged()
 
@@ -216,9 +214,7 @@ class MatchDisplay:
         if self._shown is None or CompareLayout.isShown():
             return
         self._stop()
-        with _batch():
-            RangeMarks.remove()
-            UserNodes.letBack()
+        _removeMarks()
         self._leaveLayout(restoreViews=False)
         self._tellChanged()
 
@@ -289,7 +285,18 @@ class MatchDisplay:
             numbers = [int(shown.queryRows.numbers[row]) for row in rows]
             self._addMark(shown.query, first, last, ComparisonTexts.queriedSlices(selected, *numbers))
             marked.add(shown.query.column.main)
-        RangeMarks.remove({node.GetAttribute(RangeMarks.ATTRIBUTE) for node in RangeMarks.marks()} - marked)
+        RangeMarks.keepOnly(marked)
+
+    def _drawRegion(self) -> None:
+        """What was asked for, in each result. Of a whole volume and of slices the slabs say it."""
+        shown = self._shown
+        assert shown is not None
+        drawn = set()
+        for one, result in zip(shown.matches, shown.results, strict=True):
+            if shown.result.query_box is not None and one.match.box is not None:
+                RegionBoxes.show(result.view.column.main, one.match.box, result.view.nodeIDs)
+                drawn.add(result.view.column.main)
+        RegionBoxes.keepOnly(drawn)
 
     def _addMark(self, view: ColumnView, startMm: float, endMm: float, text: str) -> None:
         RangeMarks.show(view.column.main, view.geometry, startMm, endMm, [view.navigatorNode.GetID()])
@@ -312,6 +319,18 @@ def _letViewsResize(views: Sequence[ColumnView]) -> None:
         unchanged = unchanged + 1 if sizes == before else 0
         if unchanged == 3:
             return
+
+
+def _hasMarks() -> bool:
+    return bool(RangeMarks.marks() or RegionBoxes.boxes())
+
+
+def _removeMarks() -> None:
+    """Nothing of ours is drawn any more, and what is the user's is shown everywhere."""
+    with _batch():
+        RangeMarks.remove()
+        RegionBoxes.remove()
+        UserNodes.letBack()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from . import CompareLayout, RangeMarks
+from . import CompareLayout, RangeMarks, RegionBoxes
 
 #: On a display node that is shown in every view, while results are beside the query.
 _ATTRIBUTE = "VolumeRetrieval.InEveryView"
@@ -46,6 +46,7 @@ def letBack() -> None:
 
 
 def _isOfUser(node: Any) -> bool:
-    if node.IsA("vtkMRMLVolumeNode") or node.GetAttribute(RangeMarks.ATTRIBUTE):
+    ours = (RangeMarks.ATTRIBUTE, RegionBoxes.ATTRIBUTE)
+    if node.IsA("vtkMRMLVolumeNode") or any(node.GetAttribute(one) for one in ours):
         return False
     return not node.GetAttribute("SliceLogic.IsSliceModelNode")  # the slices themselves in 3D
