@@ -33,8 +33,10 @@ _DEFINED_IN = {
     "MatchedRange": "method.localization",
     "MetadataTable": "reading.metadata",
     "OrientedBox": "query.oriented_box",
+    "PointMap": "searching.point_map",
     "Progress": "progress",
     "Recipe": "recipe",
+    "Refinement": "searching.refinement",
     "Retriever": "retriever",
     "SearchOptions": "searching.options",
     "SearchResult": "searching.match",
@@ -65,8 +67,10 @@ __all__ = [
     "MatchedRange",
     "MetadataTable",
     "OrientedBox",
+    "PointMap",
     "Progress",
     "Recipe",
+    "Refinement",
     "Retriever",
     "SearchOptions",
     "SearchResult",
@@ -101,6 +105,8 @@ if TYPE_CHECKING:
     from .retriever import Retriever
     from .searching.match import Match, SearchResult
     from .searching.options import SearchOptions
+    from .searching.point_map import PointMap
+    from .searching.refinement import Refinement
     from .store.attribute_filter import AttributeFilter
     from .store.records import VolumeRecord
     from .store.status import Status

@@ -36,6 +36,12 @@ class PointMap:
         query_mm, result_mm: float64 [m], pairs of corresponding positions along the two stacks, the query's ascending.
             Of a region the pairs are those of the whole query volume where that was followed, too.
         flipped: whether the result's positions descend.
+
+    Example:
+        >>> best = Retriever.open("index").search("archive/chest-0.nii.gz").matches[0]
+        >>> there = best.map_points([best.point_map.query.slab(0, 0).center])
+        >>> there.shape, np.allclose(best.point_map.points(best.map_back(there)), there, atol=0.1)
+        ((1, 3), True)
     """
 
     query: BodyStack

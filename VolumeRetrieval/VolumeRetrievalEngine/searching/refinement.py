@@ -24,6 +24,13 @@ class Refinement:
         shift_mm: how far the region's middle moved from where the mapping has it.
         box: the region in the result, RAS mm.
         seconds: what it took, without reading.
+
+    Example:
+        >>> retriever = Retriever.open("index")
+        >>> result = retriever.search("archive/chest-0.nii.gz", options=SearchOptions(top=1))
+        >>> found = retriever.refine(result, result.matches[0])
+        >>> found.matrix.shape, found.success or found.reason != ""
+        ((4, 4), True)
     """
 
     matrix: np.ndarray
