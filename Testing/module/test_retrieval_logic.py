@@ -203,6 +203,17 @@ class TestIndexing:
             fresh.indexDatabase()
         assert fresh.indexDatabase().added == 1
 
+    def test_a_failure_is_forgotten_when_another_process_has_changed_the_index(self, makeLogic, archive, tmp_path):
+        openDatabase(tmp_path / "database")
+        importSeries(archive[:1])
+        failing = makeLogic(makeCommand=lambda: fakeCommand(tmp_path, "os.abort()"))
+        with pytest.raises(EngineError):
+            failing.indexDatabase()
+        assert failing.status(wait=True).lastFailure
+        makeLogic().indexDatabase()
+        assert failing.refresh()
+        assert (failing.status().lastFailure, failing.status().volumes) == ("", 1)
+
     def test_new_series_are_indexed_by_themselves_if_the_user_wants_that(self, fresh, archive):
         Settings(encoder="descriptor", indexAutomatically=True).save()
         importSeries(archive[1:2])

@@ -100,7 +100,8 @@ methods = {
         "mapToGlobal mapFromGlobal "
         "sizePolicy palette parentWidget setParent setAttribute setMouseTracking setFixedSize "
         "setToolTip setAccessibleName isWindow activateWindow render font actions setWindowFlags "
-        "windowFlags setBackgroundRole setFocusProxy setMinimumSize sizeHint"
+        "windowFlags setBackgroundRole setFocusProxy setMinimumSize sizeHint "
+        "screen"  # and QScreen's property availableGeometry: seen in a real Slicer 5.12.3
     ),
     "QAbstractButton": _of("isChecked setText setIcon isCheckable setChecked text icon group"),
     "QPushButton": _of("setMenu menu"),

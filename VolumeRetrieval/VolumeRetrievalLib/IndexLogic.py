@@ -87,6 +87,7 @@ class IndexLogic:
         """
         if not self._index.noticeChanges():
             return False
+        self._indexing.forget()  # what it said was of the index as it was before
         self._tell()
         return True
 

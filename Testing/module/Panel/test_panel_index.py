@@ -139,3 +139,22 @@ def test_automatic_indexing_is_a_setting(logic):
     panel, _widget = makePanel(logic, settings=Settings.load())
     panel.ui.automaticIndexingCheckBox.checked = True
     assert Settings.load().indexAutomatically
+
+
+def test_how_a_run_ended_is_forgotten_when_series_come_or_the_index_goes(panel, logic):
+    logic.changeStatus(READY)
+    panel.ui.updateIndexButton.click()
+    logic.changeStatus(WHOLE)
+    logic.jobs[0].finish(IndexReport(added=6, unchanged=412, removed=0, failed=0))
+    logic.changeStatus(WHOLE)
+    assert "6 added" in panel.ui.indexStatusLabel.text
+    logic.changeStatus(replace(WHOLE, volumes=0, notIndexed=418))
+    assert "added" not in panel.ui.indexStatusLabel.text
+
+
+def test_a_run_that_ends_after_another_database_was_opened_is_no_news_of_that_one(panel, logic):
+    logic.changeStatus(READY)
+    panel.ui.updateIndexButton.click()
+    logic.changeStatus(replace(READY, directory="/other"))
+    logic.jobs[0].cancel()
+    assert panel.ui.indexStatusLabel.text == "6 series are not indexed yet."

@@ -49,6 +49,18 @@ def test_the_first_click_indexes_and_then_searches(panel, logic, installer, aVol
     assert panel.ui.searchButton.text == "Find similar volumes" and not panel.ui.searchProgressBar.visible
 
 
+def test_an_index_that_was_deleted_is_made_anew(panel, logic, aVolume, monkeypatch):
+    aVolume()
+
+    def notice():
+        logic.changeStatus(EMPTY)
+        return True
+
+    monkeypatch.setattr(logic, "refresh", notice)
+    panel.ui.searchButton.click()
+    assert logic.indexedWith == [""] and logic.searches == []
+
+
 def test_a_run_that_somebody_else_has_started_is_waited_for(panel, logic, aVolume):
     aVolume()
     logic.changeStatus(replace(EMPTY, indexing=Progress("index", 1, 418)))

@@ -102,7 +102,7 @@ class Indexing:
                 self._onProgress()
 
     def forget(self) -> None:
-        """How the last run ended is of no interest any more: it was of another database."""
+        """How the last run ended is of no interest any more: it was of another database, or of the index of before."""
         self.lastReport, self.lastFailure = None, ""
 
     def stop(self) -> None:

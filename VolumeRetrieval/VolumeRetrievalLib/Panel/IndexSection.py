@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from .. import Texts
 from ..Encoders import EncoderTexts
 from ..Settings import Settings
-from ..Values import Callbacks, DatabaseStatus, IndexReport, SkippedSeries
+from ..Values import Callbacks, DatabaseStatus, SkippedSeries
 from .EnabledReason import EnabledReason
 from .LogicProtocol import LogicProtocol
 from .WrappedLabel import WrappedLabel
@@ -29,6 +29,7 @@ class IndexSection:
         self.logic = logic
         self.settings = settings
         self._news = ""
+        self._newsCounts: tuple[int, int] | None = None
         self._directory = ""
         self._wasMissing = False
         self._skipped: tuple[SkippedSeries, ...] = ()
@@ -56,6 +57,8 @@ class IndexSection:
         if status.directory != self._directory:
             self._directory, self._news, self._wasMissing = status.directory, "", False
         running = status.indexing is not None
+        if not running and _counts(status) != self._newsCounts:
+            self._news = ""  # series have come or gone since, or another process has changed the index
         self.ui.indexCollapsibleButton.text = Texts.indexTitle(status)
         self.ui.indexCollapsibleButton.toolTip = status.directory
         self._openIfMissing(status)
@@ -98,7 +101,12 @@ class IndexSection:
         if self.logic.status().indexing is not None:
             return
         self._news = ""
-        callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled)
+        directory = self.logic.status().directory
+        callbacks = Callbacks(
+            lambda report: self._end(Texts.indexReport(report), directory),
+            lambda error: self._end(str(error), directory),
+            lambda: self._end(_("Indexing was stopped. The next update resumes it."), directory),
+        )
         self.logic.indexDatabase(callbacks, encoder)
         self.refresh()
 
@@ -119,17 +127,10 @@ class IndexSection:
         self.ui.indexProgressBar.value = step.done
         self._progress.text = Texts.progress(step)
 
-    def _onFinished(self, report: IndexReport) -> None:
-        self._end(Texts.indexReport(report))
-
-    def _onFailed(self, error: Exception) -> None:
-        self._end(str(error))
-
-    def _onCancelled(self) -> None:
-        self._end(_("Indexing was stopped. The next update resumes it."))
-
-    def _end(self, news: str) -> None:
-        self._news = news
+    def _end(self, news: str, directory: str) -> None:
+        status = self.logic.status()
+        if status.directory == directory:  # else another database is open now, of which this is no news
+            self._news, self._newsCounts = news, _counts(status)
         self.refresh()
 
     def _onAutomaticToggled(self, checked: bool) -> None:
@@ -159,3 +160,7 @@ class IndexSection:
             item.setToolTip(0, one.series)
             item.setToolTip(1, one.reason)
             tree.addTopLevelItem(item)
+
+
+def _counts(status: DatabaseStatus) -> tuple[int, int]:
+    return status.volumes, status.notIndexed
