@@ -79,6 +79,33 @@ def test_the_panel_can_be_340_pixels_wide_whatever_is_open(filled):
     assert {what: width for what, width in widths.items() if width > 340} == {}
 
 
+def test_the_module_panel_asks_for_no_more_than_340_pixels_whatever_is_open(filled):
+    """Seen in a real Slicer 5.12.3: qSlicerModulePanel sets the module's policy to Minimum, so that what the panel
+    would like to have counts, and adds its margins and the size hint of a scroll bar (55 pixels) to it. And in what
+    margins and a scroll bar leave of 340 pixels the contents have their place.
+    """
+    panel, widget, _logic = filled
+    module = QtWidgets.QWidget()
+    module.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
+    contents = QtWidgets.QWidget()
+    for outer, inner in ((contents, module), (module, widget._qt)):
+        layout = QtWidgets.QVBoxLayout(outer)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(inner)
+    contents.show()
+    widths = {}
+    openSections(panel, *SECTIONS)
+    for kind in ("volume", "roi", "segment", "slices"):
+        panel.region.choose(kind)
+        slicer.app.processEvents()
+        widths[kind] = (
+            contents.minimumSizeHint().width() + 13 + 55,
+            widget._qt.layout().minimumSize().width() + 13 + 15,
+        )
+    widget._qt.setParent(None)
+    assert {kind: both for kind, both in widths.items() if max(both) > 340} == {}
+
+
 def test_it_keeps_its_width_while_it_works(filled):
     panel, widget, logic = filled
     openSections(panel, *SECTIONS)

@@ -76,6 +76,19 @@ def test_the_volume_fills_its_view_but_for_a_margin(display):
     assert min(width, height) == pytest.approx(128 / 0.92, rel=0.01)
 
 
+def test_in_the_navigator_a_line_of_text_has_room_above_the_volume(display):
+    """Seen in a real Slicer 5.12.3, where navigators are 150 to 250 pixels high: the text lay on the slab's edge."""
+    show(display, 1)
+    widget = slicer.app.layoutManager().sliceWidget(Column(0).navigator)
+    node = widget.mrmlSliceNode()
+    width, height, _depth = node.GetFieldOfView()
+    widget.sliceLogic().FitSliceToAll()
+    fitted = node.GetFieldOfView()
+    room = (1 - fitted[1] / height) / 2 * node.GetDimensions()[1]
+    assert room >= 16
+    assert width / height == pytest.approx(fitted[0] / fitted[1], rel=0.01)
+
+
 def test_in_a_window_volumes_are_fitted_to_the_size_that_views_have_in_the_end(display):
     """Each event of the layout node, and each end of a batch, lays out all views anew: none may come after fitting."""
     window = qSlicerMainWindow(1600, 900)
@@ -189,6 +202,13 @@ def test_a_corner_says_who_it_is_which_slice_and_how_similar(display):
     value = f"{match.similarity[4, 20]:.2f}"
     assert textIn("Result2").endswith(f"slice 41 of 120, similarity here {value}")
     assert textIn("Query") == "Query  query\nslice 9 of 79"
+
+
+def test_a_corner_says_when_the_view_is_past_the_end_of_the_volume(display):
+    """The picture is black then: "slice 79 of 79" would be wrong."""
+    show(display, 1)
+    main(0).JumpSliceByOffsetting(0, 0, 5000)
+    assert "outside the volume, of 79 slices" in textIn("Query")
 
 
 def test_the_corners_of_the_data_probe_are_left_alone(display):

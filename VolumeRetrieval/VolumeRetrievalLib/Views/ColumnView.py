@@ -15,6 +15,8 @@ from .StackGeometry import StackGeometry
 
 #: Room left around a volume, of the view's size: its border can be seen, and texts have a place.
 _MARGIN = 0.08
+#: Pixels above a volume in its navigator, which is low: a line of text lies there (ViewTexts), not on the slab's edge.
+_LINE = 20
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,13 @@ class ColumnView:
         for name in self.views:
             widget = self._widget(name)
             node = widget.mrmlSliceNode()
+            filled = 1 - _MARGIN
+            if name == self.column.navigator:
+                filled = min(filled, max(0.6, 1 - 2 * _LINE / max(node.GetDimensions()[1], 1)))
             with slicer.util.NodeModify(node):
                 widget.sliceLogic().FitSliceToAll()
                 width, height, depth = node.GetFieldOfView()
-                node.SetFieldOfView(width / (1 - _MARGIN), height / (1 - _MARGIN), depth)
+                node.SetFieldOfView(width / filled, height / filled, depth)
 
     def setLabel(self, text: str) -> None:
         for name in self.views:

@@ -22,7 +22,7 @@ COLOR = (1.0, 1.0, 0.85)
 
 def _setStyle(display: Any) -> None:
     setColor(display, COLOR)
-    display.SetFillOpacity(0.25)
+    display.SetFillOpacity(0.15)  # the picture below stays what is looked at
     display.SetOutlineOpacity(0.9)
     # The control points of an ROI are its centre and nothing to look at.
     display.SetGlyphScale(0.1)

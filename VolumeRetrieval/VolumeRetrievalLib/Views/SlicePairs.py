@@ -32,6 +32,13 @@ class StackRows:
         step = max(self.spacing, float(np.diff(self.positions).max())) if len(self.positions) > 1 else self.spacing
         return bool(np.abs(self.positions - position).min() <= 0.5 * step + 1e-3)
 
+    def reaches(self, position: float) -> bool:
+        """Whether the full stack has a slice at this position: a view there shows something."""
+        first, last = int(np.argmin(self.positions)), int(np.argmax(self.positions))
+        low = self.positions[first] - (int(self.numbers[first]) + 0.5) * self.spacing
+        high = self.positions[last] + (self.count - 1 - int(self.numbers[last]) + 0.5) * self.spacing
+        return bool(low - 1e-3 <= position <= high + 1e-3)
+
     def number(self, position: float) -> int:
         """The slice of the full stack at this position, 0-based; the first or last one beyond its ends."""
         row = self.row(position)
