@@ -40,7 +40,7 @@ class VolumeRetrieval(ScriptedLoadableModule):
             "in each of them the matching part is. Not for clinical use."
         )
         self.parent.acknowledgementText = _(
-            "Retrieval by slice embeddings and late interaction, after published methods that the README names."
+            "Retrieval by slice embeddings and late interaction, following published methods that the README cites."
         )
         # All need what other modules bring, so that they wait until these are loaded.
         slicer.app.connect("startupCompleted()", registerSampleData)

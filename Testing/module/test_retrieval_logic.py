@@ -366,7 +366,7 @@ class TestSearching:
             ("1.2.3.4", ValueError, "no files"),
             ("", ValueError, "There is no query"),
             (None, ValueError, "There is no query"),
-            (5, TypeError, "5 cannot be searched with"),
+            (5, TypeError, "5 cannot be used as a query"),
             ("vtkMRMLScalarVolumeNode", ValueError, "no voxels"),
             ("vtkMRMLLabelMapVolumeNode", ValueError, "is a label map"),
             ("vtkMRMLModelNode", ValueError, "no scalar volume"),
@@ -382,7 +382,7 @@ class TestSearching:
         assert text in str(told.errors[0])
 
     def test_what_is_no_region_or_list_of_series_says_so(self, logic, archive):
-        with pytest.raises(TypeError, match="'liver' is no region"):
+        with pytest.raises(TypeError, match="'liver' is not a region"):
             logic.search(archive[0].series_uid, region="liver")
         for method in (logic.indexSeries, logic.removeSeries):
             with pytest.raises(TypeError, match=r"\['1\.2\.3'\]"):

@@ -200,7 +200,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
     def _lastFor(self, match: Match) -> LastSearch:
         if self._searching.last is None:
-            raise ValueError(_("There is no search to ask about: search first."))
+            raise ValueError(_("There are no search results yet: search first."))
         self._searching.last.check(match)
         return self._searching.last
 

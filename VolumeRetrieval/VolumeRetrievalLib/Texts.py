@@ -67,7 +67,7 @@ def databaseStatus(status: DatabaseStatus) -> str:
         lines.append(_("{n} indexed series are no longer in the database.").format(n=f"{status.removed:,}"))
     if status.volumes and status.nextSliceStepMm != status.sliceStepMm:
         lines.append(
-            _("Searched with {now}; the next update makes an index with {then}.").format(
+            _("The index has {now}; the next update makes one with {then}.").format(
                 now=sliceStep(status.sliceStepMm), then=sliceStep(status.nextSliceStepMm)
             )
         )
@@ -129,11 +129,11 @@ def progress(step: Progress) -> str:
     if step.stage == "search":
         return _("Searching")
     if step.stage == "stopping":
-        return _("Stopping after what is being read now...")
+        return _("Stopping after the current volume...")
     if step.total:
         done, total = f"{step.done:,}", f"{step.total:,}"
         if step.stage == "scan":
-            text = _("{done} of {total} files looked at").format(done=done, total=total)
+            text = _("{done} of {total} files scanned").format(done=done, total=total)
         else:
             text = _("{done} of {total} volumes").format(done=done, total=total)
     else:
@@ -193,14 +193,14 @@ def placeDetails(match: Match, queryPlane: str) -> list[str]:
     if one is None:
         return []
     if one.missing_before >= 1:
-        return [_("Nothing of the query lies in this volume.")]
+        return [_("No part of the query lies in this volume.")]
     lines = [
         _("Matches at {range} ({similarity})").format(
             range=matchedRange(one, match.n_slices), similarity=similarity(one.similarity)
         )
     ]
     if not one.is_certain:
-        lines.append(_("The place is uncertain: it hardly stands out from chance."))
+        lines.append(_("The place is uncertain: it is hardly better than chance."))
     for share, end in zip((one.missing_before, one.missing_after), stackEnds(queryPlane), strict=True):
         if share > 0:
             text = _("The {end} {share} of the query is not in this volume.")

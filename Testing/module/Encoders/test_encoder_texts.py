@@ -23,4 +23,4 @@ def test_only_for_other_packages_the_console_is_needed():
 def test_weights_that_nothing_could_check_yet_say_so():
     assert "PyTorch" not in EncoderTexts.stateDetails(INSTALLED)
     unchecked = replace(INSTALLED, weights=replace(INSTALLED.weights, isChecked=False))
-    assert "when PyTorch is there" in EncoderTexts.stateDetails(unchecked)
+    assert "once PyTorch is installed" in EncoderTexts.stateDetails(unchecked)

@@ -142,7 +142,7 @@ def test_a_file_needs_no_network(logic, server, tmp_path):
     ("values", "text"),
     [
         ({"name": "no-such"}, "no encoder no-such: expected one of"),
-        ({"name": "swin-radimagenet"}, "Programs cannot download"),
+        ({"name": "swin-radimagenet"}, "cannot be downloaded from here"),
         ({"name": NAME, "file": "/no/such/file.pth"}, "no such file"),
     ],
 )

@@ -165,7 +165,7 @@ def test_the_small_way_brings_the_default_encoder_without_torch():
     one.install(small=True)
     assert torch.constraints == []
     assert {argument.partition(">")[0] for argument in pip.calls[0]} == set(SMALL)
-    assert "gigabytes" not in one.asked[0] and "onnxruntime: runs the encoder" in one.asked[0]
+    assert "gigabytes" not in one.asked[0] and "onnxruntime: runs the bundled encoder" in one.asked[0]
     assert "through onnxruntime" in one.state().sentences[0] and one.state().missingSmall == ()
 
 
@@ -341,7 +341,7 @@ class TestSlicersPip:
             SlicerPip().install(["faiss-cpu>=1.9"], tmp_path / "constraints.txt", tmp_path / "wheels")
         text = str(failure.value)
         assert text.startswith("pip could not install faiss-cpu>=1.9: No matching distribution found")
-        assert f"Does {tmp_path / 'wheels'} hold wheels" in text and "another computer" not in text
+        assert f"Does {tmp_path / 'wheels'} have wheels" in text and "another computer" not in text
         assert seen[0][0][-4:-1] == ["--no-index", "--find-links", str(tmp_path / "wheels")]
 
     def test_without_a_network_the_wheels_come_from_another_computer(self, pip, tmp_path):
@@ -351,7 +351,7 @@ class TestSlicersPip:
 
     def test_a_slicer_that_cannot_be_written_is_named(self, pip, tmp_path):
         pip(1, "ERROR: Could not install packages due to an OSError: [Errno 1] Operation not permitted: '/opt/x'")
-        with pytest.raises(InstallationFailed, match=r"Slicer's folder .*site-packages cannot be written"):
+        with pytest.raises(InstallationFailed, match=r"Slicer's folder .*site-packages is not writable"):
             SlicerPip().install(["monai>=1.5"], tmp_path / "constraints.txt")
 
     def test_in_testing_mode_pip_is_waited_for(self, tmp_path):

@@ -44,7 +44,7 @@ def test_the_table_tells_the_terms_of_each_encoder(panel):
         ["ResNet50, ImageNet", "installed", "2048", "103 MB", "yes", "BSD 3-Clause"],
         ["(?) Small ViT", "available", "384", "?", "yes", "Apache License 2.0"],
         ["(?) SwinTransformer, RadImageNet", "on request", "?", "?", "no", "CC BY-NC 4.0"],
-        ["A network of timm", "begun", "1280", "21.0 MB", "unclear", "Apache License 2.0"],
+        ["A network of timm", "started", "1280", "21.0 MB", "unclear", "Apache License 2.0"],
     ]
     assert "Unverified" in panel.ui.encodersTree.topLevelItem(1).toolTip(0)
     assert "slicer.packaging.pip_install" in panel.ui.encodersTree.topLevelItem(3).toolTip(1)
@@ -104,7 +104,7 @@ def test_what_is_installed_with_it_is_asked_for_too(panel, logic):
     panel.refresh()
     panel.encoders.select("small-vit")
     panel.ui.installWeightsButton.click()
-    assert "A network of timm too" in panel.asked[0] and "Size: 21.0 MB" in panel.asked[0]
+    assert "also needs the weights of A network of timm" in panel.asked[0] and "Size: 21.0 MB" in panel.asked[0]
 
 
 def test_what_somebody_else_removed_meanwhile_is_asked_for_too(panel, logic):
@@ -114,7 +114,7 @@ def test_what_somebody_else_removed_meanwhile_is_asked_for_too(panel, logic):
     logic.catalog[1] = replace(CATALOG[1], weights=replace(CATALOG[1].weights, alsoNeeded=("timm-net",)))
     panel.agrees = False
     panel.ui.installWeightsButton.click()
-    assert "A network of timm too" in panel.asked[0] and logic.installations == []
+    assert "also needs the weights of A network of timm" in panel.asked[0] and logic.installations == []
 
 
 def test_progress_is_shown_and_then_the_encoder_can_be_used(panel, logic):
@@ -169,7 +169,7 @@ def test_weights_come_from_a_file_too(panel, logic, monkeypatch):
 
 def test_weights_are_removed(panel, logic):
     panel.encoders.select("resnet50")
-    logic.failure = "The weights cannot be deleted (in use): close what uses them."
+    logic.failure = "The weights cannot be deleted (in use): close the programs that use them."
     panel.ui.removeWeightsButton.click()
     assert "in use" in panel.ui.weightsNewsLabel.text
     logic.failure = ""
@@ -205,7 +205,7 @@ def test_the_folder_of_weights_is_made_and_opened(panel, logic, tmp_path, monkey
     (tmp_path / "file").write_text("")
     logic.weightsFolder = lambda: str(tmp_path / "file" / "weights")
     panel.ui.openWeightsFolderButton.click()
-    assert "cannot be made" in panel.ui.weightsNewsLabel.text
+    assert "cannot be created" in panel.ui.weightsNewsLabel.text
 
 
 def test_the_question_is_a_dialog_of_slicers(monkeypatch):
@@ -240,7 +240,7 @@ def test_opening_the_section_asks_once_which_encoder_runs_here(panel, logic):
     panel.ui.encodersCollapsibleButton.collapsed = True
     panel.ui.encodersCollapsibleButton.collapsed = False
     assert logic.questions == [question]
-    assert "Looking" in panel.ui.defaultEncoderLabel.text
+    assert "Checking" in panel.ui.defaultEncoderLabel.text
     question.finish(DefaultEncoder("descriptor", "numpy", "onnxruntime is not installed"))
     text = panel.ui.defaultEncoderLabel.text
     assert text == "A new index is made with: Descriptor (needs no packages).\nOnnxruntime is not installed."
@@ -253,7 +253,7 @@ def test_an_answer_of_before_packages_were_installed_is_not_shown(panel, logic):
     panel.ui.installSmallButton.click()
     before, after = logic.questions
     before.finish(DefaultEncoder("descriptor", "numpy", "onnxruntime is not installed"))
-    assert "Looking" in panel.ui.defaultEncoderLabel.text and panel.encoders.isLooking
+    assert "Checking" in panel.ui.defaultEncoderLabel.text and panel.encoders.isLooking
     after.finish(DefaultEncoder("radiology-resnet", "onnxruntime", ""))
     before.cancel()
     assert "Radiology ResNet" in panel.ui.defaultEncoderLabel.text and not panel.encoders.isLooking

@@ -106,7 +106,7 @@ def test_encoders_that_cannot_run_are_explained(panel):
 def test_a_network_comes_with_its_file(logic, tmp_path, monkeypatch):
     logic.encoders = lambda: [EncoderChoice("torchscript", "TorchScript file", needsWeights=True)]
     panel, _widget = makePanel(logic, settings=Settings.load())
-    assert not panel.ui.weightsButton.enabled and "needs no file" in panel.ui.weightsButton.toolTip
+    assert not panel.ui.weightsButton.enabled and "needs no weights file" in panel.ui.weightsButton.toolTip
     panel.ui.encoderComboBox.setCurrentIndex(1)
     assert panel.ui.weightsLineEdit.enabled
     answers = [("", ""), (str(tmp_path / "network.pt"), "")]

@@ -131,7 +131,7 @@ def test_series_that_are_gone_and_another_slice_step_are_told(panel, logic):
     logic.changeStatus(replace(WHOLE, removed=2, nextSliceStepMm=6.0))
     assert panel.ui.indexStatusLabel.text.split("\n")[1:] == [
         "2 indexed series are no longer in the database.",
-        "Searched with a slice every 3 mm; the next update makes an index with a slice every 6 mm.",
+        "The index has a slice every 3 mm; the next update makes one with a slice every 6 mm.",
     ]
 
 

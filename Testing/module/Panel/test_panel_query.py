@@ -207,11 +207,11 @@ def test_a_wrong_date_is_marked_and_named_where_it_is_typed(panel, aVolume, text
     assert "border" in panel.ui.dateToLineEdit.styleSheet and not panel.ui.dateFromLineEdit.styleSheet
     assert panel.ui.dateProblemLabel.visible and text in panel.ui.dateProblemLabel.text
     assert not panel.ui.searchButton.enabled
-    assert panel.ui.filtersCollapsibleButton.text == "Filters: wrong date"
+    assert panel.ui.filtersCollapsibleButton.text == "Filters: invalid date"
     panel.ui.dateToLineEdit.text = ""
     assert not panel.ui.dateToLineEdit.styleSheet and not panel.ui.dateProblemLabel.visible
 
 
 def test_dates_in_the_wrong_order_are_named(panel):
     panel.ui.dateFromLineEdit.text, panel.ui.dateToLineEdit.text = "2024", "2023"
-    assert panel.filters.problem() == "The first study date is after the last."
+    assert panel.filters.problem() == "The first study date is after the last one."

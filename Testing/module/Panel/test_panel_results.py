@@ -65,7 +65,7 @@ def test_the_tooltip_has_what_the_row_has_no_room_for(panel, show):
     lines = panel.ui.resultsTable.item(1, 0).toolTip().split("\n")
     assert "Patient 14, 2023-10-02 Thorax" in lines
     assert "Matches at slices 23-69 of 120, 69 mm (0.55)" in lines
-    assert "The place is uncertain: it hardly stands out from chance." in lines
+    assert "The place is uncertain: it is hardly better than chance." in lines
     assert "uncertain" not in panel.ui.resultsTable.item(0, 0).toolTip()
 
 
@@ -81,7 +81,7 @@ def test_a_selected_row_keeps_its_picture_as_it_is(panel, logic, show):
 def test_results_like_any_other_volume_are_pale_and_say_why(panel, show):
     results = show(aResult(8))  # 0.93 to 0.55; ordinary volumes have 0.6
     assert [results.table.row(number).isOrdinary for number in (0, 6, 7)] == [False, False, True]
-    assert "No more similar than most volumes" in panel.ui.resultsTable.item(7, 0).toolTip()
+    assert "No more similar than an ordinary volume" in panel.ui.resultsTable.item(7, 0).toolTip()
     assert "No more similar" not in panel.ui.resultsTable.item(0, 0).toolTip()
     show(replace(aResult(8), ordinary_score=None))
     assert not results.table.row(7).isOrdinary
@@ -158,7 +158,7 @@ def test_selected_results_are_compared_five_at_most(panel, logic, show):
     panel.ui.resultsTable.selectAll()
     panel.ui.compareButton.click()
     assert logic.shown[-1] == [f"volume{rank}" for rank in range(1, 6)]
-    assert panel.status.text == "The best 5 of those selected are shown."
+    assert panel.status.text == "Only the best 5 of the selected results are shown."
 
 
 def test_double_click_and_enter_show_one(panel, logic, show):
@@ -229,7 +229,7 @@ def test_scrolling_together_and_the_pair_that_is_shown(panel, logic, show):
 def test_results_are_exported_without_the_patient(panel, logic, show, tmp_path):
     show(aResult(3))
     table, file = panel.results.exportMenu.actions()
-    assert (table.text, file.text) == ("To a table of the scene", "To a CSV file...")
+    assert (table.text, file.text) == ("To a table in the scene", "To a CSV file...")
     table.trigger()
     assert logic.exported == [["volume1", "volume2", "volume3"]] and "Similar volumes" in panel.status.text
     panel.results.writeFile(tmp_path / "out.csv")

@@ -128,7 +128,7 @@ def test_the_only_segment_of_a_segmentation_need_not_be_named(message):
 
 
 def test_what_is_no_region_is_an_error(message):
-    with pytest.raises(ValueError, match="'liver' is no region"):
+    with pytest.raises(ValueError, match="'liver' is not a region"):
         message("liver")
 
 

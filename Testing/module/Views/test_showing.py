@@ -116,7 +116,7 @@ def test_an_error_while_arranging_takes_the_loaded_volumes_away(stage, monkeypat
 def test_a_volume_that_has_no_voxels_is_named_and_goes(stage):
     stage.loader.meanwhile = lambda: stage.loader.loaded["volume1"].SetAndObserveImageData(None)
     (problem,) = stage.show(2)
-    assert problem == "1: Patient 1 is not shown. volume1 holds no voxels."
+    assert problem == "1: Patient 1 is not shown. volume1 has no voxels."
     assert stage.loader.loaded["volume1"].GetScene() is None
     assert shownViews()[:2] == ["Query", "Result1"]
 

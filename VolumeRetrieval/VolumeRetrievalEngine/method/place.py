@@ -16,8 +16,8 @@ from ..volume import SliceTable
 from .correspondence import Correspondence
 from .monotone_path import GainGrid, best_totals, gain_grid
 
-#: From this certainty on a place is called certain. Chosen on half of the head-and-neck patients; figures of the other
-#: half are in docs/METHOD.md and in Testing/RESULTS.md.
+#: From this certainty on a place is called certain. Chosen on half of the head-and-neck patients; the figures are
+#: in docs/METHOD.md.
 CERTAIN = 0.15
 
 #: Columns are shuffled in blocks of this extent, so that neighbors stay alike, as they are in every volume.

@@ -19,7 +19,7 @@ def title(name: str) -> str:
     if name == "descriptor":
         return _("Descriptor (needs no packages)")
     if name == "radiology-resnet":
-        return _("Radiology ResNet (comes with the extension)")
+        return _("Radiology ResNet (bundled)")
     if name == "torchscript":
         return _("TorchScript network (a file of your own)")
     return CATALOG[name].title if name in CATALOG else name.replace("monai:", "MONAI ")
@@ -42,7 +42,7 @@ def problem(missing: Sequence[str], weights: WeightsInfo | None) -> str:
     if weights is not None and weights.state != "installed":
         return _("its weights are not installed")
     if weights is not None and weights.alsoNeeded:
-        return _("needs the weights of {encoders} too").format(encoders=_titles(weights.alsoNeeded))
+        return _("also needs the weights of {encoders}").format(encoders=_titles(weights.alsoNeeded))
     return ""
 
 
@@ -54,7 +54,7 @@ def state(choice: EncoderChoice) -> str:
             _("needs {packages}").format(packages=", ".join(choice.missing)) if choice.missing else _installed(weights)
         )
     if weights.state == "partial":
-        return _("begun")
+        return _("started")
     if weights.state == "damaged":
         return _("damaged")
     if weights.address:
@@ -71,14 +71,14 @@ def stateDetails(choice: EncoderChoice) -> str:
     weights = choice.installable
     sentences = {
         "installed": _("Its weights are installed."),
-        "partial": _("A download was stopped: Install goes on from there."),
+        "partial": _("A download was stopped: Install resumes it."),
         "damaged": weights.problem,
     }
     found = [sentences.get(weights.state) or notDownloadable(weights) or _("Its weights can be downloaded.")]
     if weights.state == "installed" and not weights.isChecked:
-        found.append(_("Whether they are those of this network is found out when PyTorch is there to load them."))
+        found.append(_("Whether they fit this network is checked once PyTorch is installed to load them."))
     if weights.alsoNeeded:
-        found.append(_("It needs the weights of {encoders} too.").format(encoders=_titles(weights.alsoNeeded)))
+        found.append(_("It also needs the weights of {encoders}.").format(encoders=_titles(weights.alsoNeeded)))
     if choice.missing:
         found.append(_missing(choice.missing))
     return " ".join(found)
@@ -89,7 +89,7 @@ def _missing(packages: Sequence[str]) -> str:
     others = [one for one in packages if one not in ("torch", *SMALL, *NEED_TORCH)]
     text = _("Python packages are missing: {packages}. Install them in the section Advanced.")
     if others:
-        text = _("Python packages are missing: {packages}. Slicer's Python console installs the last with {command}.")
+        text = _("Python packages are missing: {packages}. In Slicer's Python console, {command} installs the last.")
         packages = [*(one for one in packages if one not in others), *others]
     command = f'slicer.packaging.pip_install("{others[-1]}")' if others else ""
     return text.format(packages=", ".join(packages), command=command)
@@ -116,7 +116,7 @@ def notDownloadable(weights: WeightsInfo) -> str:
     if weights.address:
         return ""
     if weights.requestAddress:
-        text = _("Programs cannot download the weights: get them at {address}, then install them from the file.")
+        text = _("The weights cannot be downloaded from here: get them at {address}, then install them from the file.")
         return text.format(address=weights.requestAddress)
     return _("There is no address to download the weights from: install them from a file.")
 
@@ -136,9 +136,9 @@ def consent(choice: EncoderChoice, file: str = "", also: Sequence[EncoderChoice]
     question = _("Install the weights of {title} from a file?") if file else _("Install the weights of {title}?")
     paragraphs = ["<b>" + escape(question.format(title=choice.title)) + "</b>", *_offer(choice, file)]
     for one in also:
-        text = _("It needs the weights of {title} too, which are installed with them.")
+        text = _("It also needs the weights of {title}, which are installed, too.")
         paragraphs += ["<b>" + escape(text.format(title=one.title)) + "</b>", *_offer(one)]
-    text = _("With OK you agree to these terms. That is remembered in the weights folder.")
+    text = _("By pressing OK you agree to these terms. Your consent is remembered in the weights folder.")
     return "".join(f"<p>{one}</p>" for one in (*paragraphs, text))
 
 
@@ -169,7 +169,7 @@ def consentNeeded(choices: Sequence[EncoderChoice]) -> str:
         )
         for one in choices
     ]
-    return " ".join([*sentences, _("If you agree to that, say so with consent=True.")])
+    return " ".join([*sentences, _("If you agree, pass consent=True.")])
 
 
 def ran(report: IndexReport) -> str:
@@ -178,9 +178,9 @@ def ran(report: IndexReport) -> str:
         return ""
     name = short(title(report.encoder))
     text = (
-        _("{encoder} ran through {library}.").format(encoder=name, library=report.backend)
+        _("{encoder} was run by {library}.").format(encoder=name, library=report.backend)
         if report.backend
-        else _("{encoder} ran.").format(encoder=name)
+        else _("{encoder} was used.").format(encoder=name)
     )
     return " ".join(one for one in (text, sentence(report.reason)) if one)
 
@@ -196,7 +196,7 @@ def _terms(weights: WeightsInfo) -> str:
     use = {
         True: _("Commercial use is allowed."),
         False: _("Commercial use is not allowed."),
-        None: _("Whether commercial use is allowed is not clear."),
+        None: _("It is unclear whether commercial use is allowed."),
     }[weights.commercial]
     return _("License: {license}. {use}").format(license=license, use=use)
 

@@ -84,7 +84,7 @@ class Encoders:
             self._makeCommand(),
             "encoders",
             answer,
-            _("Which encoder runs here could not be found out ({problem}). The application log may say why."),
+            _("Could not determine which encoder runs here ({problem}). The application log may say why."),
             self._makeProcess(),
             _CANCEL_MILLISECONDS,
         )
@@ -122,8 +122,8 @@ class Encoders:
                 answer.progress,
             ),
             _(
-                "Installing weights ended unexpectedly ({problem}). What has come is kept: install them again to go "
-                "on. The application log may say why."
+                "Installing weights ended unexpectedly ({problem}). What was downloaded is kept: install them again to "
+                "resume. The application log may say why."
             ),
             self._makeProcess(),
             _CANCEL_MILLISECONDS,
@@ -148,7 +148,7 @@ class Encoders:
         except WeightsError as error:
             raise RuntimeError(str(error)) from error
         except OSError as error:
-            text = _("The weights cannot be deleted ({reason}): close what uses them.")
+            text = _("The weights cannot be deleted ({reason}): close the programs that use them.")
             raise RuntimeError(text.format(reason=error.strerror or error)) from error
         finally:
             self._onChanged()

@@ -106,7 +106,7 @@ class PackageInstaller:
 
     @property
     def networksPossible(self) -> bool:
-        """False on the factory's macOS Slicer: the last torch for x86_64 macOS is 2.2.2, older than MONAI needs."""
+        """False on the official macOS Slicer: the last torch for x86_64 macOS is 2.2.2, older than MONAI needs."""
         return self.platform != ("darwin", "x86_64")
 
     def state(self) -> PackageState:
@@ -163,7 +163,7 @@ class PackageInstaller:
             return ""
         # The sizes of the wheels of 2026 for Linux: 28 and 19 MB, and what onnxruntime needs.
         text = _(
-            "Searches find better matches, and faster, with {packages} (Python packages, about 50 MB to download; "
+            "Searches are faster and find better matches with {packages} (Python packages, about 50 MB to download; "
             "packages that came with Slicer are not changed)."
         ).format(packages=_listed(state.missingSmall))
         answer = self.questions.offer(text, _("Install and search"), _("Search without"))
@@ -198,7 +198,7 @@ class PackageInstaller:
         if "torch" in missing and wheelFolder is None and not self.torch.isAvailable():
             raise InstallationFailed(
                 _(
-                    "PyTorch is installed by the extension PyTorch, which is not there: install it in the Extensions "
+                    "PyTorch is installed by the extension PyTorch, which is missing: install it in the Extensions "
                     "Manager, restart Slicer and try again. The small packages need no PyTorch."
                 )
             )
@@ -225,7 +225,7 @@ class PackageInstaller:
             return state.missingSmall if small else state.missing
         if not any(wheelFolder.glob("*.whl")):
             raise InstallationFailed(
-                _("{folder} holds no wheels (*.whl). See the README on installing without a network.").format(
+                _("{folder} has no wheels (*.whl). See the user guide: installing without a network.").format(
                     folder=wheelFolder
                 )
             )
@@ -233,9 +233,9 @@ class PackageInstaller:
             there = tuple(package for package in state.missingSmall if _hasWheel(wheelFolder, package))
             if not there:
                 raise InstallationFailed(
-                    _("{folder} holds no wheel of {packages}. See the README on installing without a network.").format(
-                        folder=wheelFolder, packages=_listed(("torch", *state.missingSmall))
-                    )
+                    _(
+                        "{folder} has no wheel of {packages}. See the user guide on installing without a network."
+                    ).format(folder=wheelFolder, packages=_listed(("torch", *state.missingSmall)))
                 )
             return there
         return state.missing
@@ -257,9 +257,9 @@ class PackageInstaller:
     def _question(self, missing: Iterable[str], wheelFolder: Path | None) -> str:
         source = _("from {folder}").format(folder=wheelFolder) if wheelFolder else _("from the network")
         size = (
-            _("Installing takes several minutes and, with PyTorch, some gigabytes of disk space.")
+            _("Installing takes several minutes and, with PyTorch, several gigabytes of disk space.")
             if "torch" in missing
-            else _("These packages, with what they need, take less than 200 MB of disk space.")
+            else _("These packages and their dependencies take less than 200 MB of disk space.")
         )
         return _(
             "VolumeRetrieval can install these Python packages {source}:\n\n{packages}\n\n"
@@ -273,7 +273,7 @@ class PackageInstaller:
 
 def _purpose(package: str) -> str:
     if package == "onnxruntime":
-        return _("runs the encoder that comes with this extension")
+        return _("runs the bundled encoder")
     if package == "faiss-cpu":
         return _("searches large databases faster")
     return _("neural networks")

@@ -140,15 +140,15 @@ def _failure(requirements: list[str], problem: str, wheelFolder: Path | None) ->
     """What pip could not do, why, and what helps against that."""
     if any(one in problem.lower() for one in _NOT_WRITABLE):
         text = _(
-            "Python packages cannot be installed, because Slicer's folder {folder} cannot be written. Install Slicer "
-            "where you may write, or ask whoever installed it."
+            "Python packages cannot be installed, because Slicer's folder {folder} is not writable. Install Slicer "
+            "in a folder of your own, or ask whoever installed it."
         )
         return text.format(folder=sysconfig.get_paths()["purelib"])
     text = _("pip could not install {packages}: {problem}").format(
         packages=", ".join(requirements), problem=problem.rstrip(".") or _("the Python console says why")
     )
     if wheelFolder is not None:
-        help = _("Does {folder} hold wheels for this computer and for Python {version}?")
+        help = _("Does {folder} have wheels for this computer and for Python {version}?")
         help = help.format(folder=wheelFolder, version=".".join(map(str, sys.version_info[:2])))
     else:
         help = _("Without a network, download the wheels on another computer and choose their folder.")

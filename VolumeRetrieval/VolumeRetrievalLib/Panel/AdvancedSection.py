@@ -54,7 +54,7 @@ class AdvancedSection:
     def chooseWeights(self) -> None:
         file = qt.QFileDialog.getOpenFileName(
             slicer.util.mainWindow(),
-            _("File of weights"),
+            _("Weights file"),
             self.settings.weights,
             _("Networks (*.pt *.pth *.safetensors)"),
         )
@@ -141,7 +141,7 @@ class AdvancedSection:
         self._filterCount.update(reason)
         isNetwork = self.settings.encoder in self._networks
         for one in self._weights:
-            one.update("" if isNetwork else _("The chosen encoder needs no file of weights, or knows it already."))
+            one.update("" if isNetwork else _("The chosen encoder needs no weights file, or already has one."))
 
 
 def _isOf(settings: Settings, store: StoreChoice) -> bool:

@@ -104,7 +104,7 @@ class EncodersSection:
         self._install("")
 
     def installFromFile(self) -> None:
-        file = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("File of weights"), "")
+        file = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Weights file"), "")
         if file:
             self._install(file)
 
@@ -135,7 +135,7 @@ class EncodersSection:
 
     def chooseFolder(self) -> None:
         folder = qt.QFileDialog.getExistingDirectory(
-            slicer.util.mainWindow(), _("Folder of weights"), self.logic.weightsFolder()
+            slicer.util.mainWindow(), _("Weights folder"), self.logic.weightsFolder()
         )
         if folder:
             self.ui.weightsFolderLineEdit.text = folder
@@ -147,7 +147,7 @@ class EncodersSection:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            self._news.text = _("{folder} cannot be made: {reason}.").format(folder=folder, reason=error.strerror)
+            self._news.text = _("{folder} cannot be created: {reason}.").format(folder=folder, reason=error.strerror)
             return
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
 
@@ -162,7 +162,7 @@ class EncodersSection:
         def ifLatest(tell: Callable[..., None]) -> Callable[..., None]:
             return lambda *values: tell(*values) if number == self._questions else None
 
-        self._default.text = _("Looking which encoder runs here...")
+        self._default.text = _("Checking which encoder runs here...")
         cancelled = ifLatest(lambda: self._onNoDefault(""))
         callbacks = Callbacks(ifLatest(self._onDefault), ifLatest(self._onNoDefault), cancelled)
         self._defaultJob = cast(Job, self.logic.defaultEncoder(callbacks))
@@ -213,7 +213,7 @@ class EncodersSection:
         callbacks = Callbacks(
             lambda path: self._onInstalled(choice.name),
             self._onFailed,
-            lambda: self._end(_("Stopped. What has come is kept: Install goes on from there.")),
+            lambda: self._end(_("Stopped. What was downloaded is kept: Install resumes it.")),
             lambda step: self._onProgress(choice, step),
         )
         job = cast(Job, self.logic.installWeights(choice.name, file, True, callbacks))
@@ -297,12 +297,12 @@ def _cells(one: EncoderChoice) -> tuple[tuple[str, str], ...]:
     weights = one.installable
     size, dimension = EncoderTexts.size(weights), EncoderTexts.dimension(weights)
     use = EncoderTexts.commercial(weights)
-    unverified = _("Unverified: what is downloaded cannot be compared with a hash that the publisher states.")
+    unverified = _("Unverified: the publisher states no hash to compare the download with.")
     return (
         # In front, where it is never cut off.
         (one.title, one.title) if weights.isVerified else (f"(?) {one.title}", f"{one.title}. {unverified}"),
         (EncoderTexts.state(one), EncoderTexts.stateDetails(one)),
-        (dimension or "?", _("Numbers for each slice: {n}").format(n=dimension or _("as the file says"))),
+        (dimension or "?", _("Numbers for each slice: {n}").format(n=dimension or _("depends on the file"))),
         (size or "?", _("Size of the weights: {size}").format(size=size or _("not stated by the publisher"))),
         (use, _("Commercial use: {answer}").format(answer=use)),
         (weights.license, f"{weights.license}, {weights.licenseUrl}"),

@@ -83,9 +83,9 @@ class FilterSection:
         """What is wrong with the dates; empty if nothing is."""
         for edit, isEnd in ((self.ui.dateFromLineEdit, False), (self.ui.dateToLineEdit, True)):
             if _day(edit.text, isEnd) is None:
-                return _('"{text}" is no date: enter a year, or YYYY-MM-DD.').format(text=edit.text.strip())
+                return _('"{text}" is not a date: enter a year, or YYYY-MM-DD.').format(text=edit.text.strip())
         first, last = _day(self.ui.dateFromLineEdit.text, False), _day(self.ui.dateToLineEdit.text, True)
-        return _("The first study date is after the last.") if first and last and first > last else ""
+        return _("The first study date is after the last one.") if first and last and first > last else ""
 
     def _chosen(self, box: Any) -> str:
         return box.currentText if box.currentIndex > 0 else ""
@@ -99,7 +99,7 @@ class FilterSection:
             edit.styleSheet = _WRONG if _day(edit.text, isEnd) is None else ""
         problem = self.problem()
         self._problemLabel.text = problem
-        parts = [self.modality, self.bodyPart, _("wrong date") if problem else self._dates()]
+        parts = [self.modality, self.bodyPart, _("invalid date") if problem else self._dates()]
         if self.ui.excludePatientCheckBox.checked:
             parts.append(_("other patients"))
         text = ", ".join(part for part in parts if part)

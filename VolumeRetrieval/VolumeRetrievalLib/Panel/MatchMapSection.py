@@ -256,7 +256,7 @@ class MatchMapSection:
             width = metrics.horizontalAdvance(value)
             left = min(max(area.x(column) - width // 2, area.left), area.left + area.width - width)
             painter.drawText(left, bottom + 2 + metrics.ascent(), value)
-        title = _("slice of result {rank}, below it how similar").format(rank=match.rank)
+        title = _("slice of result {rank}, with the similarity below").format(rank=match.rank)
         title = metrics.elidedText(title, qt.Qt.ElideRight, area.width)
         left = area.left + (area.width - metrics.horizontalAdvance(title)) // 2
         painter.drawText(left, bottom + 2 + metrics.ascent() + metrics.lineSpacing(), title)

@@ -49,6 +49,6 @@ class PackagesSection:
         self.onInstalled()
 
     def installFromFolder(self, *_ignored: Any) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder of wheels"))
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Wheels folder"))
         if folder:
             self.install(Path(folder))

@@ -51,7 +51,7 @@ class ResultsSection:
         self._closeReason = EnabledReason(ui.removeShownButton)
         self.exportMenu = qt.QMenu(ui.exportButton)
         self._exportActions = [
-            self.exportMenu.addAction(_("To a table of the scene")),
+            self.exportMenu.addAction(_("To a table in the scene")),
             self.exportMenu.addAction(_("To a CSV file...")),
         ]
         for action, slot in zip(self._exportActions, (self.exportToTable, self.exportToFile), strict=True):
@@ -110,7 +110,7 @@ class ResultsSection:
         chosen = self.selected() or list(self._matches[:_BEST])
         self._compare(chosen[:_MOST])
         if len(chosen) > _MOST and not self.status.isError:
-            self.status.say(_("The best {n} of those selected are shown.").format(n=_MOST))
+            self.status.say(_("Only the best {n} of the selected results are shown.").format(n=_MOST))
 
     def close(self, *_ignored: Any) -> None:
         """Remove what comparing added to the scene."""
@@ -175,7 +175,8 @@ class ResultsSection:
             self.status.say(_("No similar volumes for {query}").format(query=self._title), self._details)
         elif self._isStale:
             self.status.say(
-                self._problem or _("Search again: these are for {query}").format(query=self._title), self._details
+                self._problem or _("Search again: these are for {query}").format(query=self._title),
+                self._details,
             )
         elif count == 1:
             self.status.say(_("1 similar volume for {query}").format(query=self._title), self._details)
@@ -239,7 +240,7 @@ class ResultsSection:
             match.path,
         ]
         if row.isOrdinary:
-            lines.append(_("No more similar than most volumes of this database: probably something else."))
+            lines.append(_("No more similar than an ordinary volume of this database: probably something else."))
         return "\n".join(line for line in lines if line)
 
 

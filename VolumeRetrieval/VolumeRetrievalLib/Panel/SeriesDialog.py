@@ -23,7 +23,7 @@ class SeriesDialog:
         self.dialog.windowTitle = _("Query from the DICOM database")
         self.search = qt.QLineEdit()
         self.search.placeholderText = _("Search for a patient, study or series")
-        self.search.toolTip = _("Show only series whose patient, study or description has this text.")
+        self.search.toolTip = _("Show only series whose patient, study or description contains this text.")
         self.search.clearButtonEnabled = True
         self.tree = qt.QTreeWidget()
         self.tree.toolTip = _("The series to find similar volumes for.")

@@ -54,9 +54,7 @@ def _worded(kind: str, text: str, fields: Mapping[str, Any]) -> str:
             "Another Slicer or a nightly run is indexing this database. Try again when it has ended; searching goes on."
         )
     if kind == "StoreReadOnlyError" and "folder" in fields:
-        text = _(
-            "The index cannot be changed, because its folder cannot be written: {folder}. It can still be searched."
-        )
+        text = _("The index cannot be changed, because its folder is not writable: {folder}. It can still be searched.")
         return text.format(folder=fields["folder"])
     if kind == "MissingPackageError" and "package" in fields:
         text = _("{purpose} needs the Python package {package}, which is not installed.")

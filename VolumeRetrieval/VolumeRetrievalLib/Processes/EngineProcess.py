@@ -38,7 +38,7 @@ class EngineCommand:
         """PythonSlicer, found as slicer.util.executePythonModule finds it (Slicer 5.12, slicer/util.py)."""
         program = shutil.which("PythonSlicer")
         if not program:
-            raise EngineError(_("PythonSlicer, which should come with Slicer, was not found: install Slicer again."))
+            raise EngineError(_("PythonSlicer, which is part of Slicer, was not found: reinstall Slicer."))
         return cls(program)
 
     def environment(self) -> dict[str, str]:

@@ -32,9 +32,9 @@ def indexArguments(store: Path, settings: Settings) -> list[str]:
         arguments += ["--encoder", settings.encoder]
     if _needsFile(settings.encoder):
         if not settings.weights:
-            raise ValueError(_("The chosen encoder is a network: choose its file of weights in the section Advanced."))
+            raise ValueError(_("The chosen encoder is a network: choose its weights file in the section Advanced."))
         if not Path(settings.weights).is_file():
-            text = _("The network's file {file} is gone: choose another one in the section Advanced.")
+            text = _("The network's file {file} no longer exists: choose another one in the section Advanced.")
             raise ValueError(text.format(file=settings.weights))
         arguments += ["--weights", settings.weights]
     return arguments

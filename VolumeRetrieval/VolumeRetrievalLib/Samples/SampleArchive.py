@@ -44,7 +44,7 @@ def register(icons: Path) -> None:
 def onArchiveChosen(source: Any) -> None:
     """Its button in the Sample Data module was clicked."""
     dialog = _ProgressDialog()
-    with slicer.util.tryWithErrorDisplay(_("The phantom archive could not be made.")):
+    with slicer.util.tryWithErrorDisplay(_("The phantom archive could not be created.")):
         try:
             series = importArchive(progress=dialog)
         finally:
@@ -56,7 +56,7 @@ def onArchiveChosen(source: Any) -> None:
 
 def onQueryChosen(source: Any) -> None:
     """Its button in the Sample Data module was clicked."""
-    with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
+    with slicer.util.tryWithErrorDisplay(_("The phantom could not be created."), waitCursor=True):
         loadQuery()
 
 
@@ -111,7 +111,7 @@ def importArchive(
         folders.removeAll()
     found = [one.series_uid for one in series if database.filesForSeries(one.series_uid)]
     if len(found) < len(series):
-        text = _("The DICOM database took {n} of {total} series: {folder}")
+        text = _("The DICOM database accepted only {n} of {total} series: {folder}")
         raise RuntimeError(text.format(n=len(found), total=len(series), folder=database.databaseDirectory))
     return found
 
@@ -146,14 +146,14 @@ class _ProgressDialog:
 
         if self._dialog is None:
             self._dialog = slicer.util.createProgressDialog(
-                labelText=_("Making phantom patients..."), windowTitle=_("Sample data"), autoClose=False
+                labelText=_("Creating phantom patients..."), windowTitle=_("Sample data"), autoClose=False
             )
             self._dialog.windowModality = qt.Qt.ApplicationModal  # or the sample could be asked for twice
             self._dialog.show()
         if self._dialog.wasCanceled:
             raise Cancelled
         text = {
-            "phantoms": _("Making phantom patients: {done} of {total} series"),
+            "phantoms": _("Creating phantom patients: {done} of {total} series"),
             "import": _("Copying into the DICOM database: {done} of {total} series"),
         }[step.stage].format(done=step.done, total=step.total)
         if text != self._dialog.labelText:

@@ -73,7 +73,7 @@ class MatchLoader:
             return node
         missing = [file for file in volume.files if not file.is_file()]
         if missing:
-            text = _("{count} of {total} files of this volume are gone, for example {file}. Update the index.")
+            text = _("{count} of {total} files of this volume are missing, for example {file}. Update the index.")
             raise RuntimeError(text.format(count=len(missing), total=len(volume.files), file=missing[0]))
         node = self._read(volume)
         self._loaded.noteLoaded(node, volume.volumeID)
@@ -94,7 +94,7 @@ class MatchLoader:
             raise RuntimeError(
                 _(
                     "Slicer does not load this volume as it was indexed: {folder}. Load the series in the DICOM "
-                    "module, with Advanced checked, to see what it makes of it."
+                    "module, with Advanced checked, to see how it divides the series."
                 ).format(folder=volume.files[0].parent)
             )
         return node

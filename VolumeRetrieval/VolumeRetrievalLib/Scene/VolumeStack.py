@@ -22,5 +22,5 @@ def stackOfVolume(volumeNode: Any, plane: str = "auto") -> StackGeometry:
     """
     image = volumeNode.GetImageData()
     if image is None or 0 in image.GetDimensions():
-        raise ValueError(_("{node} holds no voxels.").format(node=volumeNode.GetName()))
+        raise ValueError(_("{node} has no voxels.").format(node=volumeNode.GetName()))
     return StackGeometry.of(image.GetDimensions()[::-1], gridToWorld(volumeNode), plane)

@@ -35,7 +35,7 @@ def engineRegion(region: Region | None, stack: StackGeometry | None) -> Oriented
     if region is None:
         return None
     if not hasattr(region, "kind"):
-        raise ValueError(_("{region} is no region: expected a Region.").format(region=repr(region)))
+        raise ValueError(_("{region} is not a region: expected a Region.").format(region=repr(region)))
     if region.kind == WHOLE_VOLUME:
         return None
     if region.kind == SLICES:
@@ -81,7 +81,7 @@ def boxOf(region: Region, stack: StackGeometry) -> OrientedBox | None:
 
 def _slices(first: int, last: int, stack: StackGeometry | None) -> SliceRange:
     if first > last or first < 0:
-        text = _("Slices {first} to {last}: the first slice has to come before the last one, and slices count from 1.")
+        text = _("Slices {first} to {last}: the first slice must not come after the last one, and slices count from 1.")
         raise ValueError(text.format(first=first + 1, last=last + 1))
     if stack is None:
         return SliceRange(first, last)

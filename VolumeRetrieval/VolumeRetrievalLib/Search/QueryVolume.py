@@ -40,7 +40,7 @@ def check(volumeNode: Any) -> None:
     if volumeNode is None:
         raise ValueError(_("There is no query: load a volume, or name a series by its SeriesInstanceUID."))
     if not hasattr(volumeNode, "IsA"):
-        text = _("{query} cannot be searched with: expected a volume node or a SeriesInstanceUID.")
+        text = _("{query} cannot be used as a query: expected a volume node or a SeriesInstanceUID.")
         raise TypeError(text.format(query=repr(volumeNode)))
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         text = _("{node} is a label map: choose the image that it belongs to, with the label map's segments as region.")
@@ -49,7 +49,7 @@ def check(volumeNode: Any) -> None:
         raise ValueError(_("{node} is no scalar volume.").format(node=volumeNode.GetName()))
     image = volumeNode.GetImageData()
     if image is None or 0 in image.GetDimensions():
-        raise ValueError(_("{node} holds no voxels.").format(node=volumeNode.GetName()))
+        raise ValueError(_("{node} has no voxels.").format(node=volumeNode.GetName()))
     if image.GetNumberOfScalarComponents() != 1:
         raise ValueError(_("{node} is no scalar volume.").format(node=volumeNode.GetName()))
 

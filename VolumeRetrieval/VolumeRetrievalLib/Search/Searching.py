@@ -51,7 +51,7 @@ class Searching:
             ValueError, TypeError, RuntimeError: the query or the region cannot be used; nothing is sent then.
         """
         if region is not None and not isinstance(region, Region):
-            text = _("{region} is no region: expected a Region of VolumeRetrievalLib.Values.")
+            text = _("{region} is not a region: expected a Region of VolumeRetrievalLib.Values.")
             raise TypeError(text.format(region=repr(region)))
         settings = self._loadSettings()
         folder = self._folders.make()
@@ -90,7 +90,7 @@ class Searching:
         kind = getattr(region, "kind", "")
         if isinstance(query, str) and kind in (ROI, SEGMENT):
             raise ValueError(
-                _("A series of the database is searched whole or by slices: load it to mark an ROI or a segment.")
+                _("A series that is not loaded is searched whole or by slices: load it to use an ROI or a segment.")
             )
         stack = self.stackOf(query) if kind == SLICES else None
         return QueryRegion.message(region, stack, folder)

@@ -40,7 +40,7 @@ def queriedSlices(match: Match, first: int, last: int) -> str:
 
 def _sliceOf(rows: StackRows, position: float | None) -> str:
     if position is None:
-        return _("turned out of its plane")
+        return _("rotated out of its plane")
     if not rows.reaches(position):
         return _("outside the volume, of {count} slices").format(count=rows.count)
     return _("slice {number} of {count}").format(number=rows.number(position) + 1, count=rows.count)
