@@ -42,7 +42,8 @@ def indexTitle(status: DatabaseStatus) -> str:
         return _("Index: no DICOM database")
     if status.indexing is not None and status.indexing.total:
         step = status.indexing
-        return _("Index: indexing {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
+        text = _("Index: file {done} of {total}") if step.stage == "scan" else _("Index: indexing {done} of {total}")
+        return text.format(done=f"{step.done:,}", total=f"{step.total:,}")
     if status.indexing is not None:
         return _("Index: indexing")
     if status.reading:
@@ -119,6 +120,8 @@ def searchProgress(step: Progress) -> str:
     """What stands on the progress bar: short."""
     if step.stage == "search":
         return _("Searching")
+    if step.total and step.stage == "scan":
+        return _("File {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
     if step.total:
         return _("Indexing {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
     return _("Stopping") if step.stage == "stopping" else _("Preparing")

@@ -23,6 +23,7 @@ WHOLE = replace(READY, volumes=421, notIndexed=0, indexedSeries=418, skipped=())
         (EMPTY, "Index: 0 of 418 series"),
         (CLOSED, "Index: no DICOM database"),
         (replace(READY, reading=True), "Index: reading the database"),
+        (replace(EMPTY, indexing=Progress("scan", 50, 1180)), "Index: file 50 of 1,180"),
         (replace(EMPTY, indexing=Progress("index", 3, 400)), "Index: indexing 3 of 400"),
     ],
 )

@@ -38,6 +38,8 @@ def test_the_first_click_indexes_and_then_searches(panel, logic, installer, aVol
     assert panel.ui.resultsEmptyLabel.text == "The first search indexes the DICOM database: 418 series."
     panel.ui.searchButton.click()
     assert installer.offers == 1 and logic.indexedWith == [""] and logic.searches == []
+    logic.jobs[0].callbacks.progress(Progress("scan", 50, 1180))
+    assert panel.ui.searchProgressBar.format == "File 50 of 1,180"  # files, and then volumes
     logic.jobs[0].callbacks.progress(Progress("index", 100, 400, "Patient 7, Thorax", remaining=750.0))
     assert panel.ui.searchProgressBar.format == "Indexing 100 of 400" and panel.ui.searchProgressBar.visible
     assert "12 min left" in panel.ui.searchProgressBar.toolTip
