@@ -1,10 +1,10 @@
-"""VolumeRetrievalEngine: find the volumes that look like this one, and where in them it is.
+"""VolumeRetrievalEngine: find the volumes that look like a given one, and where in them the match is.
 
-The part of VolumeRetrieval that knows neither 3D Slicer nor Qt. It runs in Slicer's Python, in a process of its own, on
-a server and under pytest, with numpy, scipy, SimpleITK and pydicom alone; faiss, torch and MONAI make it faster and
-better where they are installed.
+The part of VolumeRetrieval that depends neither on 3D Slicer nor on Qt. It runs in Slicer's Python, in a process of its
+own, on a server and under pytest, and needs only numpy, scipy, SimpleITK and pydicom. Where faiss, torch and MONAI are
+installed, it is faster and finds better matches.
 
-All that a script needs is here, and is loaded when it is first used: importing the package itself loads nothing.
+Everything that a script needs is here, and is loaded when it is first used: importing the package loads nothing else.
 
 Example:
     >>> from VolumeRetrievalEngine import Retriever, SearchOptions, SliceRange

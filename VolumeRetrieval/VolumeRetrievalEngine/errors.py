@@ -14,9 +14,9 @@ class VolumeRetrievalError(Exception):
     """Base of every error raised on purpose; its text is meant for the user.
 
     Attributes:
-        text: what is wrong and what to do, for everybody.
+        text: what is wrong and what to do, for every user.
         hint: what to type on the command line; empty where there is nothing. `str` has both.
-        fields: what a program needs to say it in its own words: values of JSON, by name.
+        fields: JSON values by name, from which a program can word the error itself.
 
     Example:
         >>> try:

@@ -1,4 +1,4 @@
-"""How long work tells where it stands, and how it is told to stop."""
+"""How long-running work reports its progress, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where some work stands.
+    """The progress of some work.
 
     Attributes:
         stage: what is being done, and so what is counted: "scan" files, "index" volumes, "download" bytes; others.
@@ -48,7 +48,7 @@ class Progress:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        """What a message (worker/PROTOCOL.md) tells; what else is in it is left out."""
+        """The progress in a message (worker/PROTOCOL.md); other entries are ignored."""
         return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})
 
 

@@ -17,17 +17,17 @@ PLANES = ("auto", "axial", "sagittal", "coronal")
 
 @dataclass(frozen=True)
 class Recipe:
-    """From volume to embeddings, in values that can be written down.
+    """Everything that determines how a volume becomes embeddings.
 
     Attributes:
         encoder: the encoder's name (letters, digits, "-", "_", ".").
         weights: sha256 of the encoder's weights; "" for an encoder without any.
         size: side in pixels of the square slices that the encoder sees.
-        plane: "auto", "axial", "sagittal" or "coronal" (see preprocessing.py).
-        slice_step_mm: slices nearer than this are thinned; 0 keeps every slice.
-        intensity: how voxels become three channels; "auto" is by modality (see preprocessing.py).
-        crop: whether air and table around the body are cut away.
-        preprocessing_version: of the code in preprocessing.py.
+        plane: "auto", "axial", "sagittal" or "coronal" (preprocessing/plane_geometry.py).
+        slice_step_mm: slices closer than this are thinned; 0 keeps every slice.
+        intensity: how voxels become three channels; "auto" is by modality (preprocessing/intensity.py).
+        crop: whether air and table around the body are cropped.
+        preprocessing_version: version of the code in preprocessing/.
         normalisation: how the encoder shifts and scales the values in [0, 1] that it is given, as canonical JSON; ""
             where the encoder's name already fixes this.
 

@@ -46,9 +46,9 @@ logger = logging.getLogger(__name__)
 
 
 class Retriever(OpenedStore):
-    """Volume retrieval over one recipe's store. Made by :meth:`create` (to index) or :meth:`open` (to search).
+    """Index and search the store of one recipe. Use :meth:`create` to index, :meth:`open` to search.
 
-    Not for use from several threads at once. Any number of processes may search while one indexes.
+    Not thread-safe. Any number of processes may search while one indexes.
 
     Example:
         >>> with Retriever.open("index") as retriever:
@@ -73,13 +73,13 @@ class Retriever(OpenedStore):
         index_kind: str = "auto",
         **recipe_values: Any,
     ) -> Retriever:
-        """For indexing: opens the store of this recipe, or makes it.
+        """For indexing: open the store of this recipe, or create it.
 
         Args:
             store: the folder that holds one store for each recipe.
-            encoder: its name, or more about it; where it has no name the recipe used last, or the default encoder
-                (encoders/default.py) in a new folder.
-            recipe_values: entries of a Recipe other than the default's (plane, slice_step_mm, crop).
+            encoder: its name, or a request with more settings. Without a name, the recipe used last, or in a new folder
+                the default encoder (encoders/default.py).
+            recipe_values: values of the Recipe that differ from its defaults (plane, slice_step_mm, crop).
 
         Raises:
             EncoderError, WeightsError, RecipeError, StoreError
@@ -109,7 +109,7 @@ class Retriever(OpenedStore):
         *,
         index_kind: str = "auto",
     ) -> Retriever:
-        """For searching: opens the store that was used last, or that of an encoder.
+        """For searching: open the store that was used last, or that of an encoder.
 
         Raises:
             StoreError: nothing is indexed there, or not with this encoder.
@@ -141,13 +141,13 @@ class Retriever(OpenedStore):
         """Bring the store up to date with these files and folders.
 
         Unchanged volumes cost nothing, changed ones are replaced, moved ones recognized. Each volume is stored as soon
-        as it is embedded. A file that cannot be read is reported and the rest goes on.
+        as it is embedded. A file that cannot be read is reported, and the run continues.
 
         Args:
             exclude: patterns (fnmatch) of paths to leave out.
-            metadata: what is known of files that do not say it themselves.
-            modality: of files of which nothing else says it.
-            root: the name that the folder gets in the store, so that it is known again elsewhere; its own by default.
+            metadata: attributes of files that do not state them.
+            modality: of files whose modality nothing else states.
+            root: name of the folder in the store, by which it is recognized elsewhere; its own name by default.
             prune: remove volumes below these paths whose files are gone.
             progress: see progress.py; may raise Cancelled.
 
@@ -221,7 +221,7 @@ class Retriever(OpenedStore):
         return ids
 
     def rebuild(self) -> None:
-        """Make again what is derived from the embeddings: pooled rows, and indexes, of this kind from now on."""
+        """Rebuild what is derived from the embeddings: pooled rows, and indexes (of this kind from now on)."""
         with VolumeStore.open(self._path, self.recipe, writable=True) as store:
             keep_kind(store, self._index_kind)
             store.rebuild_pooled(pool)
@@ -231,8 +231,8 @@ class Retriever(OpenedStore):
     def add_outlines(self, progress: ProgressCallback | None = None) -> OutlinesReport:
         """Find the body's outlines of volumes that an older engine indexed without them (indexing/outlines.py).
 
-        Their files are read again; their embeddings stay. Searching works without: places in plane are then relative
-        to the images instead of the bodies.
+        Their files are read again; their embeddings stay. Searching works without outlines: places in plane are then
+        relative to the images instead of the bodies.
 
         Args:
             progress: see progress.py; may raise Cancelled.
@@ -250,7 +250,7 @@ class Retriever(OpenedStore):
     # Looking
 
     def encoder(self) -> Encoder:
-        """The encoder of this store, made when first needed; EncoderError, WeightsError or RecipeError otherwise."""
+        """The store's encoder, created when first needed; EncoderError, WeightsError or RecipeError if that fails."""
         if self._encoder is None:
             self._encoder = self._request.create_for(self.recipe)
         return self._encoder
@@ -270,10 +270,10 @@ class Retriever(OpenedStore):
         """The volumes most like the query, and where in them it lies.
 
         Args:
-            query: a volume; a file or folder to read one from; or the id of an indexed volume. What is indexed already,
-                and unchanged since, is not read again.
+            query: a volume; a file or folder to read one from; or the id of an indexed volume. A volume that is indexed
+                and unchanged is not read again.
             region: the part of the query to search with.
-            crop: cut the slices down to the region in plane too.
+            crop: also crop the slices to the region in plane.
             options: see SearchOptions.
             name: what to call the query; its path or the volume's own label by default.
             progress: called while a query that is not indexed is embedded; may raise Cancelled.
@@ -342,12 +342,12 @@ class Retriever(OpenedStore):
         metadata: MetadataTable | None = None,
         modality: str = "",
     ) -> Volume | str:
-        """What a person means by a query.
+        """Find out what a query means that a person typed.
 
         Args:
             name: a file or folder, or the id of an indexed volume (or its beginning).
             volume: which one, if the files hold several.
-            metadata, modality: for files that do not say it themselves.
+            metadata, modality: for files that do not state these themselves.
 
         Returns:
             The id of an indexed volume, if that is what the name or the unchanged files are; else the volume, read.
@@ -360,7 +360,7 @@ class Retriever(OpenedStore):
         )
 
     def read_series(self, files: Sequence[Path | str], modality: str = "") -> Volume:
-        """A query from the files of one series, whose patient is known again among the indexed ones.
+        """A query from the files of one series, whose patient is recognized among the indexed ones.
 
         Raises:
             UnreadableFileError, NotAVolumeError

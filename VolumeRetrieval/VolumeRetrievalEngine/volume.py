@@ -1,4 +1,4 @@
-"""A volume: voxels, where every slice lies, who it is, and what is known about it.
+"""A volume: its voxels, where every slice lies, its identity, and what is known about it.
 
 World coordinates are RAS in millimeters throughout (x to the patient's right, y to anterior, z to superior), as in
 Slicer. Arrays are indexed [k, j, i] (slice, row, column), affines map (i, j, k, 1) to RAS.
@@ -104,7 +104,7 @@ class SliceTable:
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is known about a volume beside its voxels, and worth filtering on. "" means unknown.
+    """What is known about a volume besides its voxels and is worth filtering on. "" means unknown.
 
     `modality_from` says where the modality came from: "dicom", "csv", "sidecar", "option" or "inferred".
     `series_description` may hold what a technician typed: it is shown to the user, never logged.
@@ -168,11 +168,11 @@ class Volume:
 
     Attributes:
         voxels: float32 [k, j, i]; HU for CT.
-        affine: float64 [4, 4], (i, j, k, 1) to RAS mm; for irregular slices the best regular one: where a slice truly
-            lies is in `slices`.
+        affine: float64 [4, 4], (i, j, k, 1) to RAS mm; for irregular slices the best regular fit; `slices` has the
+            true positions.
         slices: one row for each k.
-        identity, files, attributes: who it is, where it came from, what is known.
-        notes: what was unusual about reading it (missing slices, gantry tilt, split by ...), in words.
+        identity, files, attributes: its identity, its origin, and what is known about it.
+        notes: sentences on what was unusual about reading it (missing slices, gantry tilt, split by ...).
 
     Example:
         >>> volume = Volume.from_array(np.zeros((40, 64, 64)), np.diag([0.8, 0.8, 3.0, 1.0]), Attributes(modality="CT"))
@@ -204,7 +204,7 @@ class Volume:
     def from_array(
         cls, voxels: np.ndarray, affine: np.ndarray, attributes: Attributes | None = None, name: str = "array"
     ) -> Volume:
-        """A volume from an array [k, j, i] and its ijk-to-RAS affine [4, 4], as Slicer's scene or a script has it."""
+        """A volume from an array [k, j, i] and its ijk-to-RAS affine [4, 4], from Slicer's scene or a script."""
         array = np.ascontiguousarray(voxels, dtype=np.float32)
         matrix = np.asarray(affine, dtype=np.float64)
         if array.ndim != 3:

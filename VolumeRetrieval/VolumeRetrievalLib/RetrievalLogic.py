@@ -148,7 +148,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
         Raises (without callbacks):
             ValueError: no such encoder, or no consent; the text has size, license and its address. EngineError: it
-                failed; what has come stays, and the next time goes on from there.
+                failed; what was downloaded is kept, and the next call resumes it.
         """
         return Jobs.run(
             lambda answer: self._encoders.install(name, str(file or ""), consent, answer),
@@ -186,11 +186,11 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         """The similarity matrix of a match of the last search, float32 [n_q, n_rows].
 
         Rows are the query's slices (`result.query_table`), columns the match's (`match.slice_index`). The search
-        process sends it in float16, right to 0.0005; the last few are kept.
+        process sends it in float16, accurate to 0.0005; the last few are kept.
 
         Raises (without callbacks):
-            ValueError: the match is not one of the last search. EngineError: the search process cannot say it any
-                more, its text says why.
+            ValueError: the match is not one of the last search. EngineError: the search process no longer
+                has it, its text says why.
         """
         last = self._searching.last
         known = None if last is None else self._similarities.known(last, match)
@@ -211,7 +211,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         return self._loader.load(match.volume_id, self._index.contents)
 
     def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
-        """Show these matches of the last search beside its query.
+        """Show these matches of the last search next to its query.
 
         Args:
             progress: called before each volume is loaded.
@@ -246,7 +246,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         self.display.showPair(match, queryRow, row)
 
     def selectMatch(self, match: Match) -> None:
-        """Of the shown matches, the one whose range the query's column marks, and whose pair of slices is told."""
+        """Choose the shown match whose range the query's column marks, and whose pair of slices is reported."""
         self.display.select(match)
 
     def onPairChanged(self, callback: Callable[[ShownPair], None] | None) -> None:

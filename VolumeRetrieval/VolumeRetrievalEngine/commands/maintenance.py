@@ -17,12 +17,12 @@ _REMOVE_EXAMPLES = """  python -m VolumeRetrievalEngine remove 3f2a9c01 --store 
 _VERIFY_EXAMPLES = """  python -m VolumeRetrievalEngine verify --store /data/index
   python -m VolumeRetrievalEngine verify --store /data/index --encoder descriptor
 Every store in the folder is checked, or those of one encoder. Exit code 0: no damage (also where there is no store
-yet); 3: damage, with what to do about each. The search indexes are not looked at: they are rebuilt when they are lost.
+yet); 3: damage, with what to do about each. The search indexes are not checked: they are rebuilt when they are lost.
 """
 _REBUILD_EXAMPLES = """  python -m VolumeRetrievalEngine rebuild --store /data/index
   python -m VolumeRetrievalEngine rebuild --store /data/index --index-kind hnsw
   python -m VolumeRetrievalEngine rebuild --store /data/index --outlines
-Volumes that a version before the outlines of the body indexed stay as they are until --outlines reads them again.
+Volumes indexed by an older version have no outlines of the body until --outlines reads them again.
 """
 
 
@@ -35,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     new_command(commands, "verify", "check every byte of the store", _VERIFY_EXAMPLES, run_verify)
     parser = new_command(
-        commands, "rebuild", "make anew what is derived: pooled rows and search index", _REBUILD_EXAMPLES, run_rebuild
+        commands, "rebuild", "rebuild what is derived: pooled rows and search index", _REBUILD_EXAMPLES, run_rebuild
     )
     parser.add_argument(
         "--index-kind", default="auto", metavar="KIND", help=f"by default chosen by size; else one of {KINDS_HELP}"

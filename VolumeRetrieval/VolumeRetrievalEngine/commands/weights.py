@@ -56,7 +56,7 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine weights list
 _INSTALL_EXAMPLES = """  python -m VolumeRetrievalEngine weights install dinov2-vits14
   python -m VolumeRetrievalEngine weights install dinov2-vits14 --file dinov2_vits14_pretrain.pth
 Size and license are shown first, and nothing is downloaded before you agree (--yes: you have read it). Ctrl-C stops;
-what has come stays, and the same command goes on from there. The file is used only if it is, byte for byte, the
+what was downloaded is kept, and the same command resumes it. The file is used only if it is, byte for byte, the
 publisher's. Proxies and certificates come from the environment: HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE. Without a
 network, fetch the file elsewhere and give it with --file: it is checked in the same way.
 """

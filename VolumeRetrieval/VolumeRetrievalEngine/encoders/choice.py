@@ -135,7 +135,7 @@ def create_encoder(
 
 
 def available_encoders() -> tuple[AvailableEncoder, ...]:
-    """Every encoder that can be asked for, and what each still needs.
+    """Every encoder that can be requested, and what each still needs.
 
     Example:
         >>> [choice.name for choice in available_encoders()][:2]

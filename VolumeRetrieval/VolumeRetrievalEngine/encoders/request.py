@@ -17,13 +17,13 @@ from .descriptor import Descriptor
 
 @dataclass(frozen=True)
 class EncoderRequest:
-    """An encoder that is not made yet: making one can take seconds and a network's worth of memory.
+    """The description of an encoder to create. Creating it can take seconds and a network's worth of memory.
 
     Attributes:
-        name: for create_encoder; or of a store, see StoreFolder.choose; "" for the one used last, or the default.
+        name: the encoder's (create_encoder) or a store's (StoreFolder.choose); "" for the last used or default one.
         weights: its file, where it needs one.
-        device: None for the best there is.
-        precision: None for the fastest that gives the same embeddings.
+        device: None for the best one available.
+        precision: None for the fastest one that gives the same embeddings.
         batch_size: None for the encoder's own.
 
     Example:
@@ -40,16 +40,16 @@ class EncoderRequest:
 
     @classmethod
     def of(cls, encoder: EncoderRequest | str) -> EncoderRequest:
-        """A request, also where only a name was given."""
+        """The request itself, or one made from a name."""
         return cls(encoder) if isinstance(encoder, str) else encoder
 
     def as_noted(self, recipe: Recipe, note: Mapping[str, str]) -> EncoderRequest:
-        """For the encoder that a store was made with, as its note says; weights that are asked for go before."""
+        """The request for the encoder that a store's note names; weights of this request take precedence."""
         noted = Path(note["weights"]) if note.get("weights") else None
         return replace(self, name=note.get("name") or recipe.encoder, weights=self.weights or noted)
 
     def create(self) -> Encoder:
-        """The encoder, the default one where none is named; EncoderError or WeightsError if it cannot be had."""
+        """Create the encoder, or the default one if none is named; EncoderError or WeightsError if that fails."""
         settings: dict[str, Any] = {
             "weights": self.weights,
             "device": self.device,
@@ -65,7 +65,7 @@ class EncoderRequest:
         return encoder
 
     def create_for(self, recipe: Recipe) -> Encoder:
-        """The encoder, checked to be the one that the recipe's embeddings were made with.
+        """Create the encoder, and check that the recipe's embeddings were made with it.
 
         Raises:
             RecipeError: another encoder, or slices that were made by another version of the preprocessing.

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SeriesCounts:
-    """How many series of a DICOM database came to what in a run: `unchanged` were settled before, `failed` should have
-    been readable and are tried again, `skipped` are rightly no volumes."""
+    """How many series of a DICOM database had which outcome: `unchanged` were settled before, `failed` should have been
+    readable and will be tried again, `skipped` are not volumes."""
 
     indexed: int
     unchanged: int
@@ -47,8 +47,10 @@ class SeriesCounts:
 
 @dataclass
 class IndexingReport:
-    """What an indexing run did. Paths, never names; `failed` are files that should have been readable, or volumes where
-    the files could be read; `series` counts the series where those of a DICOM database were indexed.
+    """What an indexing run did; it has paths, never patients' names.
+
+    `failed` lists files that should have been readable, or volumes whose files could be read but not indexed. `series`
+    counts series if those of a DICOM database were indexed.
 
     Example:
         >>> report = Retriever.open("index").add(["archive"])

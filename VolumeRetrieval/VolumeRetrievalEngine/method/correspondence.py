@@ -25,9 +25,9 @@ class Correspondence:
     """Which slice of the retrieved volume belongs to each slice of the query.
 
     Attributes:
-        best: int [n_q], argmax of each row of S (the paper's; jumps).
-        path: float64 [n_q], rows of the candidate along a smoothed monotone path; for following one volume along
-            another. Where the query reaches beyond the candidate, it rests on the first or last row.
+        best: int [n_q], argmax of each row of S, as in the paper; it jumps between slices.
+        path: float64 [n_q], rows of the candidate along a smoothed monotone path; for scrolling two
+            volumes together. Where the query reaches beyond the candidate, it stays on the first or last row.
         path_mm: float64 [n_q], the same in mm along the candidate's stack, also beyond its ends.
         flipped: whether the path runs against the candidate's direction.
 

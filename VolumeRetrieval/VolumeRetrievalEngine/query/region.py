@@ -27,8 +27,8 @@ _BLOCK = 1_000_000
 class SliceRange:
     """Slices `first` to `last`, both included: 0-based numbers within the full stack of the query's plane.
 
-    `plane` names the plane that the numbers count ("axial"), for a search that must not take them for others; "" is the
-    plane in which the query is sliced, whichever that is.
+    `plane` is the plane that the numbers refer to ("axial"); a search in another plane is then refused. "" is the plane
+    in which the query is sliced, whichever that is.
 
     Example:
         >>> str(SliceRange(4, 7, "axial"))
@@ -103,9 +103,9 @@ class MaskRegion:
     """The voxels of a mask that carry a label.
 
     Attributes:
-        voxels: [k, j, i], any number type; NaN belongs to no region. Fractions count from one half.
+        voxels: [k, j, i], any number type; NaN belongs to no region. Fractions of one half and more count.
         affine: float64 [4, 4], (i, j, k, 1) to RAS mm.
-        label: the value that marks the region; None for every value but 0.
+        label: the value that marks the region; None for every value except 0.
         name: what to call it in messages.
 
     Example:

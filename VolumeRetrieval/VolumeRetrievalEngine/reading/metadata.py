@@ -28,7 +28,7 @@ class MetadataRow:
 
 
 class MetadataTable:
-    """A CSV table with the columns path, modality, body_part, patient and study; only path must be there.
+    """A CSV table with the columns path, modality, body_part, patient and study; only path is required.
 
     A path is absolute, or relative to the table's folder or to the root of the archive; it may name a folder, and then
     holds for every volume below it (the deepest row counts).
@@ -49,7 +49,7 @@ class MetadataTable:
 
     @classmethod
     def from_csv(cls, path: Path) -> MetadataTable:
-        """The table in this file (UTF-8; comma, semicolon or tab). MetadataError if it cannot be one."""
+        """The table in this file (UTF-8; comma, semicolon or tab). MetadataError if it is not such a table."""
         try:
             content = Path(path).read_text(encoding="utf-8-sig")
         except OSError as error:
@@ -92,7 +92,7 @@ class MetadataTable:
         return None
 
     def unused(self) -> list[str]:
-        """The paths of rows that no volume was found for, to tell the user about typing errors."""
+        """The paths of rows that match no volume, so that the user can be warned about typos."""
         return sorted(set(self._rows) - self._named)
 
 

@@ -32,19 +32,19 @@ class Match:
         first_stage: the score that made it a candidate; NaN where every volume was scored.
         n_slices: slices of its full stack; `n_rows` of them are embedded.
         place: where in it the query lies: one range. None where only a baseline ran.
-        ranges: the paper's reading of the same matrix: runs of votes, the heaviest first; for its localization-ratio.
+        ranges: the paper's localization: runs of votes, the heaviest first; used for its localization-ratio.
         best_query_slice, best_slice: the most similar pair of slices on the path, as numbers of the full stacks;
             `best_query_row`, `best_row` the same as row and column of S.
-        part: what tells it from the other volumes of its series; empty where it is the only one (VolumeRecord.part).
+        part: what distinguishes it from others of its series; empty where it is the only one (VolumeRecord.part).
         correspondence: None where only a baseline ran.
         similarity: float32 [n_q, n_rows], S; None in a match that came through a pipe.
         slice_index: int32 [n_rows], the full-stack number of each embedded slice.
         positions_mm: float64 [n_rows], mm along the stack, ascending.
-        box: what was asked for as a box in this volume, RAS mm: of a box or a mask the mapped one, of a whole volume
-            and of slices the body over the place's slices. None where there is no place, or nothing of the query in it.
+        box: the region of the query as a box in this volume, RAS mm. A box or a mask is mapped; for a whole volume or
+            slices it is the body over the place's slices. None where there is no place, or no part of the query in it.
             Expected error: its center lies 14 mm (median 12) from that of the same organ in another patient, on 106
             organs of head-and-neck CT, five-fold (Testing/RESULTS.md).
-        refinement: what a registration made of `box` and the map, where one was asked for (Retriever.refine).
+        refinement: `box` and the map after a registration, where one was requested (Retriever.refine).
         point_map: how points correspond, for :meth:`map_points`; None where only a baseline ran.
 
     Example:
@@ -191,26 +191,26 @@ def _no_thumbnail(row: int) -> bytes:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The ranking for one query, with what the user should know about how it came about.
+    """The ranking for one query, and how it was made.
 
     Attributes:
         matches: best first.
-        query_id, query_path: volume id of the query, and what it is called.
+        query_id, query_path: volume id of the query, and its name to show.
         query_plane: "axial", "coronal" or "sagittal".
         query_table: the query's slices, rows of every similarity matrix.
         n_volumes: how many were searched, after filters.
-        n_candidates: how many of them the first stage handed on.
+        n_candidates: how many of them the first stage passed on.
         ranking: one of options.RANKINGS.
         filter: "slices", "pooled" or "none".
-        seconds: by what they were spent on.
-        notes: what the user should know about how the result came about.
+        seconds: spent on each step, by its name.
+        notes: sentences that the user should see with the result.
         encoder: which encoder the store was made with, and what it ran on if it embedded the query.
         ordinary_score: the median score of up to 64 volumes of those that were searched (ordinary.py); a match below it
             is no more like the query than the archive's ordinary volume. None for fewer than 8 volumes and where the
             ranking is a baseline's. A placeholder for a calibrated measure.
         query_box: around the region that was asked for, RAS mm, along the query's stack; None for a whole volume and
             for slices.
-        search_id: names this search; with it the worker is asked for a similarity matrix.
+        search_id: identifies this search when the worker is asked for a similarity matrix.
         query_thumbnail: the JPEG of a row's slice; b"" where there is none.
 
     Example:

@@ -29,11 +29,11 @@ class SearchOptions:
         top: how many volumes to return.
         ranking: one of RANKINGS.
         filter: one of FILTERS, for two-stage ranking.
-        distinct: k, the distinct volumes that each query slice searches until it has reached (filter "slices").
-        rerank: how many of the best candidates of filter "pooled" are re-ranked at most (reranking.py).
+        distinct: k, how many distinct volumes each query slice must reach (filter "slices").
+        rerank: at most this many of the best candidates of filter "pooled" are re-ranked (reranking.py).
         rows: K, the rows that each query slice retrieves for the baselines.
         attributes: which volumes may be returned at all; applied inside the search.
-        exclude: which of EXCLUSIONS of the query are left out. The query's own volume is, by default.
+        exclude: which of EXCLUSIONS of the query are left out; by default only its own volume.
         exclude_series: SeriesInstanceUIDs whose volumes are left out, whatever the query is.
 
     Example:

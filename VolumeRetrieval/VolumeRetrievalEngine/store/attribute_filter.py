@@ -108,7 +108,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class AttributeFilter:
-    """Conditions that all have to hold, and volumes that are left out. Unknown ("") never equals unknown.
+    """Conditions that must all hold, and volumes that are left out. Unknown ("") never equals unknown.
 
     Attributes:
         not_volume_id, not_study_token, not_patient_token: leave out the volumes that share this with the query; ""

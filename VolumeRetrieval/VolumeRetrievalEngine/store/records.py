@@ -71,9 +71,9 @@ class VolumeRecord:
     """What the store knows about a volume, without its arrays.
 
     Attributes:
-        key: int, never used again once the volume is removed or replaced: what indexes refer to.
-        generation: of the store when the volume's rows came.
-        root, label: where it is, to show: the file, or the folder of a series, relative to the named root.
+        key: int, which indexes refer to; never reused once the volume is removed or replaced.
+        generation: of the store when the volume's rows were added.
+        root, label: where it is, for display: the file, or the folder of a series, relative to the named root.
         n_slices, n_rows, n_pooled: slices of the full stack, embedded ones, and groups of these.
         indexed_at: UTC, ISO 8601.
 
@@ -133,8 +133,8 @@ class VolumeRecord:
 
     @property
     def part(self) -> str:
-        """What tells the volume from the others of its series ("TemporalPositionIdentifier: 2"), as it was when the
-        volume was read (series_splitting.py); empty where it was the only one."""
+        """What distinguishes the volume from others of its series ("TemporalPositionIdentifier: 2") when it was read
+        (series_splitting.py); empty where it was the only one."""
         return "; ".join(found[1] for note in self.notes if (found := _PART.match(note)))
 
     @property

@@ -21,7 +21,7 @@ class Status:
         modalities: volumes by modality ("" for unknown).
         without_outlines: how many volumes were indexed by an older engine that did not find the body's outlines; points
             in them are found less exactly (Retriever.add_outlines).
-        made_on: volumes by what their embeddings were computed with and in: "cpu (onnxruntime), float32".
+        made_on: volumes by what computed their embeddings, and in which precision: "cpu (onnxruntime), float32".
         problems: stores in the same folder that cannot be opened, and why.
 
     Example:

@@ -114,7 +114,7 @@ class LogicProtocol(Protocol):
     # Showing
 
     def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
-        """Show these matches of the last search beside its query.
+        """Show these matches of the last search next to its query.
 
         Returns:
             A sentence for each that could not be shown, naming it.
@@ -134,7 +134,7 @@ class LogicProtocol(Protocol):
         """Move the query's views and the match's views to this pair of slices, if they are shown."""
 
     def selectMatch(self, match: Match) -> None:
-        """Of the shown matches, the one whose range the query's column marks, and whose pair of slices is told."""
+        """Choose the shown match whose range the query's column marks, and whose pair of slices is reported."""
 
     def onPairChanged(self, callback: Callable[[ShownPair], None] | None) -> None:
         """Call this when the views show another pair of slices; None ends it."""
