@@ -148,7 +148,7 @@ def test_planes_differ_and_the_columns_still_move_together(display):
 
 def test_a_flipped_result_runs_the_other_way(display):
     path = np.linspace(50, 20, 40)
-    match = replace(aMatch(1), correspondence=Correspondence(np.round(path).astype(int), path, True))
+    match = replace(aMatch(1), correspondence=Correspondence(np.round(path).astype(int), path, path * SPACING[2], True))
     display.show(aVolume("query", 40), aResult(1, matches=(match,)), [ShownMatch(match, aVolume("match"))])
     scroll(0, 0)
     low = offsetOf("Result1")

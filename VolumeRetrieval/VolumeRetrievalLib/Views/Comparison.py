@@ -10,6 +10,7 @@ from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .ColumnView import ColumnView
 from .FollowMatch import FollowedResult, FollowMatch
+from .FollowPoint import FollowPoint
 from .SlicePairs import Companion, StackRows
 from .StackGeometry import StackGeometry
 
@@ -38,6 +39,7 @@ class Comparison:
     matches: list[ShownMatch]
     results: list[FollowedResult]
     follow: FollowMatch
+    followPoint: FollowPoint
     selected: int = 0
     similarities: dict[int, np.ndarray] = field(default_factory=dict)  # by the match's key
 

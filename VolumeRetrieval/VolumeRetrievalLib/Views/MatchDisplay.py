@@ -14,10 +14,11 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from ..Values import ShownPair
-from . import CompareLayout, ComparisonTexts, RangeMarks, RegionBoxes, UserNodes, ViewState
+from . import CompareLayout, ComparisonTexts, PointMarks, RangeMarks, RegionBoxes, UserNodes, ViewState
 from .ColumnView import ColumnView
 from .Comparison import Comparison, ShownMatch, companionOf, rowsOf
 from .FollowMatch import FollowedResult, FollowMatch
+from .FollowPoint import FollowPoint
 from .ResultFolder import ResultFolder
 from .StackGeometry import StackGeometry
 from .ViewTexts import ViewTexts
@@ -117,11 +118,13 @@ class MatchDisplay:
             for view, one in zip(views[1:], matches, strict=True)
         ]
         follow = FollowMatch(views[0], queryRows, results, self._onMoved)
+        followPoint = FollowPoint(views[0], views[1:], [one.match for one in matches], follow)
         name = queryName or queryNode.GetName()
-        self._shown = Comparison(result, views[0], queryRows, name, matches, results, follow)
+        self._shown = Comparison(result, views[0], queryRows, name, matches, results, follow, followPoint)
         with _batch():
             self._mark()
             self._drawRegion()
+            followPoint.prepare()
             UserNodes.keepOut(views[0].nodeIDs)
             for one in matches:
                 if one.isOurs and one.name:
@@ -132,7 +135,7 @@ class MatchDisplay:
             view.fit()
             view.setLabel(view.column.label)
         follow.move(self._shown.firstPositions())
-        follow.isOn = self._followIsOn
+        follow.isOn = followPoint.isOn = self._followIsOn
         follow.start()
         self._observeLayout()
 
@@ -162,10 +165,10 @@ class MatchDisplay:
         self._onMoved()
 
     def setFollow(self, on: bool) -> None:
-        """Whether scrolling one column moves the others."""
+        """Whether scrolling one column, or moving the crosshair in it, moves the others."""
         self._followIsOn = on
         if self._shown is not None:
-            self._shown.follow.isOn = on
+            self._shown.follow.isOn = self._shown.followPoint.isOn = on
 
     def setSimilarity(self, match: Match, similarity: np.ndarray) -> None:
         """The similarity matrix of a match that is shown, float [n_q, n_rows], when it has come."""
@@ -239,6 +242,7 @@ class MatchDisplay:
             self._layoutTag = None
         if self._shown is not None:
             self._shown.follow.stop()
+            self._shown.followPoint.isOn = False
             self._shown = None
         self._texts.remove()
 
@@ -322,7 +326,7 @@ def _letViewsResize(views: Sequence[ColumnView]) -> None:
 
 
 def _hasMarks() -> bool:
-    return bool(RangeMarks.marks() or RegionBoxes.boxes())
+    return bool(RangeMarks.marks() or RegionBoxes.boxes() or PointMarks.points())
 
 
 def _removeMarks() -> None:
@@ -330,6 +334,7 @@ def _removeMarks() -> None:
     with _batch():
         RangeMarks.remove()
         RegionBoxes.remove()
+        PointMarks.remove()
         UserNodes.letBack()
 
 

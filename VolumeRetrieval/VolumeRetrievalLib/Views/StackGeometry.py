@@ -62,3 +62,13 @@ class StackGeometry:
     def positionOf(self, point: Any) -> float:
         """mm along the stack of a point, RAS mm [3]."""
         return float(np.asarray(point, dtype=float) @ self.normal)
+
+    def nearestSlice(self, point: np.ndarray) -> tuple[float, bool]:
+        """mm along the stack of the slice nearest to a point, RAS mm [3], and whether the point is within the stack."""
+        positions = self.stack.positions
+        position = float(positions[np.abs(positions - self.positionOf(point)).argmin()])
+        return position, self.stack.nearest(point) is not None
+
+    def movedTo(self, point: np.ndarray, position: float) -> np.ndarray:
+        """The point moved along the normal to this position, mm along the stack."""
+        return point + self.normal * (position - self.positionOf(point))

@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from . import CompareLayout, RangeMarks, RegionBoxes
+from . import CompareLayout, PointMarks, RangeMarks, RegionBoxes
 
 #: On a display node that is shown in every view, while results are beside the query.
 _ATTRIBUTE = "VolumeRetrieval.InEveryView"
@@ -46,7 +46,7 @@ def letBack() -> None:
 
 
 def _isOfUser(node: Any) -> bool:
-    ours = (RangeMarks.ATTRIBUTE, RegionBoxes.ATTRIBUTE)
+    ours = (RangeMarks.ATTRIBUTE, RegionBoxes.ATTRIBUTE, PointMarks.ATTRIBUTE)
     if node.IsA("vtkMRMLVolumeNode") or any(node.GetAttribute(one) for one in ours):
         return False
     return not node.GetAttribute("SliceLogic.IsSliceModelNode")  # the slices themselves in 3D
