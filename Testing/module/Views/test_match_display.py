@@ -236,6 +236,15 @@ def test_bars_are_short_and_nodes_have_names_that_say_who_it_is(display):
     assert main(1).GetName() == main(1).GetLayoutName() == "Result1"  # what the Data Probe shows
 
 
+def test_bars_have_the_ranks_of_what_is_compared(display):
+    """Seen in a real Slicer 5.12.3: where the second could not be loaded, the third stood under a bar with a 2."""
+    query, found = aVolume("query", slices=40), aResult(4)
+    chosen = [found.matches[number] for number in (2, 3)]
+    display.show(query, found, [ShownMatch(match, aVolume(match.volume_id)) for match in chosen])
+    assert [main(number).GetLayoutLabel() for number in range(3)] == ["Q", "3", "4"]
+    assert sliceNode(Column(2).navigator).GetLayoutLabel() == "4"
+
+
 def test_views_begin_at_the_most_similar_pair_of_slices_and_others_at_what_is_most_similar_to_it(display):
     _query, result, matches = show(display, 2)
     first, second = (one.match for one in matches)

@@ -131,9 +131,10 @@ class MatchDisplay:
                     one.volumeNode.SetName(f"{one.match.rank}: {one.name}")
         # Not before: at the end of a batch, too, the layout manager lays out all views (updateLayoutFromMRMLScene).
         _letViewsResize(views)
-        for view in views:
+        # Its rank, as in the list and in the corners: that is not the column's number where some are left out.
+        for view, label in zip(views, [columns[0].label, *(str(one.match.rank) for one in matches)], strict=True):
             view.fit()
-            view.setLabel(view.column.label)
+            view.setLabel(label)
         follow.move(self._shown.firstPositions())
         follow.isOn = followPoint.isOn = self._followIsOn
         follow.start()
