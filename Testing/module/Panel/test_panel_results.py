@@ -11,6 +11,7 @@ import qt
 import slicer
 from fake_logic import aMatch, aResult, aThumbnail
 from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
+from VolumeRetrievalLib.Panel.ResultRow import PICTURE_HEIGHT, ResultRow, paintIcon
 from VolumeRetrievalLib.Values import ShownPair
 
 
@@ -67,6 +68,20 @@ def test_the_tooltip_has_what_the_row_has_no_room_for(panel, show):
     assert "Matches at slices 23-69 of 120, 69 mm (0.55)" in lines
     assert "The place is uncertain: it is hardly better than chance." in lines
     assert "uncertain" not in panel.ui.resultsTable.item(0, 0).toolTip()
+
+
+def test_in_a_narrow_row_the_bar_gives_way_to_whose_volume_it_is(panel):
+    """Seen in a real Slicer 5.12.3: in a panel of 325 pixels "Phantom 0012" and "Phantom 0011" were "Phantom 00..."."""
+    table = panel.ui.resultsTable
+    bar = table._qt.palette().color(QtGui.QPalette.Active, QtGui.QPalette.Highlight).rgb()
+
+    def barPixels(title):
+        row = ResultRow(title, "CT Chest", "", 1.0, "slices 4-26")
+        image = paintIcon(row, 240, table, False)._qt.pixmap(240, PICTURE_HEIGHT).toImage()
+        return sum(image.pixel(x, y) == bar for x in range(image.width()) for y in range(image.height()))
+
+    assert barPixels("1  A") > 50
+    assert barPixels("3  CMB-CRC-MSB-06489") == 0
 
 
 def test_a_selected_row_keeps_its_picture_as_it_is(panel, logic, show):

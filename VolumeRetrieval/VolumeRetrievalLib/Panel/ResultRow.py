@@ -99,10 +99,11 @@ class _Painting:
     def paint(self) -> None:
         lineHeight = PICTURE_HEIGHT // 2
         left = self._thumbnail() + _GAP
-        right = max(self._similarity(lineHeight), self._place(lineHeight))
-        room = max(self.width - left - right - _GAP, 20)
-        self._text(self.row.title, left, 0, room, self.bold, self.strong)
-        self._text(self._series(room), left, lineHeight, room, self.font, self.dim)
+        room = self.width - left - _GAP
+        titleRoom = max(room - self._similarity(lineHeight, room), 20)
+        self._text(self.row.title, left, 0, titleRoom, self.bold, self.strong)
+        seriesRoom = max(room - self._place(lineHeight), 20)
+        self._text(self._series(seriesRoom), left, lineHeight, seriesRoom, self.font, self.dim)
 
     def _thumbnail(self) -> int:
         pixmap = pixmapFromData(self.row.thumbnail)
@@ -115,13 +116,16 @@ class _Painting:
         self.painter.setOpacity(1.0)
         return PICTURE_HEIGHT
 
-    def _similarity(self, lineHeight: int) -> int:
-        """The bar and the number at the right of the first line; returns the width that they take."""
+    def _similarity(self, lineHeight: int, room: int) -> int:
+        """The bar and the number at the right of the first line, in which there is this room; returns the width that
+        they take. Whose volume it is matters more than the bar, which says the same as the number."""
         number = self.row.number
         metrics = qt.QFontMetrics(self.bold)
         numberWidth = metrics.horizontalAdvance("-0.00") + _SLACK
         left = self.width - metrics.horizontalAdvance(number) - _SLACK
         self._text(number, left, 0, numberWidth, self.bold, self.strong)
+        if metrics.horizontalAdvance(self.row.title) + _SLACK > room - numberWidth - _BAR_WIDTH - 4:
+            return numberWidth
         left = self.width - numberWidth - _BAR_WIDTH - 4
         top = (lineHeight - _BAR_HEIGHT) // 2
         filled = round(_BAR_WIDTH * min(max(self.row.similarity, 0.0), 1.0))
