@@ -398,6 +398,9 @@ class FakeInstaller:
 
     def offerOnce(self):
         self.offers += 1
+        if self.error:
+            error, self.error = self.error, None
+            raise error
         return self.offer
 
     def install(self, wheelFolder=None, small=False):

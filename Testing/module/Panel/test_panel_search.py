@@ -9,6 +9,7 @@ import slicer
 from fake_logic import CLOSED, EMPTY, READY, aResult
 from PyQt5 import QtCore, QtTest
 from VolumeRetrievalEngine.progress import Progress
+from VolumeRetrievalLib.Packages.PackageInstaller import InstallationFailed
 from VolumeRetrievalLib.Values import IndexReport
 
 
@@ -96,6 +97,19 @@ def test_declined_packages_are_said_and_the_search_goes_on(panel, logic, install
     panel.ui.searchButton.click()
     assert panel.status.text == installer.offer and not panel.status.isError
     assert len(logic.searches) == 1
+
+
+def test_packages_that_could_not_be_installed_are_still_told_when_the_results_are_there(
+    panel, logic, installer, aVolume
+):
+    aVolume()
+    installer.error = InstallationFailed("pip could not install onnxruntime: no network.")
+    panel.ui.searchButton.click()
+    logic.jobs[0].finish(aResult(12))
+    assert panel.status.isError and "pip could not install" in panel.status.text
+    panel.ui.searchButton.click()
+    logic.jobs[1].finish(aResult(12))
+    assert panel.status.text.startswith("12 similar volumes")
 
 
 def test_the_button_becomes_cancel_and_keeps_place_and_focus(panel, logic, aVolume):

@@ -157,6 +157,9 @@ class PackageInstaller:
 
         Returns:
             A sentence for the status line; empty where there is nothing to say.
+
+        Raises:
+            InstallationFailed: what was asked for could not be installed; the search can go on.
         """
         state = self.state()
         if not self._isWorthOffering(state) or self._hasFailed or self.questions.isDeclined():
@@ -173,9 +176,9 @@ class PackageInstaller:
             return ""
         try:
             self._installNow(state, state.missingSmall, None, small=True)
-        except InstallationFailed as error:
+        except InstallationFailed:
             self._hasFailed = True
-            return str(error)
+            raise
         return _("Installed: {packages}.").format(packages=_listed(state.missingSmall))
 
     def _isWorthOffering(self, state: PackageState) -> bool:

@@ -11,6 +11,7 @@ from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import SearchResult
 
 from .. import Texts
+from ..Packages.PackageInstaller import InstallationFailed
 from ..Values import Callbacks, Job, Region, SearchCriteria
 from .EnabledReason import EnabledReason
 from .FilterSection import FilterSection
@@ -25,7 +26,7 @@ class OffersPackages(Protocol):
 
     def offerOnce(self) -> str:
         """Ask for the small packages where they are missing and were not declined before; a sentence on what came of
-        it, empty if there was nothing to ask."""
+        it, empty if there was nothing to ask. InstallationFailed if that failed; the search can go on."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class SearchSection:
         self._request: SearchRequest | None = None
         self._job: Job | None = None
         self._isWaiting = False
+        self._failure = ""
         self._findText = ui.searchButton.text
         self._button = EnabledReason(ui.searchButton)
         ui.searchButton.connect("clicked(bool)", self._onClicked)
@@ -127,10 +129,12 @@ class SearchSection:
             self.status.showError(problem)
             return
         request = self.request()
-        self.status.say("")
-        news = self.installer.offerOnce()
-        if news:
-            self.status.say(news)
+        try:
+            self.status.say(self.installer.offerOnce())
+            self._failure = ""
+        except InstallationFailed as failure:
+            self._failure = str(failure)
+            self.status.showError(self._failure)
         self._request = request
         self._showProgress(Progress("", 0, 0))
         if self.logic.status().volumes:
@@ -200,6 +204,8 @@ class SearchSection:
         assert request is not None
         self._end()
         self.onResult(request, result)
+        if self._failure:  # the user has asked for it, and would not know: the results' title replaces what was said
+            self.status.showError(self._failure)
 
     def _onFailed(self, error: Exception | str) -> None:
         self._end()
