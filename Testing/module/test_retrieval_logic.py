@@ -501,6 +501,17 @@ class TestLoading:
         logic.removeShown()
         assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 1
 
+    def test_matches_are_shown_beside_the_query_of_the_search_that_found_them(self, logic, archive, phantomQuery):
+        """Seen in a real Slicer 5.12.3: what the panel lists was shown beside the query of a script's later search."""
+        node = aQueryNode(phantomQuery)
+        found = logic.search(node, top=2).matches
+        logic.search(archive[0].series_uid, top=3)
+        logic.showMatches(found)
+        shown = slicer.app.layoutManager().sliceWidget("Query").mrmlSliceCompositeNode().GetBackgroundVolumeID()
+        assert shown == node.GetID()
+        assert logic.similarity(found[0]).shape[0] == len(logic.search(node, top=2).query_table)
+        logic.removeShown()
+
     def test_what_cannot_be_loaded_is_named_and_the_others_are_shown(self, logic, phantomQuery):
         found = logic.search(aQueryNode(phantomQuery), top=2).matches
         changes, steps = [], []

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from .Processes.ChildProcess import ProcessProtocol
     from .Processes.EngineProcess import EngineCommand
     from .Scene.MatchLoader import VolumeReader
-    from .Search.LastSearch import LastSearch
     from .Views.MatchDisplay import MatchDisplay
 
 
@@ -183,26 +182,22 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         return Jobs.run(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
 
     def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
-        """The similarity matrix of a match of the last search, float32 [n_q, n_rows].
+        """The similarity matrix of a match of one of the last searches, float32 [n_q, n_rows].
 
         Rows are the query's slices (`result.query_table`), columns the match's (`match.slice_index`). The search
         process sends it in float16, accurate to 0.0005; the last few are kept.
 
         Raises (without callbacks):
-            ValueError: the match is not one of the last search. EngineError: the search process no longer
+            ValueError: the match is not one of the last searches. EngineError: the search process no longer
                 has it, its text says why.
         """
-        last = self._searching.last
-        known = None if last is None else self._similarities.known(last, match)
-        if known is not None:
-            return Jobs.known(known, callbacks)
-        return Jobs.run(lambda answer: self._similarities.request(self._lastFor(match), match, answer), None, callbacks)
 
-    def _lastFor(self, match: Match) -> LastSearch:
-        if self._searching.last is None:
-            raise ValueError(_("There are no search results yet: search first."))
-        self._searching.last.check(match)
-        return self._searching.last
+        def request(answer: Callbacks) -> Job:
+            return self._similarities.request(self._searching.searchOf(match), match, answer)
+
+        search = self._searching.searchToShow([match])
+        known = self._similarities.known(search, match) if search is not None and search.found(match) else None
+        return Jobs.run(request, None, callbacks) if known is None else Jobs.known(known, callbacks)
 
     # Showing
 
@@ -211,7 +206,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         return self._loader.load(match.volume_id, self._index.contents)
 
     def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
-        """Show these matches of the last search next to its query.
+        """Show these matches of a search, one of the last few, next to its query.
 
         Args:
             progress: called before each volume is loaded.
@@ -222,10 +217,10 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         Raises:
             RuntimeError: nothing could be shown; its text says why.
         """
-        last = self._searching.last
-        if last is None or not matches:
+        search = self._searching.searchToShow(matches)
+        if search is None or not matches:
             raise RuntimeError(_("There is nothing to show: search first."))
-        problems = self._showing.show(last, matches, progress)
+        problems = self._showing.show(search, matches, progress)
         for match in self.display.shownMatches:
             # Without it nothing is missing but a number in a corner of the views.
             found = partial(self.display.setSimilarity, match)

@@ -1,10 +1,9 @@
-"""The search whose result can be shown."""
+"""A search whose result can be shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 
@@ -19,7 +18,11 @@ class LastSearch:
     volumeID: str = ""
     files: tuple[str, ...] = ()
 
-    def check(self, match: Match) -> None:
-        """ValueError unless this is a match of this search."""
-        if all((one.key, one.volume_id) != (match.key, match.volume_id) for one in self.result.matches):
-            raise ValueError(_("This is not a result of the last search: search again."))
+    def found(self, match: Match) -> bool:
+        """Whether this is a match of this search, or a copy of one: another search finds the same volume, too, with
+        other slices."""
+        return any(one is match or _facts(one) == _facts(match) for one in self.result.matches)
+
+
+def _facts(match: Match) -> tuple[object, ...]:
+    return match.rank, match.score, match.key, match.volume_id

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.query.stack_geometry import StackGeometry
-from VolumeRetrievalEngine.searching.match import SearchResult
+from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from ..Database.DatabaseIndex import DatabaseIndex
 from ..Processes.EngineErrors import EngineError
@@ -21,9 +22,12 @@ from ..Values import ROI, SEGMENT, SLICES, Callbacks, Region, SearchCriteria
 from . import QueryRegion, QueryStack, QueryVolume
 from .LastSearch import LastSearch
 
+#: Searches whose results can still be shown.
+_REMEMBERED = 8
+
 
 class Searching:
-    """Keeps the worker warm between searches; `last` is the last one that found something."""
+    """Keeps the worker warm between searches, and remembers which query the last ones were for."""
 
     def __init__(
         self,
@@ -38,7 +42,25 @@ class Searching:
         self._folders = folders
         self._client = client
         self._loadSettings = loadSettings
-        self.last: LastSearch | None = None
+        # The panel lists what it has found while a script searches for something else.
+        self._done: deque[LastSearch] = deque(maxlen=_REMEMBERED)
+
+    def searchOf(self, match: Match) -> LastSearch:
+        """The search, one of the last few, that has found this match; ValueError if there is none."""
+        if not self._done:
+            raise ValueError(_("There are no search results yet: search first."))
+        found = self._find(match)
+        if found is None:
+            raise ValueError(_("This is not a result of the last searches: search again."))
+        return found
+
+    def searchToShow(self, matches: Sequence[Match]) -> LastSearch | None:
+        """The search that has found the first of these that is known; else the last one, None without any."""
+        found = (self._find(match) for match in matches)
+        return next((one for one in found if one is not None), self._done[0] if self._done else None)
+
+    def _find(self, match: Match) -> LastSearch | None:
+        return next((one for one in self._done if one.found(match)), None)
 
     def start(self, query: Any, region: Region | None, criteria: SearchCriteria, answer: Callbacks) -> Request:
         """Search with a volume node or a SeriesInstanceUID.
@@ -73,7 +95,7 @@ class Searching:
             except (KeyError, TypeError, ValueError) as error:
                 answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
                 return
-            self.last = LastSearch(result, params["encoder"], **source)
+            self._done.appendleft(LastSearch(result, params["encoder"], **source))
             answer.finished(result)
 
         def failed(error: Exception) -> None:
