@@ -26,9 +26,9 @@ help:
 	@echo "make test        the test suite, of the engine and of the Slicer module"
 	@echo "make screenshots pictures of the panel and of results; writes Resources/Screenshots"
 	@echo "make lint        ruff: rules and format; mypy: types"
-	@echo "make benchmark   speed, beside other engines"
+	@echo "make benchmark   speed, compared with other engines"
 	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
-	@echo "make train       train the default encoder anew on the volumes in ../shared; about an hour on two cores"
+	@echo "make train       train the default encoder again on the volumes in ../shared; about an hour on two cores"
 	@echo "make venv        only the Python environment ($(VENV)) with everything for the tests"
 	@echo "make clean       remove what the targets made, but not the environment ($(VENV))"
 

@@ -211,7 +211,7 @@ class VolumeRetrievalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onReload(self) -> None:
-        """Reload the library and the engine, too: reloadScriptedModule (slicer/util.py) executes only this file anew,
+        """Reload the library and the engine, too: reloadScriptedModule (slicer/util.py) executes only this file again,
         and everything else is imported when it is needed."""
         for name in list(sys.modules):
             if name.split(".")[0] in ("VolumeRetrievalLib", "VolumeRetrievalEngine"):

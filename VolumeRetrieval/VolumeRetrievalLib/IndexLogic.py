@@ -104,7 +104,7 @@ class IndexLogic:
     def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
         """Index what is new or changed in the open database, and remove what is gone from it.
 
-        `encoder` names another one than that of the settings; its index is made beside those that are there, and is
+        `encoder` names another one than that of the settings; its index is added to the existing ones, and is
         the one that Automatic means from then on.
         """
         from .Database.Indexing import reportOf
@@ -178,4 +178,4 @@ class IndexLogic:
 
 
 def _logFailure(error: Exception) -> None:
-    logging.warning(f"VolumeRetrieval, indexing the database by itself failed: {error}")
+    logging.warning(f"VolumeRetrieval, automatic indexing failed: {error}")

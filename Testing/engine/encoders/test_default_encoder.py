@@ -236,7 +236,7 @@ def test_an_index_made_with_earlier_weights_stays_usable_and_says_how_to_go_on(a
 
     refused = run("index", archive / "head-1.nii.gz", "--store", store)
     assert refused.code == 1
-    assert "index anew with this one (--encoder radiology-resnet)" in refused.err
+    assert "index again with this one (--encoder radiology-resnet)" in refused.err
     assert run("search", query, "--store", store).code == 0
 
     later = run("index", query, "--store", store, "--encoder", "radiology-resnet", "--json").json["store"]["folder"]

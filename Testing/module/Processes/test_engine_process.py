@@ -264,7 +264,7 @@ class TestSearchWorkerClient:
         again = waitFor(ask(worker, "c")).results[0]
         assert crashed.errors[0].type == waiting.errors[0].type == EngineError.ENDED
         assert again != first
-        assert "about to crash" in caplog.text and "ended by itself" in caplog.text
+        assert "about to crash" in caplog.text and "ended unexpectedly" in caplog.text
 
     def test_a_request_that_hangs_can_be_cancelled_and_the_next_one_works(self, client):
         worker = client(HANG, cancelMilliseconds=50)

@@ -11,7 +11,7 @@ lines of JSON: the messages of worker/PROTOCOL.md. Standard output carries nothi
 
 The last line is a `result` or an `error`; an `error` of the type "Cancelled" if it was stopped (exit code 130). It
 stops when its standard input is a pipe and is closed, and may be killed at any moment: what has come so far stays, and
-the next `install` of the name goes on from there.
+the next `install` of the name resumes it.
 
 `weights list --json` prints {"folder": PATH, "encoders": [...]}, each with "name", "title",
 "path", "size_bytes" (of the whole file; 0: not known), "installed_bytes", "verified" (address and hash are the

@@ -92,7 +92,7 @@ def _installed(found: CatalogEntry, folder: WeightsFolder) -> Path:
 
 
 def _beside(path: Path, needed: CatalogEntry, found: CatalogEntry, folder: WeightsFolder) -> Path:
-    """The weights of another entry that this one needs too: beside `path` or installed; their hash counts."""
+    """The weights of another entry that this one needs too: next to `path` or installed; their hash counts."""
     candidate = path.parent / needed.source.file_name
     if not candidate.is_file():
         try:

@@ -83,7 +83,7 @@ class EncoderRequest:
         if encoder.weights != recipe.weights:
             raise WeightsError(
                 f"{self.weights or self.name}: its sha256 is {encoder.weights[:16]}..., but the store was made with "
-                f"weights of sha256 {recipe.weights[:16]}...: give that file, or index anew with this one "
+                f"weights of sha256 {recipe.weights[:16]}...: give that file, or index again with this one "
                 f"(--encoder {self.name})"
             )
         return encoder

@@ -1,7 +1,7 @@
 """From discovered volumes to a filled store: what is new is read, embedded and stored, one volume at a time.
 
 Every volume is stored in one transaction as soon as it is embedded: whatever ends the run, finished volumes stay, and
-the next run goes on from there.
+the next run resumes.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, repo
     """Remove what a series was before it was divided as it is now.
 
     When a scan that was divided by its echo times is repeated within its series, they no longer tell its volumes apart:
-    it is divided in another way, and the old volumes would stay beside the new ones that have their slices.
+    it is divided in another way, and the old volumes would stay next to the new ones that have their slices.
     """
     new = {*report.added, *report.replaced}
     series = {one.identity.series_uid for one in sources if one.identity.volume_id in new and one.identity.series_uid}

@@ -127,7 +127,7 @@ def matched_ranges(
 
 
 def best_pair(similarity: np.ndarray, found: MatchedRange) -> tuple[int, int]:
-    """Row and column of the strongest vote for a matched range: the two slices to show beside each other.
+    """Row and column of the strongest vote for a matched range: the two slices to show next to each other.
 
     Within the range, because a picture from elsewhere in the volume would contradict it (our choice).
     """

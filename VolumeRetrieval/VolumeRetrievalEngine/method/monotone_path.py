@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: The path moves at least 1/3 mm and at most 3 mm in the candidate for each mm in the query: a child beside an adult.
+#: The path moves at least 1/3 mm and at most 3 mm in the candidate for each mm in the query: a child next to an adult.
 MAXIMUM_SLOPE = 3
 
 #: What a slope of e (or 1/e) costs over a slope of 1, for each row, in units of the typical contrast of a row of S.

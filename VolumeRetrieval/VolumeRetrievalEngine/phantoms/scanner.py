@@ -78,7 +78,7 @@ class PhantomScan:
         labels: uint8 [k, j, i], numbers of phantom_anatomy.LABELS.
         affine: float64 [4, 4], (i, j, k, 1) to RAS mm.
         contrast: whether a contrast agent was given.
-        seed: of the scan, beside the patient's own.
+        seed: of the scan, besides the patient's own.
         noise_hu: standard deviation of the noise.
     """
 

@@ -166,7 +166,7 @@ def _plate(name: str, body: Body, center: Point, radii: Point, along: Point, nor
 
 
 def add_shoulders(body: Body) -> None:
-    """Collar bones, shoulder blades and the raised upper arms, whose elbows lie beside the crown."""
+    """Collar bones, shoulder blades and the raised upper arms, whose elbows lie next to the crown."""
     clavicle = [(15, 44, 503), (45, 48, 510), (88, 22, 522), (142, -22, 524)]
     body.add_pair("clavicles", tube(clavicle, [8, 5.5, 5.5, 6.5]), hu=720)
     body.add_pair("clavicles", tube(clavicle, [5, 2.5, 2.5, 4]), hu=250)

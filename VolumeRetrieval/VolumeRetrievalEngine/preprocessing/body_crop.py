@@ -1,7 +1,7 @@
 """Where the body is in a volume: one box in plane, without the air and the table around it.
 
 The box decides how large a patient appears in the images, so it comes from the whole volume and is the same for all its
-slices. It errs on the side of keeping: what cannot be told from the body stays.
+slices. It errs on the side of keeping: what cannot be distinguished from the body stays.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MOST_IS_THIN = 0.5
 #: Kept around the body.
 _MARGIN_MM = 6.0
 
-#: Parts at least this large beside the largest one are body too (the other leg, the arms).
+#: Parts at least this large next to the largest one are body too (the other leg, the arms).
 _PART_OF_LARGEST = 0.05
 
 

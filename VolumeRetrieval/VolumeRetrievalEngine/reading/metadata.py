@@ -1,4 +1,4 @@
-"""What files without DICOM attributes are: from a table the user wrote, or from the sidecar beside a file (BIDS)."""
+"""What files without DICOM attributes are: from a table the user wrote, or from the sidecar next to a file (BIDS)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def modality_name(text: str) -> str:
 
 
 def sidecar_path(path: Path) -> Path:
-    """Where the sidecar of an image file is, if it has one: x.json beside x.nii.gz."""
+    """Where the sidecar of an image file is, if it has one: x.json next to x.nii.gz."""
     name = path.name
     for ending in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
         if name.lower().endswith(ending):

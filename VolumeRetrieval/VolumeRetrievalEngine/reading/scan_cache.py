@@ -132,7 +132,7 @@ class ScanCache:
 
     def _start_anew(self, error: Exception) -> None:
         """Replace a damaged file; do without if that is not possible either."""
-        _log.info("scan cache %s is damaged and starts anew (%s)", self.path, type(error).__name__)
+        _log.info("scan cache %s is damaged and starts empty (%s)", self.path, type(error).__name__)
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -1,1 +1,1 @@
-"""The slice index: derived from the store, kept beside it, made again from it whenever it is lost."""
+"""The slice index: derived from the store, kept next to it, rebuilt from it whenever it is lost."""

@@ -62,7 +62,7 @@ def faiss_is_installed() -> bool:
 class FaissIndex:
     """Rows in a FAISS index of one kind.
 
-    Rows added to an index that is mapped from its file stay beside it in memory, searched exactly.
+    Rows added to an index that is mapped from its file stay next to it in memory, searched exactly.
     """
 
     def __init__(self, kind: str, index: Any, mapped: bool = False):

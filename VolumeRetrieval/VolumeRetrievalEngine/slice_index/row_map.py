@@ -1,7 +1,7 @@
 """Which volume each row of an index is of, and how an index catches up with the store.
 
 Rows are numbered in the order of adding and never move; a volume is one segment of neighboring rows. Removed volumes
-leave dead rows, which searches skip, until so many are dead that the index is better made anew.
+leave dead rows, which searches skip, until so many are dead that the index is better rebuilt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 Level = Literal["slices", "pooled"]
 
-#: An index with a greater share of dead rows is made anew (ARCHITECTURE.md, "Index").
+#: An index with a greater share of dead rows is rebuilt (ARCHITECTURE.md, "Index").
 DEAD_SHARE = 0.2
 #: Rows read from the store at a time while catching up: 25 MB at 384 values.
 ROWS_AT_A_TIME = 16_384
@@ -149,7 +149,7 @@ def catch_up(
         add: appends float32 [n, d] rows to the index.
 
     Returns:
-        Whether the index can go on; False if it has to be made anew, from an empty map (the difference is not known,
+        Whether the index can go on; False if it has to be rebuilt, from an empty map (the difference is not known,
         or too many rows are dead). The map is then in no state to be used.
     """
     for _attempt in range(5):

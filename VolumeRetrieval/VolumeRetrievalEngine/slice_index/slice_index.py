@@ -1,7 +1,7 @@
 """The slice index: the nearest slices (or pooled rows) of the archive to each slice of a query.
 
-Derived from the store and kept beside it; it catches up by generation, and whatever happens to its file, it is made
-again from the store. Where FAISS is not installed, the rows are held in memory and searched exactly.
+Derived from the store and kept next to it; it catches up by generation, and whatever happens to its file, it is
+rebuilt from the store. Where FAISS is not installed, the rows are held in memory and searched exactly.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TRAINING_ROWS = 200_000
 
 
 class IndexableStore(EmbeddingSource, Protocol):
-    """What is needed of a store that an index is kept beside."""
+    """What is needed of a store that an index is kept for."""
 
     @property
     def store_id(self) -> str:
@@ -145,7 +145,7 @@ class SliceIndex:
         return changed
 
     def rebuild(self, store: IndexableStore) -> None:
-        """Make the index anew from everything in the store, and write its file where this process may."""
+        """Rebuild the index from everything in the store, and write its file where this process may."""
         self._rebuild(store)
         self._save(store)
 

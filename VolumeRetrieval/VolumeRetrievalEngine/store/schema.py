@@ -2,7 +2,7 @@
 
 Rollback journal, not WAL, which fails on network shares. The journal is truncated rather than deleted: one inode less
 to write for each volume. `synchronous=FULL`, although it costs a few disk flushes for each volume: the index files
-beside the store are made from committed generations, so a generation that was once seen must not be lost, and then
+next to the store are made from committed generations, so a generation that was once seen must not be lost, and then
 used again for something else, when the power fails. Against embedding a volume the flushes are nothing.
 """
 
@@ -20,7 +20,7 @@ from ..errors import DamagedStoreError, StoreError, StoreReadOnlyError, StoreVer
 STORE_FILE = "volumes.sqlite"
 
 #: Raised whenever the tables change. Readers know all versions up to this one; a writer brings the file up to it.
-#: 1: the first. 2: `outlines`, where the body lies on each slice; volumes of before have none until they are added.
+#: 1: the first. 2: `outlines`, where the body lies on each slice; earlier volumes have none until they are added.
 SCHEMA_VERSION = 2
 
 #: "VRst" in the file's header: this is a store, and no other program's database.
@@ -265,7 +265,7 @@ def _translated(file: Path, extended_code: int, text: str) -> StoreError:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or text.startswith(misread):
         return DamagedStoreError(
             f"{file}: is damaged ({text}); restore it from a backup, or move it away and index again "
-            "(everything in it can be made anew from the images)"
+            "(everything in it can be rebuilt from the images)"
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(f"{file}: other processes have kept it busy for too long; try again when they are done")
@@ -328,7 +328,7 @@ def _configured(connection: sqlite3.Connection, writable: bool) -> sqlite3.Conne
 
 
 def _can_write(file: Path) -> bool:
-    """Whether this process may write beside the file: by trying, because permissions do not tell everything."""
+    """Whether this process may write next to the file: by trying, because permissions do not tell everything."""
     probe = file.with_name(f".{file.name}.{os.getpid()}.probe")
     try:
         probe.touch()

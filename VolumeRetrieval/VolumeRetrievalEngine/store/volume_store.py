@@ -55,7 +55,7 @@ TOMBSTONES_KEPT = 100_000
 #: How long a writer waits for readers before it gives up. Long: a search may be making its index just then.
 WRITER_PATIENCE_S = 600.0
 
-#: Volumes whose pooled rows are made anew in one transaction.
+#: Volumes whose pooled rows are rebuilt in one transaction.
 _POOLED_AT_ONCE = 100
 
 
@@ -199,7 +199,7 @@ class VolumeStore(StoreReader):
         if known is None:
             raise UnknownVolumeError(f"{self.file}: holds no volume with the id {volume_id}")
         if known.fingerprint != identity.fingerprint:
-            raise StoreError(f"{files.label}: is not the content that is stored as {known.label}; index it anew")
+            raise StoreError(f"{files.label}: is not the content that is stored as {known.label}; index it again")
         values = {
             "volume_id": identity.volume_id,
             "series_uid": identity.series_uid,
@@ -227,7 +227,7 @@ class VolumeStore(StoreReader):
         return len(keys)
 
     def rebuild_pooled(self, pool: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-        """Make all pooled rows anew; indexes made before are told to start again.
+        """Rebuild all pooled rows; earlier indexes are then rebuilt, too.
 
         Args:
             pool: (embeddings float32 [n, d], positions float64 [n] mm) -> (pooled [m, d], first row [m]).

@@ -148,7 +148,7 @@ class DatabaseIndex:
         return EncoderTexts.short(title)
 
     def _better(self, summary: IndexSummary) -> str:
-        """An index of before that Automatic goes on with, although a better encoder can run now."""
+        """An earlier index that Automatic keeps using, although a better encoder can run now."""
         isOld = summary.encoder == FLOOR and not self._loadSettings().encoder
         return SHIPPED if isOld and canRun(SHIPPED) else ""
 

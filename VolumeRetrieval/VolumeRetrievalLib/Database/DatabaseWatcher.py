@@ -74,7 +74,7 @@ class DatabaseWatcher:
         self._take(dict(self.series.stamps()))
 
     def _onDatabaseChanged(self) -> None:
-        self._quiet.start(self._quietMilliseconds)  # starts anew if it is running
+        self._quiet.start(self._quietMilliseconds)  # restarts if it is running
 
     def _onOpenedOrClosed(self) -> None:
         if self.series.directory != self.directory:

@@ -56,7 +56,7 @@ class IndexedVolume:
 
 
 class IndexContents:
-    """Opens the store anew for each question: it may have been replaced, moved or removed in between."""
+    """Opens the store for each question: it may have been replaced, moved or removed in between."""
 
     def __init__(self, folder: Path, encoder: str = ""):
         """`folder` holds the stores of all encoders; `encoder` names one of them or its encoder, "" the last used."""

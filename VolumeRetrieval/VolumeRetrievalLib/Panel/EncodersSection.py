@@ -175,7 +175,7 @@ class EncodersSection:
     def forgetDefault(self) -> None:
         """Packages were installed: another encoder may run now."""
         job, self._defaultJob, self._isDefaultAsked = self._defaultJob, None, False
-        self._questions += 1  # an answer to the last one is of before
+        self._questions += 1  # an answer to the last one is outdated
         if job is not None:
             job.cancel()
         if not self.ui.encodersCollapsibleButton.collapsed:

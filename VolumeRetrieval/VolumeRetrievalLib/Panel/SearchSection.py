@@ -124,7 +124,7 @@ class SearchSection:
         """Search for what is chosen; says why, if that cannot be done."""
         if self.isRunning:
             return
-        self.logic.refresh()  # another process may have written the index, or somebody deleted it: then it is made anew
+        self.logic.refresh()  # another process may have written the index, or somebody deleted it: then it is rebuilt
         if problem := self.problem():
             self.status.showError(problem)
             return

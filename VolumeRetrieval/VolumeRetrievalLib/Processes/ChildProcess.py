@@ -36,7 +36,7 @@ class ProcessProtocol(Protocol):
     def start(
         self, program: str, arguments: Sequence[str], environment: dict[str, str], listener: ProcessListener
     ) -> None:
-        """Start with these environment variables beside Slicer's own."""
+        """Start with these environment variables in addition to Slicer's own."""
 
     def write(self, data: bytes) -> None: ...
 

@@ -95,6 +95,6 @@ class EngineJob:
         elif self._isCancelled:
             self._answer.cancelled()
         else:
-            logging.warning(f"VolumeRetrieval, {self.name} ended by itself: {problem or 'exit code 0'}")
+            logging.warning(f"VolumeRetrieval, {self.name} ended unexpectedly: {problem or 'exit code 0'}")
             text = self._endedText.format(problem=problem or _("exit code 0"))
             self._answer.failed(EngineError(text, EngineError.ENDED))

@@ -153,7 +153,7 @@ class SearchWorkerClient:
             return
         self._worker = None
         worker.kill()  # what a launcher that is gone may have left behind
-        logging.warning(f"VolumeRetrieval, the search worker ended by itself: {problem or 'exit code 0'}")
+        logging.warning(f"VolumeRetrieval, the search worker ended unexpectedly: {problem or 'exit code 0'}")
         text = _("The search process ended unexpectedly ({problem}). The application log may say why. Search again.")
         for request in list(self._requests.values()):
             answer = self._settle(request)

@@ -37,7 +37,7 @@ class DatabaseSteps:
             ("a series is removed from the index, and comes back", self.removeFromIndex),
             ("an indexing process that is killed says so, and the next run goes on", self.killIndexing),
             (
-                "where the index is deleted, a search says so, and indexing makes it anew",
+                "where the index is deleted, a search says so, and indexing rebuilds it",
                 self.lose,
             ),
             ("a series of one slice is listed as skipped, with the reason", self.skip),

@@ -9,7 +9,7 @@ import slicer
 
 from . import CompareLayout, PointMarks, RangeMarks, RegionBoxes
 
-#: On a display node that is shown in every view, while results are beside the query.
+#: On a display node that is shown in every view, while results are next to the query.
 _ATTRIBUTE = "VolumeRetrieval.InEveryView"
 
 

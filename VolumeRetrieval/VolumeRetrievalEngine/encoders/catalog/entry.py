@@ -26,7 +26,7 @@ class License:
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where the weights are had from. What the publisher's own files do not say is "" or 0, never guessed.
+    """Where the weights come from. What the publisher's own files do not say is "" or 0, never guessed.
 
     Attributes:
         url: of the file; "" where programs cannot download it: it is handed out on request, or lies behind a page.
@@ -62,7 +62,7 @@ class CatalogEntry:
     Attributes:
         name: for create_encoder, on the command line, and of the encoder in a Recipe.
         title: for people.
-        architecture: the network, in words.
+        architecture: a description of the network.
         network: which of architectures.NETWORKS it is.
         input_size: side of the square input in pixels.
         mean, std: for each channel; a value in [0, 1] becomes (value - mean) / std.
@@ -98,7 +98,7 @@ class CatalogEntry:
 
     @property
     def verified(self) -> bool:
-        """Whether the publisher's own files say where the weights are had from, and their hash."""
+        """Whether the publisher's own files say where the weights come from, and their hash."""
         source = self.source
         return bool((source.url or source.request_url) and source.hash and not source.hash_recorded_by)
 

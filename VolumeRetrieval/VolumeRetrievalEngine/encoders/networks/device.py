@@ -93,7 +93,7 @@ def free_memory(device: str) -> int | None:
 
 
 def forget_peak_memory(device: str) -> None:
-    """Begin to measure :func:`peak_memory` anew."""
+    """Start a new measurement of :func:`peak_memory`."""
     torch = require_torch("a network")
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)

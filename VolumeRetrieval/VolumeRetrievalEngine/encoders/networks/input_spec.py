@@ -1,4 +1,4 @@
-"""What a network expects of its input, as a small JSON file beside its weights."""
+"""What a network expects of its input, as a small JSON file next to its weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXPLANATION = (
     "input_size is the side of the square input in pixels; slices have values in [0, 1] and become (value - mean) / std"
     ' (instead of mean and std: "scale" and "offset" for value * scale + offset, or "value_range": [-1, 1]); "channels"'
     ' is "rgb" or "bgr"; "output" is "pooled", one feature vector for each slice; "file" names the weights if the JSON'
-    " does not lie beside them under the same name."
+    " does not lie next to them under the same name."
 )
 
 _KNOWN = {"name", "file", "input_size", "mean", "std", "scale", "offset", "value_range", "channels", "output"}
@@ -75,7 +75,7 @@ class InputSpec:
 
 
 def find_spec(weights: Path, required: bool) -> tuple[Path, InputSpec]:
-    """The weights file and its input: `weights` is the weights file with a JSON of the same name beside it, or a JSON
+    """The weights file and its input: `weights` is the weights file with a JSON of the same name next to it, or a JSON
     that names the weights in "file" (relative to itself).
 
     Args:

@@ -102,7 +102,7 @@ def monai_encoder(network: str, weights: Path, **settings: Any) -> MonaiNetwork:
     Args:
         network: one of NETWORKS.
         weights: a state dict with MONAI's tensor names, as .safetensors or a file that torch.load reads with
-            weights_only; its classification head is left out. A JSON beside it may give input size and normalisation
+            weights_only; its classification head is left out. A JSON next to it may give input size and normalisation
             (input_spec.py); without it the network takes 224 pixels and values in [0, 1].
         settings: device, precision, batch_size and threads, as for :class:`Network`.
 

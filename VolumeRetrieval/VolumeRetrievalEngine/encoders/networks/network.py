@@ -158,7 +158,7 @@ class Network:
             return torch.from_numpy(self._spec.prepare(batch)).to(memory_format=self._layout)
         images = torch.from_numpy(np.ascontiguousarray(batch))
         if self.device.startswith("cuda"):
-            images = images.pin_memory()  # only from such memory does a copy go on beside the computing
+            images = images.pin_memory()  # only from such memory does a copy run alongside the computing
         return self._spec.prepare_tensor(images.to(self.device, non_blocking=True)).contiguous(
             memory_format=self._layout
         )

@@ -19,7 +19,7 @@ def torchscript_encoder(weights: Path, **settings: Any) -> Network:
     """The encoder in a TorchScript file.
 
     Args:
-        weights: the file, with a JSON of the same name beside it; or the JSON, with an entry "file" (input_spec.py).
+        weights: the file, with a JSON of the same name next to it; or the JSON, with an entry "file" (input_spec.py).
         settings: device, precision, batch_size and threads, as for :class:`Network`.
 
     Raises:

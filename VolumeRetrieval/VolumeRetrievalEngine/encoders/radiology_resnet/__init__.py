@@ -28,7 +28,7 @@ def radiology_resnet_encoder(
     """The encoder "radiology-resnet", by the best back end that works here.
 
     Args:
-        weights: other weights of the same network (a .safetensors file with its JSON beside it), for torch only.
+        weights: other weights of the same network (a .safetensors file with its JSON next to it), for torch only.
         device, precision, batch_size, threads: see encoders.create_encoder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is known of a file of weights: the JSON beside it, which Training/export.py writes."""
+"""What is known of a file of weights: the JSON next to it, which Training/export.py writes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def read_description(weights: Path | None = None) -> Description:
     """The description of the weights that ship with the engine, or of those in another file.
 
     Args:
-        weights: a .safetensors (or .onnx) file of this network, with its JSON beside it, or that JSON.
+        weights: a .safetensors (or .onnx) file of this network, with its JSON next to it, or that JSON.
 
     Raises:
         WeightsError: there is no such JSON, or it is not one that Training/export.py wrote.
@@ -87,7 +87,7 @@ def read_description(weights: Path | None = None) -> Description:
         return _parsed(path, values)
     except OSError as error:
         raise WeightsError(
-            f"{path}: cannot be read ({error.strerror}); expected beside the weights, as it says what network they are "
+            f"{path}: cannot be read ({error.strerror}); expected next to the weights: it says what network they are "
             f"of; {_remedy(path)}"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -35,7 +35,7 @@ def monai_radiology_resnet(
     """The encoder by torch and MONAI.
 
     Args:
-        weights: a file of weights of this network, with its JSON beside it; None for those that ship.
+        weights: a file of weights of this network, with its JSON next to it; None for those that ship.
         device, precision, batch_size, threads: as for `Network` (networks/network.py).
 
     Raises:

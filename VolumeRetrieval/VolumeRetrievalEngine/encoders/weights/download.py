@@ -123,7 +123,7 @@ class _Transfer:
         raise self._again(f"{url}: the server answers with other bytes than it was asked for")
 
     def _attempt(self, session: requests.Session, url: str) -> bool:
-        """Whether all is there; False if what had come was of no use, and the next attempt begins anew."""
+        """Whether all is there; False if what had come was of no use, and the next attempt starts over."""
         etag, size = self._part.resumable(url), self._part.size
         with self._network_errors(url), self._asked(session, url, etag) as response:
             self._refuse_other_than_the_file(response, url)
@@ -161,7 +161,7 @@ class _Transfer:
             self._progress(step)
 
     def _refuse_other_than_the_file(self, response: requests.Response, url: str) -> None:
-        """An answer that is no file, in words."""
+        """A sentence on an answer that is no file."""
         status, source = response.status_code, self._entry.source
         if status in (401, 403):
             raise WeightsError(

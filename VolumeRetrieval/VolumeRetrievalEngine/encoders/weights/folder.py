@@ -176,7 +176,7 @@ class WeightsFolder:
         progress: ProgressCallback | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Path:
-        """Download and check the entry's weights, unless they are there; an earlier download is gone on with.
+        """Download and check the entry's weights, unless they are there; an earlier download is resumed.
 
         Args:
             consent: asked if this license was not agreed to before. Nothing is sent before it has answered.

@@ -1,4 +1,4 @@
-"""What has come of a download so far: NAME.part, and beside it NAME.part.json with what is needed to go on."""
+"""What has come of a download so far: NAME.part, and next to it NAME.part.json with what is needed to go on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PartFile:
 
     @property
     def note(self) -> Path:
-        """The JSON beside it: address, ETag and full length."""
+        """The JSON next to it: address, ETag and full length."""
         return self.file.with_name(f"{self.file.name}.part.json")
 
     @property
@@ -38,7 +38,7 @@ class PartFile:
             return 0
 
     def begin(self, url: str, etag: str, total: int) -> None:
-        """Start anew. The old bytes go first: they must never be taken for bytes of what the note describes."""
+        """Start over. The old bytes go first: they must never be taken for bytes of what the note describes."""
         self.discard()
         self.note.write_text(json.dumps({"url": url, "etag": etag, "total": total}), encoding="utf-8")
 

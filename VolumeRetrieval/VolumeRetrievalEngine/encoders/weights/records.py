@@ -38,7 +38,7 @@ class Consents:
 
 @dataclass(frozen=True)
 class InstalledRecord:
-    """That a file was checked, kept beside it; costs no reading of the file as long as this has not changed.
+    """That a file was checked, kept next to it; costs no reading of the file as long as this has not changed.
 
     Attributes:
         file: its name.

@@ -10,7 +10,7 @@ SIEMENS_B_VALUE, SIEMENS_DIRECTION = 0x0019100C, 0x0019100E
 GE_B_VALUE, GE_DIRECTION = 0x00431039, (0x001910BB, 0x001910BC, 0x001910BD)
 PHILIPS_B_VALUE, PHILIPS_DIRECTION = 0x20011003, (0x200510B0, 0x200510B1, 0x200510B2)
 
-#: To be read from the header, beside DiffusionBValue and DiffusionGradientOrientation.
+#: To be read from the header, besides DiffusionBValue and DiffusionGradientOrientation.
 PRIVATE_TAGS = (
     SIEMENS_B_VALUE,
     SIEMENS_DIRECTION,
