@@ -8,6 +8,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from engine.archives import a_scan, write_archive
+from VolumeRetrievalEngine.errors import QueryError
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.searching.options import SearchOptions
@@ -66,3 +67,17 @@ def test_matches_can_be_compared(sent):
 
 def test_the_answer_does_not_hold_what_is_sent_on_request(sent):
     assert "similarity" not in sent[0].to_dict()["matches"][0]
+
+
+def test_a_point_of_a_result_goes_back_to_the_point_of_the_query_that_it_came_from(sent):
+    before, after = sent
+    for one, other in zip(before.matches, after.matches, strict=True):
+        if one.point_map is None:
+            with pytest.raises(QueryError):
+                one.map_back(np.zeros((1, 3)))
+            continue
+        body = one.point_map.query.slab(*one.point_map.query_mm[[0, -1]])
+        points = 0.5 * (body.corners() + body.center)
+        there = one.map_points(points)
+        np.testing.assert_allclose(one.map_back(there), points, atol=0.5)
+        assert np.array_equal(other.map_points(points), there)
