@@ -122,8 +122,14 @@ def matched_place(
 
 
 def best_pair(similarity: np.ndarray, found: Correspondence, place: Place) -> tuple[int, int]:
-    """Row and column of S of the two slices to show next to each other: the most similar pair on the path."""
+    """Row and column of S of the two slices to show next to each other: the most similar pair on the path's middle.
+
+    A fifth of the range is left out at each end (our choice): slices there are as similar as any, and show little of
+    what the range is of. A chest would be shown by its shoulders.
+    """
     rows = np.arange(place.query_first_row, place.query_last_row + 1)
+    end = len(rows) // 5
+    rows = rows[end : len(rows) - end]
     columns = np.rint(found.path[rows]).astype(np.int64)
     best = int(similarity[rows, columns].argmax())
     return int(rows[best]), int(columns[best])
