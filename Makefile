@@ -5,6 +5,8 @@
 
 VENV ?= .venv
 ARGS ?=
+# Processes that run tests. JOBS=0 runs them in one, as a debugger needs it.
+JOBS ?= 2
 CONSTRAINTS := constraints.txt
 RUN := "$(abspath $(VENV))/bin/python"
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
@@ -34,10 +36,11 @@ help:
 
 venv: $(VENV)/.installed-test
 
-# In two processes: the engine runs without Qt and VTK. Status 5 is pytest's for no test chosen (by ARGS).
+# Engine and module one after the other: the engine runs without Qt and VTK. Tests of a file share what they set up, so
+# that files are shared out among the processes. Status 5 is pytest's for no test chosen (by ARGS).
 test: $(VENV)/.installed-test
-	$(RUN) -m pytest Testing/engine $(ARGS) || test $$? -eq 5
-	$(RUN) -m pytest Testing/module $(ARGS) || test $$? -eq 5
+	$(RUN) -m pytest Testing/engine --numprocesses $(JOBS) --dist loadfile $(ARGS) || test $$? -eq 5
+	$(RUN) -m pytest Testing/module --numprocesses $(JOBS) --dist loadfile $(ARGS) || test $$? -eq 5
 
 demo: $(VENV)/.installed-demo
 	$(RUN) Testing/demo/demo.py $(ARGS)

@@ -114,8 +114,8 @@ class Job(Protocol):
 
 
 #: The kinds of region, in the order of the panel's choice.
-WHOLE_VOLUME, ROI, SEGMENT, SLICES, CURRENT_SLICE = "volume", "roi", "segment", "slices", "currentSlice"
-REGION_KINDS = (WHOLE_VOLUME, ROI, SEGMENT, SLICES, CURRENT_SLICE)
+WHOLE_VOLUME, ROI, SEGMENT, SLICES = "volume", "roi", "segment", "slices"
+REGION_KINDS = (WHOLE_VOLUME, ROI, SEGMENT, SLICES)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,6 @@ class Region:
     segmentID: str = ""
     firstSlice: int = 0
     lastSlice: int = 0
-    sliceView: str = ""
 
 
 @dataclass(frozen=True)
