@@ -21,7 +21,7 @@ from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError, WorkCancelled
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
 from VolumeRetrievalLib.Settings import Settings
-from VolumeRetrievalLib.Values import Callbacks, Region, SearchCriteria
+from VolumeRetrievalLib.Values import Callbacks, SceneRegion, SearchCriteria
 
 LATER = 50  # milliseconds without news until the database is read again
 
@@ -246,17 +246,17 @@ class TestSearching:
         roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
         roi.SetCenterWorld(*((low + high) / 2))
         roi.SetSizeWorld(*(high - low))
-        plain = logic.search(node, Region("roi", roi=roi))
+        plain = logic.search(node, SceneRegion("roi", roi=roi))
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         matrix = vtk.vtkMatrix4x4()
         matrix.SetElement(2, 3, 1000.0)
         transform.SetMatrixTransformToParent(matrix)
         node.SetAndObserveTransformNodeID(transform.GetID())
         with pytest.raises(EngineError, match="misses the volume"):
-            logic.search(node, Region("roi", roi=roi))
+            logic.search(node, SceneRegion("roi", roi=roi))
 
         roi.SetAndObserveTransformNodeID(transform.GetID())
-        moved = logic.search(node, Region("roi", roi=roi))
+        moved = logic.search(node, SceneRegion("roi", roi=roi))
 
         assert np.array_equal(moved.query_table.index, plain.query_table.index)
         assert moved.query_table.position[0] == pytest.approx(plain.query_table.position[0] + 1000, abs=0.01)

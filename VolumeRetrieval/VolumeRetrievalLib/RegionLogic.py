@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
-from .Values import SLICES, Region, StackDescription
+from .Values import SLICES, SceneRegion, StackDescription
 
 if TYPE_CHECKING:  # imported when a logic is made (RetrievalLogic.py)
     from VolumeRetrievalEngine.query.oriented_box import OrientedBox
@@ -40,7 +40,7 @@ class RegionLogic:
         stack = self._queries.stackOf(volumeNode)
         return _("Select a volume with voxels.") if stack is None else rangeOfStack(stack, sliceNode)
 
-    def showRegionPreview(self, query: Any, region: Region) -> None:
+    def showRegionPreview(self, query: Any, region: SceneRegion) -> None:
         """Draw the slices of this region in the user's slice views, until another region is shown or this one hidden.
 
         Nothing is drawn of other kinds of region, which are in the views already, nor of a series.

@@ -23,7 +23,7 @@ from .Values import (
     EncoderChoice,
     Job,
     MatchDescription,
-    Region,
+    SceneRegion,
     SearchCriteria,
     ShownPair,
 )
@@ -165,7 +165,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     def search(
         self,
         query: Any,
-        region: Region | None = None,
+        region: SceneRegion | None = None,
         criteria: SearchCriteria | None = None,
         callbacks: Callbacks | None = None,
         top: int | None = None,

@@ -119,7 +119,7 @@ REGION_KINDS = (WHOLE_VOLUME, ROI, SEGMENT, SLICES)
 
 
 @dataclass(frozen=True)
-class Region:
+class SceneRegion:
     """A part of the query volume; which values count depends on `kind`.
 
     `roi` is a vtkMRMLMarkupsROINode; `segmentation` a vtkMRMLSegmentationNode and `segmentID` one of its segments (its

@@ -19,7 +19,7 @@ from VolumeRetrievalEngine.worker.requests import region_from
 from VolumeRetrievalLib.Scene.VolumeStack import stackOfVolume
 from VolumeRetrievalLib.Scene.WorldTransform import arrayOf, ijkToWorld
 from VolumeRetrievalLib.Search import QueryRegion
-from VolumeRetrievalLib.Values import Region
+from VolumeRetrievalLib.Values import SceneRegion
 from VolumeRetrievalLib.Views.RegionPreview import RegionPreview
 from VolumeRetrievalLib.Views.ViewSlices import rangeOfView
 
@@ -66,7 +66,7 @@ class Query:
     stack: Any  # engine Stack
     folder: Any
 
-    def searched(self, region: Region) -> list[int]:
+    def searched(self, region: SceneRegion) -> list[int]:
         """Numbers of the slices that the search worker selects."""
         message = QueryRegion.message(region, stackOfVolume(self.node), self.folder)
         return self.stack.table.index[select_rows(region_from(message), self.stack.geometry, self.stack.table)].tolist()
@@ -103,13 +103,13 @@ def query(request, tmp_path):
     return Query(node, stack, tmp_path)
 
 
-def drawn(query: Query, region: Region) -> Any:
+def drawn(query: Query, region: SceneRegion) -> Any:
     preview = RegionPreview()
     preview.show(query.node, lambda: QueryRegion.boxOf(region, stackOfVolume(query.node)))
     return preview.node
 
 
-def aSegment(query: Query, slices: range) -> Region:
+def aSegment(query: Query, slices: range) -> SceneRegion:
     """A segment over some slices of the volume's own k axis, in the middle of them."""
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(query.node.GetImageData().GetDimensions())
@@ -120,7 +120,9 @@ def aSegment(query: Query, slices: range) -> Region:
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToWorld(query.node)))
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     segmentation.AddSegmentFromBinaryLabelmapRepresentation(image, "part")
-    return Region("segment", segmentation=segmentation, segmentID=segmentation.GetSegmentation().GetNthSegmentID(0))
+    return SceneRegion(
+        "segment", segmentation=segmentation, segmentID=segmentation.GetSegmentation().GetNthSegmentID(0)
+    )
 
 
 def marked(query: Query, slices: range) -> list[int]:
@@ -139,7 +141,7 @@ def test_what_is_drawn_is_what_is_searched(query):
 
     # Slices: the numbers are the engine's, wherever k runs, and the drawn box holds just these.
     for first, last in ((3, 6), (0, 0), (count - 2, count + 50)):
-        region = Region("slices", firstSlice=first, lastSlice=last)
+        region = SceneRegion("slices", firstSlice=first, lastSlice=last)
         expected = list(range(first, min(last, count - 1) + 1))
         assert query.searched(region) == expected
         assert query.within(drawn(query, region)) == expected
@@ -153,7 +155,7 @@ def test_what_is_drawn_is_what_is_searched(query):
         transform.Translate(*center)
         transform.RotateWXYZ(degrees, 1, 2, 3)
         roi.SetAndObserveObjectToNodeMatrix(transform.GetMatrix())
-        searched, seen = query.searched(Region("roi", roi=roi)), query.within(roi)
+        searched, seen = query.searched(SceneRegion("roi", roi=roi)), query.within(roi)
         assert set(seen) <= set(searched)
         assert len(searched) - len(seen) <= 2  # a corner between the sampled points
 
@@ -171,5 +173,5 @@ def test_what_is_drawn_is_what_is_searched(query):
         toRas.SetElement(row, 3, value)
     view.UpdateMatrices()
     assert rangeOfView(query.node, view) == (4, 4)
-    region = Region("slices", firstSlice=4, lastSlice=4)
+    region = SceneRegion("slices", firstSlice=4, lastSlice=4)
     assert query.searched(region) == query.within(drawn(query, region)) == [4]

@@ -20,7 +20,7 @@ from VolumeRetrievalLib.Processes.PrivateFolders import PrivateFolders
 from VolumeRetrievalLib.Scene.LoadedVolumes import LoadedVolumes
 from VolumeRetrievalLib.Search import QueryStack
 from VolumeRetrievalLib.Search.Searching import Searching
-from VolumeRetrievalLib.Values import Callbacks, Region, SearchCriteria
+from VolumeRetrievalLib.Values import Callbacks, SceneRegion, SearchCriteria
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,10 @@ def test_of_a_series_only_slices_can_be_a_region(archive, index, tmp_path):
     series = uid(archive)
     options = SearchCriteria()
     answer = Callbacks()
-    searching.start(series, Region("slices", firstSlice=2, lastSlice=5), options, answer)
+    searching.start(series, SceneRegion("slices", firstSlice=2, lastSlice=5), options, answer)
     assert client.params[-1]["region"] == {"slices": [2, 5], "plane": "sagittal"}
     for kind in ("roi", "segment"):
         with pytest.raises(ValueError, match="whole or by slices"):
-            searching.start(series, Region(kind), options, answer)
+            searching.start(series, SceneRegion(kind), options, answer)
     with pytest.raises(ValueError, match="No sagittal slices 900 to 1000"):
-        searching.start(series, Region("slices", firstSlice=899, lastSlice=999), options, answer)
+        searching.start(series, SceneRegion("slices", firstSlice=899, lastSlice=999), options, answer)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import slicer
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
-from VolumeRetrievalLib.Values import ROI, SLICES, Region
+from VolumeRetrievalLib.Values import ROI, SLICES, SceneRegion
 from VolumeRetrievalLib.Views import CompareLayout
 
-REGION = Region(SLICES, firstSlice=4, lastSlice=8)
+REGION = SceneRegion(SLICES, firstSlice=4, lastSlice=8)
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +62,14 @@ def test_a_range_of_slices_is_drawn_where_they_lie(logic):
     logic.showRegionPreview(volume, REGION)
     (node,) = previews()
     assert box(node)[4:] == pytest.approx([100 + 4 * 3 - 1.5, 100 + 8 * 3 + 1.5])
-    logic.showRegionPreview(volume, Region(SLICES, firstSlice=20, lastSlice=999))
+    logic.showRegionPreview(volume, SceneRegion(SLICES, firstSlice=20, lastSlice=999))
     assert box(node)[5] == pytest.approx(100 + 29 * 3 + 1.5)
     assert len(previews()) == 1
 
 
 def test_slices_are_counted_in_the_plane_that_the_engine_chooses(logic):
     thickAcross = aVolume(shape=(40, 12, 40), spacing=(1.0, 6.0, 1.0))
-    logic.showRegionPreview(thickAcross, Region(SLICES, firstSlice=0, lastSlice=0))
+    logic.showRegionPreview(thickAcross, SceneRegion(SLICES, firstSlice=0, lastSlice=0))
     (node,) = previews()
     assert box(node)[2:4] == pytest.approx([-3, 3])
     stack = logic.stackOf(thickAcross)
@@ -124,10 +124,10 @@ def test_it_goes_when_the_scene_is_closed_and_does_not_come_back(logic):
 def test_nothing_is_drawn_of_what_cannot_be_drawn(logic):
     volume = aVolume()
     for query, region in (
-        (volume, Region()),
-        (volume, Region(ROI)),
-        (volume, Region(SLICES, firstSlice=99, lastSlice=120)),
-        (volume, Region(SLICES, firstSlice=8, lastSlice=4)),
+        (volume, SceneRegion()),
+        (volume, SceneRegion(ROI)),
+        (volume, SceneRegion(SLICES, firstSlice=99, lastSlice=120)),
+        (volume, SceneRegion(SLICES, firstSlice=8, lastSlice=4)),
         (None, REGION),
         ("1.2.3", REGION),
         (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode"), REGION),  # without voxels

@@ -26,7 +26,7 @@ from ..Values import (
     IndexReport,
     Job,
     MatchDescription,
-    Region,
+    SceneRegion,
     SearchCriteria,
     SeriesChoice,
     ShownPair,
@@ -89,7 +89,7 @@ class LogicProtocol(Protocol):
     def search(
         self,
         query: Any,
-        region: Region | None = None,
+        region: SceneRegion | None = None,
         criteria: SearchCriteria | None = None,
         callbacks: Callbacks | None = None,
     ) -> Job | SearchResult:
@@ -106,7 +106,7 @@ class LogicProtocol(Protocol):
     def rangeOfView(self, volumeNode: Any, sliceNode: Any) -> tuple[int, int] | str:
         """First and last slice (0-based) that a slice view shows of a volume; or a sentence why it shows none."""
 
-    def showRegionPreview(self, query: Any, region: Region) -> None:
+    def showRegionPreview(self, query: Any, region: SceneRegion) -> None:
         """Draw the region's slices in the slice views; nothing for other kinds of region."""
 
     def hideRegionPreview(self) -> None: ...

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import Texts
-from ..Values import ROI, SEGMENT, SLICES, WHOLE_VOLUME, Region
+from ..Values import ROI, SEGMENT, SLICES, WHOLE_VOLUME, SceneRegion
 from .Events import Events
 from .LogicProtocol import LogicProtocol
 from .WrappedLabel import WrappedLabel
@@ -70,18 +70,18 @@ class RegionSection:
         self._preselect()
         self._update()
 
-    def region(self) -> Region:
+    def region(self) -> SceneRegion:
         """The region as chosen; slice numbers are 0-based."""
         kind = self.kind
         if kind == ROI:
-            return Region(kind, roi=self.ui.roiSelector.currentNode())
+            return SceneRegion(kind, roi=self.ui.roiSelector.currentNode())
         if kind == SEGMENT:
             segmentation, segmentID = self._segment()
-            return Region(kind, segmentation=segmentation, segmentID=segmentID)
+            return SceneRegion(kind, segmentation=segmentation, segmentID=segmentID)
         if kind == SLICES:
             first, last = self.ui.firstSliceSpinBox.value - 1, self.ui.lastSliceSpinBox.value - 1
-            return Region(kind, firstSlice=first, lastSlice=last)
-        return Region(kind)
+            return SceneRegion(kind, firstSlice=first, lastSlice=last)
+        return SceneRegion(kind)
 
     def problem(self) -> str:
         """Why this region cannot be searched with; empty if it can."""

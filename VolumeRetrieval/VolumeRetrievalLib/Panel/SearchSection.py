@@ -12,7 +12,7 @@ from VolumeRetrievalEngine.searching.match import SearchResult
 
 from .. import Texts
 from ..Packages.PackageInstaller import InstallationFailed
-from ..Values import Callbacks, Job, Region, SearchCriteria
+from ..Values import Callbacks, Job, SceneRegion, SearchCriteria
 from .EnabledReason import EnabledReason
 from .FilterSection import FilterSection
 from .LogicProtocol import LogicProtocol
@@ -34,7 +34,7 @@ class SearchRequest:
     """What a search was asked for: two that are equal have the same results. `name` is the query's."""
 
     query: Any
-    region: Region
+    region: SceneRegion
     criteria: SearchCriteria
     name: str
     regionName: str

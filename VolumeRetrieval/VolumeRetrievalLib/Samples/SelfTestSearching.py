@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ..Processes import ProcessIDs
-from ..Values import Callbacks, Region, SearchCriteria
+from ..Values import Callbacks, SceneRegion, SearchCriteria
 from .SelfTestStory import OwnWarnings, Step, Story, expect
 
 
@@ -68,7 +68,7 @@ class SearchingSteps:
             story.query.GetRASBounds(bounds)
             roi.SetCenterWorld(*[(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)])
             roi.SetSizeWorld(*[(bounds[2 * axis + 1] - bounds[2 * axis]) / 3 for axis in range(3)])
-            result = story.searchBy(region=Region("roi", roi=roi))
+            result = story.searchBy(region=SceneRegion("roi", roi=roi))
             expect("results", bool(result.matches), True)
             count = story.logic.stackOf(story.query).count
             expect("slices that were searched with", 0 < len(result.query_table.index) < count, True)
@@ -78,7 +78,7 @@ class SearchingSteps:
     def searchSlices(self) -> None:
         story = self.story
         stack = story.logic.stackOf(story.query)
-        region = Region("slices", firstSlice=1, lastSlice=stack.count // 3)
+        region = SceneRegion("slices", firstSlice=1, lastSlice=stack.count // 3)
         story.logic.showRegionPreview(story.query, region)
         result = story.searchBy(region=region)
         numbers = np.asarray(result.query_table.index)

@@ -20,10 +20,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..Scene.WorldTransform import arrayOf, nodeToWorld
 from ..Texts import planeName, stackEnds
-from ..Values import REGION_KINDS, ROI, SEGMENT, SLICES, WHOLE_VOLUME, Region
+from ..Values import REGION_KINDS, ROI, SEGMENT, SLICES, WHOLE_VOLUME, SceneRegion
 
 
-def engineRegion(region: Region | None, stack: StackGeometry | None) -> OrientedBox | MaskRegion | SliceRange | None:
+def engineRegion(
+    region: SceneRegion | None, stack: StackGeometry | None
+) -> OrientedBox | MaskRegion | SliceRange | None:
     """The region as the engine takes it; None for the whole volume.
 
     Args:
@@ -35,7 +37,11 @@ def engineRegion(region: Region | None, stack: StackGeometry | None) -> Oriented
     if region is None:
         return None
     if not hasattr(region, "kind"):
-        raise ValueError(_("{region} is not a region: expected a Region.").format(region=repr(region)))
+        raise ValueError(
+            _("{region} is not a region: expected a SceneRegion of VolumeRetrievalLib.Values.").format(
+                region=repr(region)
+            )
+        )
     if region.kind == WHOLE_VOLUME:
         return None
     if region.kind == SLICES:
@@ -51,7 +57,7 @@ def engineRegion(region: Region | None, stack: StackGeometry | None) -> Oriented
     )
 
 
-def message(region: Region | None, stack: StackGeometry | None, folder: Path) -> dict[str, Any] | None:
+def message(region: SceneRegion | None, stack: StackGeometry | None, folder: Path) -> dict[str, Any] | None:
     """The parameter `region` of a search; None for the whole volume.
 
     Args:
@@ -72,7 +78,7 @@ def message(region: Region | None, stack: StackGeometry | None, folder: Path) ->
     return {"mask": {"file": str(file), "affine": value.affine.tolist(), "name": value.name}}
 
 
-def boxOf(region: Region, stack: StackGeometry) -> OrientedBox | None:
+def boxOf(region: SceneRegion, stack: StackGeometry) -> OrientedBox | None:
     """The box over the region's slices, for drawing; None if the region is not slices, or there are no such slices."""
     if region.kind != SLICES or not 0 <= region.firstSlice <= region.lastSlice or region.firstSlice >= stack.count:
         return None

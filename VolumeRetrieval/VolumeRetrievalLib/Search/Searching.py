@@ -18,7 +18,7 @@ from ..Processes.SearchParameters import searchOptions, serveArguments
 from ..Processes.SearchWorkerClient import Request, SearchWorkerClient
 from ..Scene.LoadedVolumes import LoadedVolumes, seriesUID
 from ..Settings import Settings
-from ..Values import ROI, SEGMENT, SLICES, Callbacks, Region, SearchCriteria
+from ..Values import ROI, SEGMENT, SLICES, Callbacks, SceneRegion, SearchCriteria
 from . import QueryRegion, QueryStack, QueryVolume
 from .LastSearch import LastSearch
 
@@ -62,7 +62,7 @@ class Searching:
     def _find(self, match: Match) -> LastSearch | None:
         return next((one for one in self._done if one.found(match)), None)
 
-    def start(self, query: Any, region: Region | None, criteria: SearchCriteria, answer: Callbacks) -> Request:
+    def start(self, query: Any, region: SceneRegion | None, criteria: SearchCriteria, answer: Callbacks) -> Request:
         """Search with a volume node or a SeriesInstanceUID.
 
         Whether the stored embeddings of a node can be used depends on its voxels being as they were indexed
@@ -72,8 +72,8 @@ class Searching:
         Raises:
             ValueError, TypeError, RuntimeError: the query or the region cannot be used; nothing is sent then.
         """
-        if region is not None and not isinstance(region, Region):
-            text = _("{region} is not a region: expected a Region of VolumeRetrievalLib.Values.")
+        if region is not None and not isinstance(region, SceneRegion):
+            text = _("{region} is not a region: expected a SceneRegion of VolumeRetrievalLib.Values.")
             raise TypeError(text.format(region=repr(region)))
         settings = self._loadSettings()
         folder = self._folders.make()
@@ -108,7 +108,7 @@ class Searching:
 
         return self._client.request("search", params, Callbacks(finished, failed, cancelled, answer.progress))
 
-    def _region(self, query: Any, region: Region | None, folder: Path) -> dict[str, Any] | None:
+    def _region(self, query: Any, region: SceneRegion | None, folder: Path) -> dict[str, Any] | None:
         kind = getattr(region, "kind", "")
         if isinstance(query, str) and kind in (ROI, SEGMENT):
             raise ValueError(
