@@ -40,7 +40,7 @@ def test_the_readme_is_short_and_says_what_matters_first():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 150
     head = text[: text.index("## First success without Slicer")]
-    assert "Not for clinical use" in head and "Resources/Screenshots/compare.png" in head
+    assert "Not for clinical use" in head and "Resources/Screenshots/in-slicer.png" in head
 
 
 def test_every_label_that_the_guide_names_is_in_the_panel():

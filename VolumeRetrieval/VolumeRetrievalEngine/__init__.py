@@ -33,6 +33,7 @@ _DEFINED_IN = {
     "MatchedRange": "method.localization",
     "MetadataTable": "reading.metadata",
     "OrientedBox": "query.oriented_box",
+    "Place": "method.place",
     "PointMap": "searching.point_map",
     "Progress": "progress",
     "Recipe": "recipe",
@@ -67,6 +68,7 @@ __all__ = [
     "MatchedRange",
     "MetadataTable",
     "OrientedBox",
+    "Place",
     "PointMap",
     "Progress",
     "Recipe",
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from .indexing.run import IndexingReport
     from .method.correspondence import Correspondence
     from .method.localization import MatchedRange
+    from .method.place import Place
     from .progress import Cancelled, Progress
     from .query.oriented_box import OrientedBox
     from .query.region import BoxRAS, MaskRegion, SingleSlice, SliceRange, parse_region

@@ -44,6 +44,12 @@ class Place:
         query_first_row, query_last_row: the rows of S between which the path lies inside the volume.
         missing_before, missing_after: the shares of the query, [0, 1], that lie below and above these rows and are
             not in the volume.
+
+    Example:
+        >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
+        >>> place = result.matches[0].place
+        >>> place.is_certain, 0 <= place.first_slice < place.last_slice < result.matches[0].n_slices
+        (True, True)
     """
 
     first_slice: int
