@@ -156,7 +156,6 @@ class TestChanges:
         assert logic.refresh() and logic.status().volumes == 0
         with pytest.raises(LookupError):
             logic._index.contents.volume(volume.volumeID)
-        assert not logic._loader.isLoaded(volume.volumeID, logic._index.contents)
 
     def test_a_closed_database_says_how_to_get_one(self, makeLogic):
         assert "Create new database" in makeLogic().status().problem

@@ -178,7 +178,6 @@ def test_an_index_that_was_deleted_is_a_sentence():
         raise StoreError("no store at /there: python -m VolumeRetrievalEngine index")
 
     loader, contents = MatchLoader(SimpleNamespace(find=lambda volume: None)), SimpleNamespace(volume=volume)
-    assert not loader.isLoaded("1", contents)
     with pytest.raises(RuntimeError, match="index can no longer be read") as told:
         loader.load("1", contents)
     assert "python" not in str(told.value)

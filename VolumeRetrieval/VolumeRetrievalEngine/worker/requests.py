@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -61,25 +60,11 @@ def status(retriever: Retriever, params: Params, progress: ProgressCallback) -> 
     return retriever.status().to_dict()
 
 
-def list_volumes(retriever: Retriever, params: Params, progress: ProgressCallback) -> list[dict[str, Any]]:
-    """PROTOCOL.md, `list`."""
-    records = retriever.listing(AttributeFilter.parse(params.get("filter") or []))
-    return [retriever.describe(record) for record in records]
-
-
-def thumbnails(retriever: Retriever, params: Params, progress: ProgressCallback) -> list[str]:
-    """PROTOCOL.md, `thumbnails`."""
-    pictures = (retriever.thumbnail(int(key), int(row)) for key, row in params.get("slices") or [])
-    return [base64.b64encode(picture).decode("ascii") for picture in pictures]
-
-
 METHODS: dict[str, Callable[[Retriever, Params, ProgressCallback], Any]] = {
     "search": search,
     "similarity": similarity,
     "refine": refine,
     "status": status,
-    "list": list_volumes,
-    "thumbnails": thumbnails,
 }
 
 

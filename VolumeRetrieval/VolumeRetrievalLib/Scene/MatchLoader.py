@@ -55,12 +55,6 @@ class MatchLoader:
         self._loaded = loaded
         self._reader = reader or SlicerReader()
 
-    def isLoaded(self, volumeID: str, contents: IndexContents) -> bool:
-        try:
-            return self._loaded.find(contents.volume(volumeID)) is not None
-        except (LookupError, VolumeRetrievalError):
-            return False
-
     def load(self, volumeID: str, contents: IndexContents) -> Any:
         """The volume node; RuntimeError with what to do if the volume cannot be had any more."""
         try:
