@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # imported when a logic is made (RetrievalLogic.py)
 #: How often indexing is told of, at most.
 _SOON_MILLISECONDS = 100
 
+#: When automatic indexing is tried again while another process writes the index.
+AGAIN_MILLISECONDS = 20_000
+
 
 class IndexLogic:
     """Watches the open database and indexes it; part of RetrievalLogic."""
@@ -52,6 +55,9 @@ class IndexLogic:
         self._soon.setSingleShot(True)
         self._soon.connect("timeout()", self._tellNow)
         self._isSoon = False
+        self._again = qt.QTimer()
+        self._again.setSingleShot(True)
+        self._again.connect("timeout()", self._indexAgain)
 
     def startWatching(self) -> None:
         """Listen to the database, and read what is in it."""
@@ -61,6 +67,7 @@ class IndexLogic:
         """Listen to nothing any more, and tell nobody."""
         self._callback = None
         self._soon.stop()
+        self._again.stop()
         self._index.watcher.stop()
 
     def status(self, wait: bool = False) -> DatabaseStatus:
@@ -158,9 +165,20 @@ class IndexLogic:
             return
         if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
             try:
-                self._indexing.database(Callbacks(failed=_logFailure))
+                self._indexing.database(Callbacks(failed=self._onAutomaticFailure))
             except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
-                _logFailure(error)
+                self._onAutomaticFailure(error)
+
+    def _onAutomaticFailure(self, error: Exception) -> None:
+        if getattr(error, "type", "") == "StoreLockedError":
+            # Another Slicer or a nightly run does the same work: what it leaves is done when it has ended.
+            self._again.start(AGAIN_MILLISECONDS)
+        else:
+            logging.warning(f"VolumeRetrieval, automatic indexing failed: {error}")
+
+    def _indexAgain(self) -> None:
+        self.refresh()
+        self._indexAutomatically()
 
     def _tellSoon(self) -> None:
         """Of what changes many times a second."""
@@ -175,7 +193,3 @@ class IndexLogic:
     def _tell(self) -> None:
         if self._callback is not None:
             self._callback()
-
-
-def _logFailure(error: Exception) -> None:
-    logging.warning(f"VolumeRetrieval, automatic indexing failed: {error}")

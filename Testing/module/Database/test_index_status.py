@@ -13,7 +13,7 @@ from VolumeRetrievalEngine.errors import NoStoreError, StoreReadOnlyError
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.slicer_database.database_file import read_series
 from VolumeRetrievalEngine.slicer_database.index_series import index_series
-from VolumeRetrievalLib import Texts
+from VolumeRetrievalLib import IndexLogic, Texts
 from VolumeRetrievalLib.Processes import EngineErrors
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError
 from VolumeRetrievalLib.RetrievalLogic import RetrievalLogic
@@ -84,6 +84,31 @@ class TestRuns:
         assert slowLogic.status().indexing.stage == "stopping"
         waitUntil(lambda: told[-1] is None)
         assert slowLogic.pids == ()
+
+    def test_automatic_indexing_waits_for_another_process_and_then_goes_on(
+        self, makeLogic, database, tmp_path, monkeypatch, caplog
+    ):
+        monkeypatch.setattr(IndexLogic, "AGAIN_MILLISECONDS", LATER)
+        Settings(encoder="descriptor", indexAutomatically=True).save()
+        said = {"added": 2, "replaced": 0, "moved": 0, "pruned": 0, "superseded": 0, "unchanged": 0, "failed": []}
+        body = f"""
+import pathlib
+hello()
+runs = pathlib.Path({str(tmp_path / "runs")!r})
+number = len(runs.read_text()) if runs.exists() else 0
+runs.write_text("x" * (number + 1))
+if number < 2:
+    say(type="error", error={{"type": "StoreLockedError", "text": "locked", "fields": {{}}}})
+else:
+    say(type="result", result={said | {"skipped": [], "store": {"volumes": 2}}})
+"""
+        logic = makeLogic(lambda: fakeCommand(tmp_path / "engine", body))
+        waitUntil(lambda: logic.status().lastReport is not None)
+        Settings(encoder="descriptor").save()
+
+        assert logic.status().lastReport.added == 2
+        assert len((tmp_path / "runs").read_text()) >= 3
+        assert "failed" not in caplog.text
 
     def test_cancelling_what_does_not_run_does_nothing(self, slowLogic):
         slowLogic.cancelIndexing()
