@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from VolumeRetrievalEngine.method.localization import best_pair, matched_ranges
+from VolumeRetrievalEngine.method.localization import matched_ranges
 from VolumeRetrievalEngine.volume import SliceTable
 
 
@@ -150,11 +150,3 @@ def _slow_ranges(matrix, positions, share):
     runs = sorted(runs, key=lambda run: -sum(weight for _, _, weight in run))
     kept = [run for run in runs if sum(weight for _, _, weight in run) >= share * total] or runs[:1]
     return [(run[0][0], run[-1][0], tuple(sorted(number for _, number, _ in run))) for run in kept]
-
-
-def test_the_best_pair_is_the_strongest_vote_of_its_range():
-    query, candidate = a_stack(np.arange(4) * 3.0), a_stack(np.arange(40) * 3.0)
-    matrix = votes([3, 4, 5, 30], 40, value=[0.5, 0.8, 0.6, 0.9])
-    heaviest, lone = matched_ranges(matrix, query, candidate)
-    assert best_pair(matrix, heaviest) == (1, 4)
-    assert best_pair(matrix, lone) == (3, 30)

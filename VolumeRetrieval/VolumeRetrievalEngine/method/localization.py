@@ -126,17 +126,6 @@ def matched_ranges(
     )
 
 
-def best_pair(similarity: np.ndarray, found: MatchedRange) -> tuple[int, int]:
-    """Row and column of the strongest vote for a matched range: the two slices to show next to each other.
-
-    Within the range, because a picture from elsewhere in the volume would contradict it (our choice).
-    """
-    rows = np.array(found.query_rows)
-    columns = similarity[rows].argmax(axis=1)
-    strongest = int(similarity[rows, columns].argmax())
-    return int(rows[strongest]), int(columns[strongest])
-
-
 def checked_similarity(similarity: np.ndarray, n_query: int, n_candidate: int) -> np.ndarray:
     """S as an array, after making sure that it can be localized in; ValueError says what is wrong with it."""
     scores = np.asarray(similarity)
