@@ -15,7 +15,6 @@ from ..query.oriented_box import OrientedBox
 from ..query.stack_frame import StackFrame
 from ..recipe import Recipe
 from ..searching.match import Match
-from ..searching.place_notes import shown_box
 from ..volume import Volume
 from .color_map import palette, palette_indices
 
@@ -120,7 +119,7 @@ def pictures_of_volumes(
             volume = read(match)
             if volume is None or slices is None:
                 return None
-            return slice_picture(volume, recipe, int(slices[row]), size, None if match is None else shown_box(match))
+            return slice_picture(volume, recipe, int(slices[row]), size, None if match is None else match.best_box)
         except (VolumeRetrievalError, OSError, IndexError):
             return None  # the archive may be offline, or have changed since it was indexed
 

@@ -21,6 +21,7 @@ from ..query.oriented_box import OrientedBox
 from ..volume import Attributes, SliceTable, SourceFiles
 from .point_map import PointMap
 from .refinement import Refinement
+from .registered_map import RegisteredMap
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Match:
             slices it is the body over the place's slices. None where there is no place, or no part of the query in it.
             Expected error: its center lies 14 mm (median 12) from that of the same organ in another patient, on 106
             organs of head-and-neck CT, five-fold (Testing/RESULTS.md).
-        refinement: `box` and the map after a registration, where one was requested (Retriever.refine).
-        point_map: how points correspond, for :meth:`map_points`; None where only a baseline ran.
+        refinement: what a registration found, where one was requested (Retriever.refine). Where it is reliable,
+            :meth:`map_points`, :meth:`map_back` and `best_box` use it; `box` and `point_map` stay as they were mapped.
+        point_map: how points correspond by the path and the outlines; None where only a baseline ran.
 
     Example:
         >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
@@ -81,12 +83,27 @@ class Match:
     point_map: PointMap | None = field(default=None, repr=False, compare=False)
     refinement: Refinement | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def best_box(self) -> OrientedBox | None:
+        """The region's box in this volume, RAS mm: the registered one where that is reliable, else `box`."""
+        return self.box if self.refinement is None or not self.refinement.success else self.refinement.box
+
+    @property
+    def mapping(self) -> PointMap | RegisteredMap | None:
+        """How points of the query and of this volume correspond: by the registration near the region where that is
+        reliable (registered_map.py), else by `point_map`; None where only a baseline ran."""
+        if self.point_map is None or self.refinement is None or not self.refinement.success:
+            return self.point_map
+        return RegisteredMap(self.point_map, self.refinement)
+
     def map_points(self, points_ras: np.ndarray) -> np.ndarray:
         """The points of this volume that correspond to points of the query: along the stack by the path, in plane
-        relative to the outlines of the two bodies (point_map.py says what is beyond the path and in another plane).
+        relative to the outlines of the two bodies (point_map.py says what is beyond the path and in another plane);
+        near a region that was registered, by the registration.
 
         Expected error: the middle of an organ of another patient is met within 15 mm (median 14; half of it along the
-        stack), measured on 106 organs of head-and-neck CT, five-fold; see also `box`.
+        stack), measured on 106 organs of head-and-neck CT, five-fold; see also `box`. Registered: within 11 mm (median
+        9) in the region.
 
         Args:
             points_ras: float64 [n, 3], RAS mm.
@@ -97,16 +114,17 @@ class Match:
         Raises:
             QueryError: the match has no map, because only a baseline ran.
         """
-        return self._map().points(points_ras)
+        return self._mapping().points(points_ras)
 
     def map_back(self, points_ras: np.ndarray) -> np.ndarray:
         """The points of the query that correspond to points of this volume; the inverse of :meth:`map_points`."""
-        return self._map().inverse().points(points_ras)
+        return self._mapping().inverse().points(points_ras)
 
-    def _map(self) -> PointMap:
-        if self.point_map is None:
+    def _mapping(self) -> PointMap | RegisteredMap:
+        mapping = self.mapping
+        if mapping is None:
             raise QueryError(f"{self.path or self.volume_id}: this ranking does not say which points correspond")
-        return self.point_map
+        return mapping
 
     def summary(self) -> dict[str, Any]:
         """What the command line prints as JSON: what identifies the volume, its score and where it matches."""
@@ -246,6 +264,26 @@ class SearchResult:
         along = self.query_table.position
         first, last = match.place.query_first_row, match.place.query_last_row
         return self.query_box or match.point_map.query.slab(float(along[first]), float(along[last]))
+
+    def alignment(self, match: Match) -> np.ndarray | None:
+        """The affine that brings the query onto a match: the registration's where that is reliable, else the one
+        nearest to the map within what was asked for and 15 mm around it. Its inverse shows the match in the query's
+        space. Far from there it is arbitrary; `match.map_points` is not.
+
+        Returns:
+            float64 [4, 4], RAS mm of the query to RAS mm of the match; None where nothing asked for is in the match.
+
+        Example:
+            >>> result = Retriever.open("index").search("archive/chest-0.nii.gz", options=SearchOptions(top=1))
+            >>> result.alignment(result.matches[0]).shape
+            (4, 4)
+        """
+        box = self.asked_box(match)
+        if box is None or match.point_map is None:
+            return None
+        if match.refinement is not None and match.refinement.success:
+            return match.refinement.matrix
+        return match.point_map.affine_around(box)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field but the thumbnails, as values for JSON."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..method.place import CERTAIN, Place
-from ..query.oriented_box import OrientedBox
 from ..query.stack_geometry import STACK_ENDS
 from .match import Match
 
@@ -27,15 +26,9 @@ def place_notes(place: Place, query_plane: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def shown_box(match: Match) -> OrientedBox | None:
-    """The box of the region in a match: the refined one where that is to be believed."""
-    refined = match.refinement
-    return match.box if refined is None or not refined.success else refined.box
-
-
 def box_in_words(match: Match) -> str:
     """From where to where the region's box reaches in a match, RAS mm, and where that comes from; "" without a box."""
-    refined, box = match.refinement, shown_box(match)
+    refined, box = match.refinement, match.best_box
     if box is None:
         return ""
     if refined is None:

@@ -23,6 +23,9 @@ _MOST_SCALING = 2.0
 _WORLD_AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
 _DESCENDS = np.array([True, True, False])
 
+#: mm around a region that belong to it where it is registered: an organ alone says little about where it lies.
+MARGIN_MM = 30.0
+
 #: Places along each edge of a box that are mapped.
 _SAMPLES = 5
 
@@ -92,6 +95,19 @@ class PointMap:
             borders.append((ends.min(), ends.max()))
         low, high = np.array(borders).T
         return OrientedBox.around(np.array([low, high]) @ self.result.axes, self.result.axes)
+
+    def affine_around(self, box: OrientedBox) -> np.ndarray:
+        """The affine float64 [4, 4], RAS mm of the query to RAS mm of the result, nearest to the map within a box of
+        the query and its surroundings."""
+        steps = np.linspace(-0.5, 0.5, _SAMPLES)
+        grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+        at = box.center + (grid * (box.size + MARGIN_MM)) @ box.axes
+        around = np.column_stack([at - box.center, np.ones(len(at))])
+        solution, *_ = np.linalg.lstsq(around, self.points(at), rcond=None)
+        matrix = np.eye(4)
+        matrix[:3, :3] = solution[:3].T
+        matrix[:3, 3] = solution[3] - matrix[:3, :3] @ box.center
+        return matrix
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON, read back by :meth:`from_dict` without loss."""

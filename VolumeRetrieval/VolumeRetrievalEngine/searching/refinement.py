@@ -45,6 +45,10 @@ class Refinement:
         """Points of the query, RAS mm [n, 3], in the result."""
         return np.asarray(points_ras, dtype=np.float64) @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
+    def points_back(self, points_ras: np.ndarray) -> np.ndarray:
+        """Points of the result, RAS mm [n, 3], in the query."""
+        return (np.asarray(points_ras, dtype=np.float64) - self.matrix[:3, 3]) @ np.linalg.inv(self.matrix[:3, :3]).T
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Refinement) and self.to_dict() == other.to_dict()
 

@@ -17,11 +17,8 @@ import SimpleITK as sitk
 from ..preprocessing.intensity import ClipAboveAir, intensity_range
 from ..query.oriented_box import OrientedBox
 from ..volume import LPS_TO_RAS, Volume
-from .point_map import PointMap
+from .point_map import MARGIN_MM, PointMap
 from .refinement import Refinement
-
-#: Around the region, in mm: an organ alone says little about where it lies.
-MARGIN_MM = 30.0
 
 #: Pixels of the two images that are compared are this large, or larger where there would be too many of them.
 _PIXEL_MM = 3.0
@@ -55,7 +52,7 @@ def refine(
         check: called at every step; raises Cancelled to stop.
     """
     started = time.monotonic()
-    initial = _affine_of(points, box)
+    initial = points.affine_around(box)
 
     def as_it_was(reason: str, gain: float = 0.0, shift: float = 0.0) -> Refinement:
         taken = time.monotonic() - started
@@ -88,18 +85,6 @@ def _box_of(matrix: np.ndarray, box: OrientedBox, axes: np.ndarray) -> OrientedB
     """The box along these axes around the mapped middles of the box's faces: a turn does not make it larger."""
     faces = np.concatenate([box.center + sign * 0.5 * np.diag(box.size) @ box.axes for sign in (-1, 1)])
     return OrientedBox.around(faces @ matrix[:3, :3].T + matrix[:3, 3], axes)
-
-
-def _affine_of(points: PointMap, box: OrientedBox) -> np.ndarray:
-    """The affine float64 [4, 4] nearest to the mapping within the region and its surroundings."""
-    steps = np.linspace(-0.5, 0.5, 5)
-    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    at = box.center + (grid * (box.size + MARGIN_MM)) @ box.axes
-    solution, *_ = np.linalg.lstsq(np.column_stack([at - box.center, np.ones(len(at))]), points.points(at), rcond=None)
-    matrix = np.eye(4)
-    matrix[:3, :3] = solution[:3].T
-    matrix[:3, 3] = solution[3] - matrix[:3, :3] @ box.center
-    return matrix
 
 
 def _registered(
