@@ -12,6 +12,8 @@ from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalLib.Packages.PackageInstaller import InstallationFailed
 from VolumeRetrievalLib.Values import IndexReport
 
+NO_IMAGES = replace(EMPTY, expected=0, notIndexed=0, series=0)
+
 
 def test_a_search_is_asked_for_with_what_is_chosen(panel, logic, aVolume):
     volume = aVolume()
@@ -29,8 +31,20 @@ def test_without_a_database_the_panel_says_what_to_do(panel, logic, aVolume):
     logic.changeStatus(CLOSED)
     assert not panel.ui.searchButton.enabled
     assert panel.ui.resultsEmptyLabel.text == CLOSED.problem == panel.ui.searchButton.toolTip
-    logic.changeStatus(replace(EMPTY, expected=0, notIndexed=0, series=0))
+    logic.changeStatus(NO_IMAGES)
     assert "has no images" in panel.ui.resultsEmptyLabel.text
+
+
+def test_a_database_that_is_still_being_read_can_be_searched_until_it_turns_out_to_be_empty(panel, logic, aVolume):
+    aVolume()
+    logic.changeStatus(replace(NO_IMAGES, reading=True))
+    assert panel.ui.searchButton.enabled
+    panel.ui.searchButton.click()
+    assert logic.indexedWith == [""]
+    logic.changeStatus(NO_IMAGES)
+    logic.jobs[0].finish(IndexReport(added=0, unchanged=0, removed=0, failed=0))
+    assert panel.status.isError and "Nothing in the DICOM database could be indexed" in panel.status.text
+    assert not panel.ui.searchButton.enabled and "has no images" in panel.ui.searchButton.toolTip
 
 
 def test_the_first_click_indexes_and_then_searches(panel, logic, installer, aVolume):

@@ -158,6 +158,7 @@ def test_the_database_goes_away_while_the_module_works(widget, tmp_path, start, 
     assert not widget.panel.status.isError
     if start is startSearching:
         assert widget.panel.status.text == "The search was stopped."
+    waitUntil(lambda: not widget.logic.status().reading)  # until then the other database may have images
     assert not widget.ui.searchButton.enabled
 
 
