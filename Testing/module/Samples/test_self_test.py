@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import slicer
@@ -117,6 +118,38 @@ def test_what_stands_still_and_what_the_module_warns_of_is_told(selfTest):
     selfTest.run()
     assert any("stood still" in line and "'stall'" in line for line in said)
     assert selfTest.warnings.texts == ["WARNING: strange"]
+
+
+def test_a_search_process_that_is_killed_with_an_indexing_run_is_waited_for(monkeypatch):
+    """Its end may be told long after that of the run: it is no warning of which nobody knows why."""
+    killed: list[int] = []
+    monkeypatch.setattr(SelfTestDatabase.ProcessIDs, "kill", killed.append)
+    monkeypatch.setattr(SelfTestDatabase.DatabaseSteps, "_expectAllIndexed", lambda self: None)
+
+    class Logic:
+        pids = (1, 2)  # of the run, and of the search process
+
+        def removeSeries(self, uids):
+            pass
+
+        def indexDatabase(self, callbacks=None):
+            if callbacks:
+                callbacks.progress(None)
+                callbacks.failed("it crashed")
+
+        def noticeNext(self):
+            self.pids = self.pids[1:]
+            logging.getLogger("VolumeRetrievalLib.Processes").warning("a process ended unexpectedly")
+
+    story, logic, warnings = SelfTestStory.Story(None), Logic(), SelfTestStory.OwnWarnings()
+    story.widget = SimpleNamespace(logic=logic)
+    story.wait = lambda what, condition: [logic.noticeNext() for _ in logic.pids if not condition()]
+    logging.getLogger().addHandler(warnings)
+    try:
+        SelfTestDatabase.DatabaseSteps(story, warnings).killIndexing()
+        assert killed == [1, 2] and logic.pids == () and warnings.texts == []
+    finally:
+        logging.getLogger().removeHandler(warnings)
 
 
 def test_a_snapshot_names_what_is_left():

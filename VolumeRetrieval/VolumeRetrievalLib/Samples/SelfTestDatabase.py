@@ -152,6 +152,8 @@ class DatabaseSteps:
             )
             story.logic.indexDatabase(callbacks)
             story.wait("the killed run to end", lambda: told)
+            # The search process was killed, too, and the module may be told of it later.
+            story.wait("every killed process to be noticed", lambda: not story.logic.pids)
         expect("what it says", bool(told[0]), True)
         story.logic.indexDatabase()
         self._expectAllIndexed()
