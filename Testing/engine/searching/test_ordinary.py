@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine.store_samples import RECIPE, new_volume
+from VolumeRetrievalEngine.errors import DamagedStoreError
 from VolumeRetrievalEngine.query.query import query_from_store
 from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.searching.ordinary import ordinary_score
+from VolumeRetrievalEngine.searching.scoring import Scoring
 from VolumeRetrievalEngine.searching.search import search_store
 from VolumeRetrievalEngine.searching.session import SearchSession
 from VolumeRetrievalEngine.store import VolumeStore
@@ -45,9 +47,9 @@ def test_it_knows_filters_and_leaves_the_query_out(tmp_path):
     query = query_from_store(session.store, session.store.listing()[0], "query")
     keys = session.store.keys()
     session.refresh(("slices",))
-    assert ordinary_score(session, query, keys) == ordinary_score(session, query, keys[1:])
-    assert ordinary_score(session, query, keys[:9]) != ordinary_score(session, query, keys)
-    assert ordinary_score(session, query, keys[:8]) is None  # 7 others
+    assert ordinary_score(session, query, keys, Scoring()) == ordinary_score(session, query, keys[1:], Scoring())
+    assert ordinary_score(session, query, keys[:9], Scoring()) != ordinary_score(session, query, keys, Scoring())
+    assert ordinary_score(session, query, keys[:8], Scoring()) is None  # 7 others
 
 
 def test_too_few_volumes_and_baselines_have_none(tmp_path):
@@ -58,14 +60,11 @@ def test_too_few_volumes_and_baselines_have_none(tmp_path):
     assert search(a_session(tmp_path / "few", 8)).ordinary_score is None
 
 
-def test_a_damaged_volume_in_the_sample_does_not_end_the_search(tmp_path, monkeypatch):
+def test_a_damaged_volume_in_the_sample_does_not_end_the_search(tmp_path):
+    class Damaged(Scoring):
+        def exact(self, *_):
+            raise DamagedStoreError("volumes.sqlite")
+
     session = a_session(tmp_path / "store", 9)
-    from VolumeRetrievalEngine.errors import DamagedStoreError
-    from VolumeRetrievalEngine.searching import ordinary
-
-    def damaged(*_):
-        raise DamagedStoreError("volumes.sqlite")
-
-    monkeypatch.setattr(ordinary, "exact_scores", damaged)
-    result = search(session)
-    assert result.matches and result.ordinary_score is None
+    query = query_from_store(session.store, session.store.listing()[0], "query")
+    assert ordinary_score(session, query, session.store.keys(), Damaged()) is None

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 
 from ..errors import EmptyRegionError, NotAVolumeError, QueryError, UnreadableFileError
+from ..method.score_parts import DEFAULT, PAPER, PARTS
 from ..query.region import SingleSlice, SliceRange, parse_region
 from ..reading import MetadataTable
 from ..retriever import Retriever
@@ -62,6 +63,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--exhaustive", action="store_true", help="score every volume exactly, without filtering first")
     parser.add_argument("--ranking", choices=RANKINGS, default="two-stage", help="how to score (default: two-stage)")
+    parser.add_argument(
+        "--score",
+        default=DEFAULT,
+        metavar="PARTS",
+        help=f"what the similarity is made of: {DEFAULT}, {PAPER} (the paper's plain score), or some of "
+        f"{', '.join(PARTS)}, joined by +",
+    )
     parser.add_argument(
         "--candidates",
         choices=FILTERS,
@@ -152,6 +160,7 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
     return SearchOptions(
         top=options.top,
         ranking="exhaustive" if options.exhaustive else options.ranking,
+        score=options.score,
         filter=options.candidates,
         distinct=options.distinct,
         rerank=options.rerank,
@@ -176,7 +185,8 @@ def _print_result(result: SearchResult) -> None:
             print(f"box in {match.rank}: {box_in_words(match)}")
     took = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in result.seconds.items())
     print(f"encoder: {result.encoder}")
-    print(f"ranking: {result.ranking}, candidates by: {result.filter}; {took}")
+    score = f" (score: {result.score})" if result.score else ""
+    print(f"ranking: {result.ranking}{score}, candidates by: {result.filter}; {took}")
     for note in result.notes:
         print(f"note: {note}")
 

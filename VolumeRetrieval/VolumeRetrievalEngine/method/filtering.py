@@ -10,6 +10,7 @@ pooled   groups of adjacent slices on both sides (fact 2): cheap enough to compa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,9 @@ DISTINCT_VOLUMES = 20
 RERANK = 100
 
 FilterName = Literal["slices", "pooled"]
+
+#: Scores the volumes of an index (all, or those with these keys): int64 [v] keys, float32 [v] scores.
+ScoreByIndex = Callable[[RowSearch, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def candidates_by_pooled(
     k: int = DISTINCT_VOLUMES,
     allowed_keys: np.ndarray | None = None,
     span_mm: float = SPAN_MM,
+    score: ScoreByIndex | None = None,
 ) -> Candidates:
     """The volumes whose pooled rows resemble the query's most.
 
@@ -89,6 +94,7 @@ def candidates_by_pooled(
         rerank: how many at most; None for all that were scored.
         k: distinct volumes that each pooled row searches for, where the archive is too large to compare with all.
         span_mm: extent of a group; that of the archive's.
+        score: what volumes are scored by; RS / n_q if None.
     """
     check_query(query)
     pooled, _first = pool(query, positions_mm, span_mm)
@@ -96,8 +102,14 @@ def candidates_by_pooled(
         return candidates_by_slices(index, pooled, max(k, rerank or 0), allowed_keys).best(rerank)
     if not index.compares_all:
         allowed_keys = candidates_by_slices(index, pooled, k, allowed_keys).keys
-    keys, scores = index.scores(pooled, allowed_keys)
-    return ranked(keys, scores / len(pooled)).best(rerank)
+    keys, scores = (score or mean_maximum)(index, pooled, allowed_keys)
+    return ranked(keys, scores).best(rerank)
+
+
+def mean_maximum(index: RowSearch, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Keys, and RS / n_q, the score of the paper, of these volumes, or of all."""
+    known, scores = index.scores(query, keys)
+    return known, scores / np.float32(len(query))
 
 
 def search_distinct(

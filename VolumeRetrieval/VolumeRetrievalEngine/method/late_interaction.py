@@ -72,6 +72,21 @@ def _maxima(
     query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Runs of volumes, and for each float32 [n_q, volumes of the run], the greatest similarities."""
+    for chosen, product, starts in products(query, rows, first, count):
+        yield chosen, np.maximum.reduceat(product, starts, axis=1)
+
+
+def products(
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """S of runs of volumes, small enough to be still in the cache.
+
+    Args: see :func:`score_segments`.
+
+    Yields:
+        which volumes the run is of; float32 [n_q, rows of the run], valid until the next; and int64 [volumes of the
+        run], the column where each begins.
+    """
     check_dimensions(query, rows)
     query = np.ascontiguousarray(query, dtype=np.float32)
     first, count = np.asarray(first, dtype=np.int64), np.asarray(count, dtype=np.int64)
@@ -83,7 +98,7 @@ def _maxima(
         begin, end = int(first[v]), int(first[w - 1] + count[w - 1])
         product = buffer[: len(query) * (end - begin)].reshape(len(query), end - begin)
         np.matmul(query, as_float32(rows[begin:end]).T, out=product)
-        yield slice(v, w), np.maximum.reduceat(product, first[v:w] - begin, axis=1)
+        yield slice(v, w), product, first[v:w] - begin
 
 
 def as_float32(rows: np.ndarray) -> np.ndarray:

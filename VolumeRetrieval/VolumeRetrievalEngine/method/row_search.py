@@ -44,6 +44,10 @@ class RowSearch(Protocol):
         """int64 [v] keys, and float32 [v] the late interaction RS of the query, float32 [n_q, d], with each."""
         ...
 
+    def directions(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [v] keys, and float32 [2, v] RS(Q, C) / n_q and RS(C, Q) / n_c (directions.py)."""
+        ...
+
     def maxima(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """int64 [v] keys, and float32 [n_q, v] the greatest similarity of each query slice in each."""
         ...

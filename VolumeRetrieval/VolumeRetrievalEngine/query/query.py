@@ -59,6 +59,7 @@ class Query:
         is_whole: whether the query's slices are all slices of its volume.
         body: the volume's stack, and where the body lies along it; None in a query that was made by hand.
         box: around the region, RAS mm, along the stack; None for a whole volume and for slices.
+        modality: "CT", "MR", ...; empty where it is not known.
     """
 
     embeddings: np.ndarray
@@ -73,6 +74,7 @@ class Query:
     is_whole: bool = False
     body: BodyStack | None = None
     box: OrientedBox | None = None
+    modality: str = ""
 
     def __post_init__(self) -> None:
         if len(self.table) == 0:
@@ -102,6 +104,7 @@ def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region
         is_whole=region is None,
         body=(body := BodyStack.of(geometry, table, store.outlines(record.key))),
         box=None if region is None else region_box(region, body.axes),
+        modality=record.attributes.modality,
     )
 
 
@@ -150,6 +153,7 @@ def query_from_volume(
         is_whole=region is None,
         body=(body := BodyStack.of(stack.geometry, stack.table, stack.outlines)),
         box=None if region is None else region_box(region, body.axes),
+        modality=volume.attributes.modality,
     )
 
 

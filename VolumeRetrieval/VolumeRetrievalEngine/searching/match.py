@@ -29,7 +29,8 @@ class Match:
     """One retrieved volume.
 
     Attributes:
-        score: RS / n_q in [-1, 1] (METHOD.md stage 3); for the baselines of stage 1 the baseline's own score.
+        score: the similarity, at most 1, which it is for a volume and itself (METHOD.md, stage 3; SearchResult.score
+            says what it is made of); for the baselines of stage 1 the baseline's own score.
         first_stage: the score that made it a candidate; NaN where every volume was scored.
         n_slices: slices of its full stack; `n_rows` of them are embedded.
         place: where in it the query lies: one range. None where only a baseline ran.
@@ -220,6 +221,7 @@ class SearchResult:
         n_candidates: how many of them the first stage passed on.
         ranking: one of options.RANKINGS.
         filter: "slices", "pooled" or "none".
+        score: the parts of the score that were used, "paper" for none (method/score_parts.py); empty for a baseline.
         seconds: spent on each step, by its name.
         notes: sentences that the user should see with the result.
         encoder: which encoder the store was made with, and what it ran on if it embedded the query.
@@ -254,6 +256,7 @@ class SearchResult:
     ordinary_score: float | None = None
     query_box: OrientedBox | None = None
     search_id: str = ""
+    score: str = ""
     query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
 
     def asked_box(self, match: Match) -> OrientedBox | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ..errors import QueryError
+from ..method.score_parts import DEFAULT, PAPER, ScoreParts
 from ..store.attribute_filter import AttributeFilter
 
 #: How the volumes are ranked. "two-stage" is filtering and late interaction (METHOD.md, stages 1 to 3), "exhaustive"
@@ -28,6 +29,8 @@ class SearchOptions:
     Attributes:
         top: how many volumes to return.
         ranking: one of RANKINGS.
+        score: what late interaction scores by: "default", "paper" for the paper's plain score, or some of its parts
+            joined by "+" (method/score_parts.py). The baselines have scores of their own.
         filter: one of FILTERS, for two-stage ranking.
         distinct: k, how many distinct volumes each query slice must reach (filter "slices").
         rerank: at most this many of the best candidates of filter "pooled" are re-ranked (reranking.py).
@@ -41,10 +44,13 @@ class SearchOptions:
         >>> options = SearchOptions(top=5, attributes=AttributeFilter.parse(["modality=CT"]), exclude=of_others)
         >>> options.ranking, options.filter
         ('two-stage', 'auto')
+        >>> SearchOptions.plain(top=5).score
+        'paper'
     """
 
     top: int = 10
     ranking: RankingName = "two-stage"
+    score: str = DEFAULT
     filter: FilterChoice = "auto"
     distinct: int = 20
     rerank: int = 100
@@ -57,8 +63,19 @@ class SearchOptions:
         for name, known in (("ranking", RANKINGS), ("filter", FILTERS)):
             if getattr(self, name) not in known:
                 raise QueryError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
+        ScoreParts.parse(self.score)
         for name in ("top", "distinct", "rerank", "rows"):
             if getattr(self, name) < 1:
                 raise QueryError(f"{name} {getattr(self, name)!r}: expected 1 or more")
         if unknown := set(self.exclude) - set(EXCLUSIONS):
             raise QueryError(f"exclude {sorted(unknown)}: expected some of {', '.join(EXCLUSIONS)}")
+
+    @classmethod
+    def plain(cls, **options: Any) -> SearchOptions:
+        """These options with the plain score of the paper."""
+        return cls(score=PAPER, **options)
+
+    @property
+    def parts(self) -> ScoreParts:
+        """The parts of the score that are asked for; a search leaves out those that do not suit it (scoring.py)."""
+        return ScoreParts.parse(self.score)

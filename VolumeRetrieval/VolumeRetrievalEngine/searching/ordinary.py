@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DamagedStoreError
 from ..query.query import Query
-from .ranking import exact_scores
+from .scoring import Scoring
 from .session import SearchSession
 
 logger = logging.getLogger(__name__)
@@ -19,8 +19,8 @@ SAMPLE = 64
 AT_LEAST = 8
 
 
-def ordinary_score(session: SearchSession, query: Query, allowed: np.ndarray) -> float | None:
-    """The median score (RS / n_q, exact) of a sample of the volumes that were searched.
+def ordinary_score(session: SearchSession, query: Query, allowed: np.ndarray, scoring: Scoring) -> float | None:
+    """The median score (exact) of a sample of the volumes that were searched.
 
     A sample of up to 64, the same each time for the same volumes, without the query's own. Scoring them takes 10 to 20
     milliseconds. A placeholder: it depends on what else is in the archive and says nothing about chance, until a
@@ -29,6 +29,7 @@ def ordinary_score(session: SearchSession, query: Query, allowed: np.ndarray) ->
     Args:
         session: up to date with its store.
         allowed: int64, the keys that were searched, ascending.
+        scoring: of the search.
 
     Returns:
         None for fewer than 8 volumes.
@@ -40,7 +41,7 @@ def ordinary_score(session: SearchSession, query: Query, allowed: np.ndarray) ->
     if len(others) > SAMPLE:
         others = np.sort(np.random.default_rng(0).choice(others, SAMPLE, replace=False))
     try:
-        _keys, scores = exact_scores(session, query.embeddings, others)
+        _keys, scores = scoring.exact(session, query.embeddings, others)
     except DamagedStoreError as error:  # of a volume that nobody asked for; a search that needs it says so itself
         logger.warning("the ordinary score is not known: %s", error)
         return None

@@ -16,6 +16,7 @@ from .matching import localized_match
 from .options import SearchOptions
 from .ordinary import ordinary_score
 from .ranking import Ranking, levels_needed, rank_volumes
+from .scoring import Scoring
 from .session import SearchSession
 
 
@@ -57,13 +58,14 @@ def search_store(
         session.refresh(levels)
         allowed = session.store.keys(keep)
         clock.lap("filter")
-        ranking = rank_volumes(session, query, allowed, options)
+        scoring = Scoring.of(session.store, query, options.parts, options.attributes)
+        ranking = rank_volumes(session, query, allowed, options, scoring)
         clock.lap("rank")
         matches = _matches(session, query, ranking, options.top, path_of)
         clock.lap("localize")
         # A baseline's score is on a scale of its own.
         is_exact = options.ranking in ("two-stage", "exhaustive")
-        ordinary = ordinary_score(session, query, allowed) if is_exact else None
+        ordinary = ordinary_score(session, query, allowed, scoring) if is_exact else None
         clock.lap("ordinary")
         is_empty = len(allowed) == 0 and len(session.store.keys()) == 0
     return SearchResult(
@@ -75,6 +77,7 @@ def search_store(
         n_volumes=len(allowed),
         n_candidates=len(ranking.keys),
         ranking=options.ranking,
+        score=str(scoring.parts) if is_exact else "",
         filter=ranking.filter,
         seconds=clock.seconds,
         notes=_notes(query, allowed, keep, is_empty) + _notes_of_maps(matches),

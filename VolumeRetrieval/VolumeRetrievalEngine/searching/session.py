@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
@@ -64,6 +65,12 @@ class SearchSession:
     def close(self) -> None:
         self._indexes.clear()
         self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _index(self, level: Level) -> SliceIndex:
         if level not in self._indexes:

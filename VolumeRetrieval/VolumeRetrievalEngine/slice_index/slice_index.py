@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import QueryError
+from ..method.directions import scores_in_both_directions
 from ..method.late_interaction import check_dimensions, maxima_of_segments, score_segments
 from ..method.row_search import Hits
 from .exact_index import ExactIndex
@@ -169,6 +170,10 @@ class SliceIndex:
             int64 [v] keys in the order of their rows, and float32 [v] RS.
         """
         return self._compared(score_segments, query, keys)
+
+    def directions(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Likewise, but int64 [v] keys and float32 [2, v], the score of each direction (method/directions.py)."""
+        return self._compared(scores_in_both_directions, query, keys)
 
     def maxima(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Likewise, but int64 [v] keys and float32 [n_q, v], the greatest similarity of each query slice in each."""

@@ -133,6 +133,12 @@ class StoreReader:
         rows = self._all(f"SELECT key FROM volumes WHERE {where} ORDER BY key", *values)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def keys_of_other_modality(self, modality: str) -> np.ndarray:
+        """int64 [v]: the keys of all volumes that are known to be of another modality than this one, ascending."""
+        sql = "SELECT key FROM volumes WHERE modality <> '' AND casefold(modality) <> ? ORDER BY key"
+        rows = self._all(sql, modality.casefold())
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
     def records(self, keys: Iterable[int]) -> list[VolumeRecord]:
         """The volumes with these keys, in this order.
 
