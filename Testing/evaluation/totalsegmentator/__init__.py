@@ -1,0 +1,1 @@
+"""Paper A's experiments on the public TotalSegmentator data set: `make totalsegmentator DATA=DIR`."""
