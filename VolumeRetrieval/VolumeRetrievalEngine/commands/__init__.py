@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import VolumeRetrievalError
 from . import encoders, index, listing, maintenance, search, serve, weights
 from .exit_codes import FAILED, INTERRUPTED
+from .interruption import termination_as_interrupt
 
 _EPILOG = """examples:
   python -m VolumeRetrievalEngine index /data/archive --store /data/index
@@ -26,7 +27,7 @@ Each command has its own help, e.g.: python -m VolumeRetrievalEngine search --he
 
 exit codes:
   0 done (index: also with failures, which are listed); 1 it could not be done, the last line says why;
-  2 wrong arguments; 3 verify found damage; 130 stopped by Ctrl-C, what was finished is kept
+  2 wrong arguments; 3 verify found damage; 130 stopped by Ctrl-C or SIGTERM, what was finished is kept
 """
 
 
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _log(options.verbose)
     try:
-        code = options.run(options)
-        sys.stdout.flush()
+        with termination_as_interrupt():
+            code = options.run(options)
+            sys.stdout.flush()
         return code
     except VolumeRetrievalError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -56,6 +56,19 @@ def stoppable(
             signal.signal(number, handler)
 
 
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Within it, SIGTERM (of `timeout`, a service manager, a shutdown) does what Ctrl-C does: locks are given back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
 def _wait_for_end(stream: int, asked: threading.Event) -> None:
     # Not sys.stdin: Python aborts if a daemon thread holds its lock when the process ends.
     with contextlib.suppress(OSError):

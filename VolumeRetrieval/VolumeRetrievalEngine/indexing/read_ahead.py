@@ -10,17 +10,17 @@ import contextlib
 import logging
 import queue
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import NotAVolumeError, UnreadableFileError, VolumeRetrievalError
+from ..errors import NotAVolumeError, UnreadableFileError
 from ..preprocessing import Stack, Transform, chain, preprocess
 from ..preprocessing.plane_geometry import PlaneGeometry
 from ..reading import Skipped, VolumeSource
+from ..reading.reasons import reason_of
 from ..recipe import Recipe
 from ..volume import Attributes, SliceTable, Volume
 
@@ -165,26 +165,6 @@ class ReadAhead:
             except queue.Full:
                 continue
         raise _Abandoned
-
-
-def reason_of(error: Exception, path: Path) -> str:
-    """Why a volume could not be read, without anything that could be from the file itself.
-
-    Our own errors explain themselves. The text of any other may quote a patient's attribute, so only its type is given,
-    and where it came from (with --verbose, all of the way there).
-    """
-    if isinstance(error, UnreadableFileError | NotAVolumeError) and error.path == path:
-        return error.reason
-    if isinstance(error, VolumeRetrievalError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "not enough memory to read it"
-    if isinstance(error, OSError) and error.strerror:
-        return f"not readable: {error.strerror}"
-    frames = traceback.extract_tb(error.__traceback__)
-    logger.debug("%s: %s\n%s", path, type(error).__name__, "".join(traceback.format_list(frames)))
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"not readable ({type(error).__name__}{place})"
 
 
 def _prepared(source: VolumeSource, volume: Volume, stack: Stack) -> PreparedVolume:

@@ -283,6 +283,10 @@ def _embed_and_store(prepared: PreparedVolume, store: VolumeStore, encoder: Enco
     except EncoderError as error:
         fail(f"could not be embedded: {error}")
         return
+    except (ValueError, TypeError, OverflowError) as error:  # values that the store cannot keep
+        logger.debug("could not store %s", path, exc_info=True)
+        fail(f"could not be stored ({type(error).__name__})")
+        return
     logger.debug("stored %s, %d slices", path, len(entry.slices))
     (report.added if known is None else report.replaced).append(identity.volume_id)
     report.slices += len(entry.slices)

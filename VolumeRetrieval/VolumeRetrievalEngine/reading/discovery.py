@@ -15,9 +15,11 @@ from .dicom.header import STUDY_ISSUER, failed, looks_like_dicom, read_dicom_fac
 from .dicom.volumes import FoundSlice, volumes_of_series
 from .facts import FileFacts, FileStamp, ImageFacts, Shared
 from .file_walk import FileWalk
-from .image_files.image_file import ImageFileSource, image_ending, read_image_facts
+from .image_files.headers import image_ending
+from .image_files.image_file import ImageFileSource, header_of_voxels, read_image_facts
 from .metadata import MetadataRow, MetadataTable, described, modality_name, read_sidecar
 from .quiet import quiet
+from .reasons import reason_of
 from .scan_cache import ScanCache
 from .source import Discovery, Skipped, VolumeSource
 
@@ -103,28 +105,42 @@ class _Scan:
                 for number, (stamp, uid) in enumerate(stamps):
                     if self.progress is not None and number % _TELL_EVERY == 0:
                         self.progress(Progress("scan", number, len(stamps), stamp.path))
-                    self._sort_in(stamp, uid, self._facts(stamp), series, discovery)
+                    self._sort_in(stamp, uid, series, discovery)
         finally:
             if self.cache is not None:
                 self.cache.flush()
         for uid, found in series.items():
-            sources, too_small = volumes_of_series(found, self.roots)
-            discovery.sources += [self._completed(one, Path(one.slice_paths[0])) for one in sources]
-            discovery.skipped += [replace(one, series_uid=uid) for one in too_small]
+            self._put_together(uid, found, discovery)
         if self.progress is not None:
             self.progress(Progress("scan", len(stamps), len(stamps)))
         return discovery
 
-    def _sort_in(
-        self, stamp: FileStamp, uid: str, facts: FileFacts, series: dict[str, list[FoundSlice]], discovery: Discovery
-    ) -> None:
+    def _sort_in(self, stamp: FileStamp, uid: str, series: dict[str, list[FoundSlice]], discovery: Discovery) -> None:
+        path = Path(stamp.path)
+        try:
+            facts = self._facts(stamp)
+            if facts.image is not None:
+                discovery.sources.append(self._image_source(stamp, facts.image))
+                return
+        except Exception as error:  # whatever one file does, the others are found
+            facts = failed(reason_of(error, path))
         if facts.series is not None:
             of_series = series.setdefault(facts.series.series_uid, [])
             of_series += [FoundSlice(stamp, one, facts.series) for one in facts.slices]
-        elif facts.image is not None:
-            discovery.sources.append(self._image_source(stamp, facts.image))
         else:
-            discovery.skipped.append(Skipped(Path(stamp.path), facts.skip, facts.failed, uid))
+            discovery.skipped.append(Skipped(path, facts.skip, facts.failed, uid))
+
+    def _put_together(self, uid: str, found: Sequence[FoundSlice], discovery: Discovery) -> None:
+        """The volumes of one series; whatever its headers do, the other series are found."""
+        try:
+            sources, too_small = volumes_of_series(found, self.roots)
+            completed = [self._completed(one, Path(one.slice_paths[0])) for one in sources]
+        except Exception as error:
+            for path in dict.fromkeys(one.stamp.path for one in found):
+                discovery.skipped.append(Skipped(Path(path), reason_of(error, Path(path)), True, uid))
+            return
+        discovery.sources += completed
+        discovery.skipped += [replace(one, series_uid=uid) for one in too_small]
 
     def _facts(self, stamp: FileStamp) -> FileFacts:
         name = stamp.path.replace("\\", "/").rpartition("/")[2]
@@ -132,7 +148,7 @@ class _Scan:
             return skipped(NOT_AN_IMAGE)
         if image_ending(name):
             # Facts of a header without voxels would outlive a change of the file that holds them.
-            cached = not name.lower().endswith((".nhdr", ".mhd"))
+            cached = not name.lower().endswith((".nhdr", ".mhd", ".hdr"))
             return self._remembered(stamp, lambda: read_image_facts(stamp)) if cached else read_image_facts(stamp)
         return self._remembered(stamp, lambda: self._dicom_facts(stamp, name))
 
@@ -146,18 +162,21 @@ class _Scan:
 
     def _dicom_facts(self, stamp: FileStamp, name: str) -> FileFacts:
         path = Path(stamp.path)
+        dicom_ending = name.lower().endswith(_DICOM_ENDINGS)
+        if stamp.size == 0:  # also what systems show as files without a size, some of which wait for ever
+            return failed("an empty file") if dicom_ending else skipped(NOT_AN_IMAGE)
         try:
             with path.open("rb") as file:
                 head = file.read(_HEAD_BYTES)
         except OSError as error:
-            return failed(f"not readable: {error.strerror}")
+            return failed(f"not readable: {error.strerror or type(error).__name__}")
         if looks_like_dicom(head):
             return read_dicom_facts(path, stamp.size, self.tokens)
-        if not name.lower().endswith(_DICOM_ENDINGS):
+        if header := header_of_voxels(path):
+            return skipped(f"the voxels of {header}")
+        if not dicom_ending:
             return skipped(NOT_AN_IMAGE)
-        return failed(
-            "an empty file" if stamp.size == 0 else "not DICOM, though its name says so: damaged or truncated"
-        )
+        return failed("not DICOM, though its name says so: damaged or truncated; copy or export it again")
 
     def _image_source(self, stamp: FileStamp, image: ImageFacts) -> VolumeSource:
         path = Path(stamp.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,6 +13,9 @@ from ..progress import Progress, ProgressCallback
 from ..roots import Roots, absolute_path
 from .facts import FileStamp
 from .source import Skipped
+
+#: Opening one of these may wait for ever, or never come to an end.
+NO_FILE = "no file, but a pipe, a socket or a device: not opened"
 
 
 @dataclass
@@ -74,6 +78,9 @@ class FileWalk:
             state = path.stat()
         except OSError as error:
             found.skipped.append(Skipped(path, f"not readable: {error.strerror}", failed=True))
+            return
+        if not stat.S_ISREG(state.st_mode):
+            found.skipped.append(Skipped(path, NO_FILE, failed=False))
             return
         stamps[str(path)] = FileStamp(str(path), state.st_size, state.st_mtime_ns)
 

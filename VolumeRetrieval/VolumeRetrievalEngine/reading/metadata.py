@@ -58,7 +58,9 @@ class MetadataTable:
             raise MetadataError(f"{path}: expected UTF-8 text; save the table as 'CSV UTF-8'") from error
         head = content.partition("\n")[0]
         delimiter = max(",;\t", key=head.count)
-        reader = csv.DictReader(content.splitlines(), delimiter=delimiter)
+        lines = content.splitlines()
+        _check_quotes(path, lines, delimiter)
+        reader = csv.DictReader(lines, delimiter=delimiter)
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         if "path" not in names:
             raise MetadataError(
@@ -114,7 +116,7 @@ def modality_name(text: str) -> str:
 def sidecar_path(path: Path) -> Path:
     """Where the sidecar of an image file is, if it has one: x.json next to x.nii.gz."""
     name = path.name
-    for ending in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
+    for ending in (".nii.gz", ".nii", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd"):
         if name.lower().endswith(ending):
             return path.with_name(name[: -len(ending)] + ".json")
     return path.with_suffix(".json")
@@ -126,11 +128,13 @@ def read_sidecar(path: Path) -> tuple[Attributes, tuple[str, ...]]:
     The fields are those of the Brain Imaging Data Structure, which dcm2niix writes; none names a patient.
     """
     sidecar = sidecar_path(path)
+    if sidecar.exists() and not sidecar.is_file():
+        return Attributes(), (f"sidecar {sidecar.name} is no file",)
     try:
         values = json.loads(sidecar.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Attributes(), ()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, MemoryError):
         return Attributes(), (f"sidecar {sidecar.name} is not readable JSON",)
     if not isinstance(values, dict):
         return Attributes(), (f"sidecar {sidecar.name} holds no table of attributes",)
@@ -161,6 +165,24 @@ def _field(values: dict, *names: str) -> str:
         if isinstance(value, str) and value.strip():
             return value.strip()
     return ""
+
+
+def _check_quotes(path: Path, lines: list[str], delimiter: str) -> None:
+    """MetadataError for a quote that is never closed: the rows behind it would silently become one."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        begun = reader.line_num + 1
+        try:
+            next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # Blanks around a quoted value are no error to anybody else; they stay within one line.
+            if reader.line_num > begun or reader.line_num >= len(lines) or "limit" in str(error):
+                raise MetadataError(
+                    f"{path}: a quote that opens in line {begun} or just after it is not closed where its value ends; "
+                    'close it, or write a quote within a value twice ("")'
+                ) from None
 
 
 def _key(path: str) -> str:

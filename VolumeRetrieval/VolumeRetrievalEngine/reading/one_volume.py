@@ -10,7 +10,7 @@ from ..patients import PatientTokens
 from ..roots import Roots, absolute_path
 from ..volume import Volume
 from .discovery import discover
-from .image_files.image_file import image_ending
+from .image_files.headers import image_ending
 from .metadata import MetadataTable
 from .source import Discovery, VolumeSource
 

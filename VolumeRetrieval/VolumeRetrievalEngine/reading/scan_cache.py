@@ -59,7 +59,7 @@ class ScanCache:
         try:
             row = self._connection.execute(
                 "SELECT facts FROM headers WHERE path = ? AND size = ? AND modified_ns = ?",
-                (stamp.path, stamp.size, stamp.modified_ns),
+                (stamp.path, stamp.size, _of_64_bits(stamp.modified_ns)),
             ).fetchone()
             facts = None if row is None else FileFacts.from_json(row[0])
         except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, UnicodeError) as error:
@@ -71,7 +71,7 @@ class ScanCache:
     def put(self, stamp: FileStamp, facts: FileFacts) -> None:
         if self._connection is None or not is_text(stamp.path):
             return
-        self._pending.append((stamp.path, stamp.size, stamp.modified_ns, facts.to_json()))
+        self._pending.append((stamp.path, stamp.size, _of_64_bits(stamp.modified_ns), facts.to_json()))
         if len(self._pending) >= _BATCH:
             self.flush()
 
@@ -140,3 +140,8 @@ class ScanCache:
         with contextlib.suppress(OSError, sqlite3.Error):
             self.path.unlink(missing_ok=True)
             self._connection = self._opened(self._check)
+
+
+def _of_64_bits(nanoseconds: int) -> int:
+    """What SQLite can keep of a time: those before 1677 and after 2262 wrap around, and stay different from others."""
+    return (nanoseconds + (1 << 63)) % (1 << 64) - (1 << 63)
