@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,6 +35,36 @@ class Stopwatch:
         self._last = now
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """The first half of a search.
+
+    Attributes:
+        ranking: every volume that was compared, best first.
+        allowed: int64, the keys that were searched, ascending.
+        keep: what let them pass.
+        scoring: what they were ranked by.
+    """
+
+    ranking: Ranking
+    allowed: np.ndarray
+    keep: AttributeFilter
+    scoring: Scoring
+
+
+def ranked(session: SearchSession, query: Query, options: SearchOptions, clock: Stopwatch | None = None) -> Ranked:
+    """Filter and rank, without a look at where the query lies; the session has to be up to date with its store."""
+    clock = clock or Stopwatch()
+    keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
+    keep = keep.without_series(options.exclude_series)
+    allowed = session.store.keys(keep)
+    clock.lap("filter")
+    scoring = Scoring.of(session.store, query, options.parts, options.attributes)
+    ranking = rank_volumes(session, query, allowed, options, scoring)
+    clock.lap("rank")
+    return Ranked(ranking, allowed, keep, scoring)
+
+
 def search_store(
     session: SearchSession,
     query: Query,
@@ -50,17 +81,12 @@ def search_store(
         encoder: what made the query's embeddings, to show.
     """
     clock = clock or Stopwatch()
-    keep = options.attributes.excluding(query.identity, **dict.fromkeys(options.exclude, True))
-    keep = keep.without_series(options.exclude_series)
     levels = levels_needed(options, len(query.embeddings))
     session.refresh(levels)
     with session.store.snapshot():
         session.refresh(levels)
-        allowed = session.store.keys(keep)
-        clock.lap("filter")
-        scoring = Scoring.of(session.store, query, options.parts, options.attributes)
-        ranking = rank_volumes(session, query, allowed, options, scoring)
-        clock.lap("rank")
+        found = ranked(session, query, options, clock)
+        ranking, allowed, scoring = found.ranking, found.allowed, found.scoring
         matches = _matches(session, query, ranking, options.top, path_of)
         clock.lap("localize")
         # A baseline's score is on a scale of its own.
@@ -80,7 +106,7 @@ def search_store(
         score=str(scoring.parts) if is_exact else "",
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, keep, is_empty) + _notes_of_maps(matches),
+        notes=_notes(query, allowed, found.keep, is_empty) + _notes_of_maps(matches),
         encoder=encoder,
         ordinary_score=ordinary,
         query_box=query.box,
