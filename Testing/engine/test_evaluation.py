@@ -10,19 +10,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from evaluation.archive import Order
+from evaluation.certainty import WITHIN, CertaintyScore, area_under_curve
 from evaluation.database import Database
 from evaluation.dataset import Case
 from evaluation.differences import difference_rows, localization, paired_difference
 from evaluation.errors import EvaluationError
 from evaluation.evaluated import Evaluated, cross_validated
-from evaluation.folds import Fold, Folds, read_folds
+from evaluation.folds import Fold, Folds, including, read_folds
 from evaluation.localization import LocalizationScore
 from evaluation.localization_ratio import hit_localization_ratio, localization_ratio
-from evaluation.places import CONTEXT, PlaceScore
+from evaluation.places import BODY, CONTEXT, PlaceScore
+from evaluation.questions import HEAD_AND_NECK
 from evaluation.report import page
 from evaluation.results import Extent, Results, evaluate
 from evaluation.selection import Choice
 from evaluation.whole_volume import evaluate_orders, orders_by_distance
+from VolumeRetrievalEngine.searching.options import SearchOptions
 
 PATIENTS = ("anna", "bert", "carl", "dora", "emil", "fred")
 
@@ -34,27 +38,31 @@ def a_case(number: int, patient: str, body_part: str = "HEAD") -> Case:
 CASES = [a_case(number, patient) for number, patient in enumerate(PATIENTS)]
 
 
-class FakeRetriever:
+class FakeArchive:
     """Returns every volume but the query, those named by `order` first, and remembers who queried."""
 
     def __init__(self, weights: str, order: tuple[int, ...] = ()):
         self.recipe = SimpleNamespace(weights=weights, encoder="fake", to_json=lambda: f'{{"weights":"{weights}"}}')
-        self.order = order or tuple(range(len(CASES)))
+        self.every = order or tuple(range(len(CASES)))
         self.queried: list[str] = []
 
     def listing(self) -> list:
-        return [SimpleNamespace(key=number, volume_id=f"id{number}") for number in range(len(CASES))]
+        return [SimpleNamespace(key=number) for number in range(len(CASES))]
 
-    def search(self, volume_id: str, **options: object) -> SimpleNamespace:
-        self.queried.append(CASES[int(volume_id[2:])].patient)
-        return SimpleNamespace(matches=[SimpleNamespace(key=key) for key in self.order if f"id{key}" != volume_id])
+    def query(self, record: SimpleNamespace, region: object = None) -> SimpleNamespace:
+        self.queried.append(CASES[record.key].patient)
+        return SimpleNamespace(key=record.key)
+
+    def order(self, query: SimpleNamespace, options: SearchOptions) -> Order:
+        keys = np.array([key for key in self.every if key != query.key])
+        return Order(keys, np.linspace(1, 0, len(keys)), len(keys))
 
     def close(self) -> None:
         pass
 
 
 def a_database(weights: str = "w", seen: tuple[str, ...] = (), order: tuple[int, ...] = ()) -> Database:
-    return Database(FakeRetriever(weights, order), dict(enumerate(CASES)), frozenset(seen))
+    return Database(FakeArchive(weights, order), dict(enumerate(CASES)), frozenset(seen))
 
 
 def a_folder_of_folds(folder: Path, folds: dict[str, int], seen: dict[int, list[str]]) -> Path:
@@ -109,10 +117,10 @@ def test_a_description_of_other_weights_is_refused(tmp_path):
 def test_a_network_is_never_searched_with_a_patient_that_it_saw():
     database = a_database(seen=("anna",))
     with pytest.raises(EvaluationError, match=r"case0.*trained on its patient anna"):
-        database.search(CASES[0])
-    assert database.retriever.queried == []
-    database.search(CASES[1])
-    assert database.retriever.queried == ["bert"]
+        database.query(CASES[0])
+    assert database.archive.queried == []
+    database.query(CASES[1])
+    assert database.archive.queried == ["bert"]
 
 
 def test_each_patient_queries_the_network_of_his_own_fold_alone():
@@ -128,12 +136,20 @@ def test_each_patient_queries_the_network_of_his_own_fold_alone():
         Folds(fold_of, networks),
         lambda fold: a_database(str(fold.weights), tuple(fold.trained_patients), orders.get(str(fold.weights), ())),
     )
-    results = evaluate(evaluated, CASES, Extent(("two-stage",), (), controls=False))
+    results = evaluate(evaluated, CASES, Extent(("two-stage",), (), controls=False, trunk=False))
     for number, database in evaluated.databases.items():
-        assert sorted(database.retriever.queried) == [name for name in PATIENTS if fold_of[name] == number]
+        assert sorted(database.archive.queried) == [name for name in PATIENTS if fold_of[name] == number]
     scores = results.whole_volume["body_part"]["two-stage"]["CT", "HEAD"]
     assert [score.patient for score in scores] == list(PATIENTS)
     assert not results.in_sample
+
+
+def test_a_patient_of_no_fold_queries_a_network_that_never_saw_him():
+    networks = {0: Fold(Path("0"), frozenset({"gina"})), 1: Fold(Path("1"), frozenset())}
+    more = including(Folds({"anna": 0}, networks), {"anna", "gina", "hugo"})
+    assert more.of_patient == {"anna": 0, "gina": 1, "hugo": 0}
+    networks[1] = Fold(Path("1"), frozenset({"gina"}))
+    assert "gina" not in including(Folds({"anna": 0}, networks), {"gina"}).of_patient
 
 
 def test_two_folds_with_the_same_weights_are_refused():
@@ -197,17 +213,29 @@ def test_every_table_has_a_row_for_each_encoder():
 def test_places_are_told_by_way_and_by_organ_with_how_many_of_the_certain_are_near():
     nan = float("nan")
     shown = [
-        PlaceScore(f"{one.id} Liver", one.patient, "Liver", 5.0 + number, 0.7, 6, 7, 9.0, number < 4)
+        PlaceScore(HEAD_AND_NECK, f"{one.id} Liver", one.patient, "Liver", 5.0 + number, 0.7, 6, 7, 9.0, number < 4)
         for number, one in enumerate(CASES)
     ]
     shown[3] = replace(shown[3], middle_mm=30.0)
-    body = [PlaceScore(f"{one.id} Liver", one.patient, "Liver", nan, nan, nan, nan, 80.0, False) for one in CASES]
-    ways = {CONTEXT: shown, "control: body's centre": body}
-    text = page("", [replace(results_of("plain", 0.5), places=ways)], {}, [])
-    by_way, by_organ = text.split("## Where the organ lies")[1].split("###")[:2]
-    assert "| plain | path with context | 6 | 11.2 (8.0) |" in by_way and "| 0.67 | 0.75 |" in by_way
-    assert "| plain | control: body's centre | 6 |  |  |  |  |  |  | 80.0 (80.0) |" in by_way
-    assert "| plain | Liver | 6 | 11.2 (8.0) |" in by_organ
+    shown[5] = replace(shown[5], organ="Heart")
+    body = [replace(one, middle_mm=nan, overlap=nan, first_mm=nan, last_mm=nan, center_mm=80.0) for one in shown]
+    ways = {CONTEXT: shown, BODY: [replace(one, certain=False) for one in body]}
+    certainty = {
+        WITHIN: [CertaintyScore(one.patient, 0.3, True, 5.0 + 10 * number) for number, one in enumerate(CASES)]
+        + [CertaintyScore(one.patient, 0.1 if number else 0.4, not number, nan) for number, one in enumerate(CASES)]
+    }
+    several = replace(results_of("plain", 0.5), places={HEAD_AND_NECK: ways}, certainty=certainty)
+    text = page("", [several], {}, []).split("## Where it lies")[1]
+    assert "| plain | path with context | 6 | 11.2 (8.0) |" in text and "| 0.67 | 0.75 |" in text
+    assert "| plain | control: body's centre | 6 |  |  |  |  |  |  | 80.0 (80.0) |" in text
+    assert "| plain | path with context | 10.0 (10.0) / 9.0 (9.0) | 11.4 (7.0) / 9.0 (9.0) |" in text
+    assert "| plain | within the whole volume | all | 0.83 | 1.00 | 0.33 |" in text
+
+
+def test_area_under_curve_is_the_share_of_pairs_in_the_right_order():
+    assert area_under_curve([3, 1], [2, 0]) == 0.75
+    assert area_under_curve([1], [1]) == 0.5
+    assert np.isnan(area_under_curve([], [1]))
 
 
 def test_a_row_can_be_asked_for_with_other_weights(tmp_path):
@@ -217,8 +245,8 @@ def test_a_row_can_be_asked_for_with_other_weights(tmp_path):
 
 def test_one_network_answers_all_of_its_queries():
     database = a_database()
-    evaluate(Evaluated("one", {0: database}), CASES, Extent(("two-stage",), (), controls=False))
-    assert database.retriever.queried == list(PATIENTS)
+    evaluate(Evaluated("one", {0: database}), CASES, Extent(("two-stage",), (), controls=False, trunk=False))
+    assert database.archive.queried == list(PATIENTS)
 
 
 def test_localization_ratio_counts_the_slices_that_contribute_most():

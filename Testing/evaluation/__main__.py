@@ -27,7 +27,7 @@ from .dataset import Case, read_cases
 from .errors import EvaluationError
 from .report import page
 from .results import QUICK, Extent, Results, evaluate
-from .selection import REFERENCES, Choice, Places, everything_present, indexed
+from .selection import REFERENCES, Choice, Places, everything_present, indexed, indexed_trunk, of_the_trunk
 from .whole_volume import ATTRIBUTES, Table, evaluate_orders, orders_by_distance
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -111,11 +111,14 @@ def _rows(
 def _row(choice: Choice, cases: list[Case], places: Places, extent: Extent) -> _Row:
     started = time.monotonic()
     evaluated = indexed(choice, cases, places)
+    trunk = indexed_trunk(choice, of_the_trunk(cases, places), places) if extent.trunk else None
     ready = time.monotonic()
     try:
-        results = evaluate(evaluated, cases, extent)
+        results = evaluate(evaluated, cases, extent, trunk)
     finally:
         evaluated.close()
+        if trunk is not None:
+            trunk[0].close()
     done = time.monotonic()
     print(f"{results.name}: indexed in {ready - started:.0f} s, searched in {done - ready:.0f} s", file=sys.stderr)
     return _Row(choice.name, results, evaluated.recipes)

@@ -34,11 +34,11 @@ class Evaluated:
     @property
     def recipes(self) -> list[str]:
         """What the embeddings were made with, as JSON."""
-        return [one.retriever.recipe.to_json() for one in self.databases.values()]
+        return [one.archive.recipe.to_json() for one in self.databases.values()]
 
     def close(self) -> None:
         for one in self.databases.values():
-            one.retriever.close()
+            one.archive.close()
 
 
 def cross_validated(name: str, folds: Folds, build: Callable[[Fold], Database]) -> Evaluated:
@@ -50,7 +50,7 @@ def cross_validated(name: str, folds: Folds, build: Callable[[Fold], Database]) 
     databases = {number: build(fold) for number, fold in folds.networks.items()}
     weights: dict[str, int] = {}
     for number, database in databases.items():
-        same = weights.setdefault(database.retriever.recipe.weights, number)
+        same = weights.setdefault(database.archive.recipe.weights, number)
         if same != number:
             raise EvaluationError(f"{folds.networks[number].weights}: the same weights as fold {same}'s")
     return Evaluated(name, databases, folds.of_patient)

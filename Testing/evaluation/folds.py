@@ -42,6 +42,19 @@ class Folds:
     networks: Mapping[int, Fold]
 
 
+def including(folds: Folds, patients: Collection[str]) -> Folds:
+    """The folds with further patients, who were in no fold: each queries the first network that never saw him.
+
+    A patient whom every network saw is in none; nothing can be asked of him.
+    """
+    found = dict(folds.of_patient)
+    for patient in set(patients) - set(found):
+        unseen = [number for number, fold in sorted(folds.networks.items()) if patient not in fold.trained_patients]
+        if unseen:
+            found[patient] = unseen[0]
+    return Folds(found, folds.networks)
+
+
 def are_folds(folder: Path) -> bool:
     """Whether there is a cross-validation in this folder."""
     return (folder / "folds.json").is_file()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from VolumeRetrievalEngine.method.localization import matched_ranges
-from VolumeRetrievalEngine.query.region import MaskRegion
-from VolumeRetrievalEngine.searching.match import Match, SearchResult
+from VolumeRetrievalEngine.query.query import Query
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 
 from .database import Database
 from .dataset import Case
 from .evaluated import Evaluated
 from .localization_ratio import RATIO_LENGTH, hit_localization_ratio, localization_ratio
+from .questions import organs_with_another
 from .whole_volume import RANKINGS
 
 #: K of the count-based baseline.
@@ -63,24 +63,17 @@ def evaluate_organs(
         ranking: a key of whole_volume.RANKINGS. The contributing slices of a count-based one are the hit slices.
     """
     random = np.random.default_rng(seed)
-    headnecks = [case for case in cases if case.body_part == "HEADNECK" and case.labels]
     scores: dict[str, list[LocalizationScore]] = {}
-    for case in headnecks:
+    for case, organ in organs_with_another(cases):
         database = evaluated.database_for(case)
-        for organ, mask in sorted(case.labels.items()):
-            # A planning target volume is no organ: it lies elsewhere in each patient.
-            others = [other for other in headnecks if other.patient != case.patient and organ in other.labels]
-            if organ.startswith("PTV") or not others:
-                continue
-            result = database.search(case, MaskRegion.from_file(mask), **RANKINGS[ranking])
-            ranked = database.of_other_patients(case, result)
-            judged = next(((other, place) for other, place in ranked if organ in other.labels), None)
-            if judged is None:
-                continue
-            other, match = judged[0], result.matches[judged[1]]
-            read = _reader(database, result, match, other, organ, by_hits=ranking.startswith("count"))
-            found = float(organ in ranked[0][0].labels)
-            scores.setdefault(organ, []).append(_judged(database, case, other, organ, match, read, found, random))
+        query = database.query(case, organ)
+        ranked = database.of_other_patients(case, database.order(query, **RANKINGS[ranking]))
+        other = next((other for other in ranked if organ in other.masks), None)
+        if other is None:
+            continue
+        read = _reader(database, query, other, organ, by_hits=ranking.startswith("count"))
+        found = float(organ in ranked[0].masks)
+        scores.setdefault(organ, []).append(_judged(database, query, case, other, organ, read, found, random))
     return scores
 
 
@@ -94,7 +87,7 @@ def evaluate_other_modality(
     """
     random = np.random.default_rng(seed)
     target = {"CT": "MR", "MR": "CT"}[query_modality]
-    sarcomas = [case for case in cases if case.body_part == "EXTREMITY" and "GTV" in case.labels]
+    sarcomas = [case for case in cases if case.body_part == "EXTREMITY" and "GTV" in case.masks]
     of_patient = {case.patient: case for case in sarcomas if case.modality == target}
     only_target = AttributeFilter.parse([f"modality={target}"])
     scores = []
@@ -102,33 +95,33 @@ def evaluate_other_modality(
         if case.modality != query_modality or (other := of_patient.get(case.patient)) is None:
             continue
         database = evaluated.database_for(case)
-        region = MaskRegion.from_file(case.labels["GTV"])
-        result = database.search(case, region, ranking="exhaustive", attributes=only_target)
-        match = next(one for one in result.matches if database.cases[one.key].id == other.id)
-        read = _reader(database, result, match, other, "GTV", by_hits=False)
-        found = float(database.cases[result.matches[0].key].patient == case.patient)
-        scores.append(_judged(database, case, other, "GTV", match, read, found, random))
+        query = database.query(case, "GTV")
+        order = database.order(query, ranking="exhaustive", attributes=only_target)
+        read = _reader(database, query, other, "GTV", by_hits=False)
+        found = float(database.cases[int(order.keys[0])].patient == case.patient)
+        scores.append(_judged(database, query, case, other, "GTV", read, found, random))
     return scores
 
 
 def _judged(
     database: Database,
+    query: Query,
     case: Case,
     other: Case,
     organ: str,
-    match: Match,
     read: _Reading,
     found: float,
     random: np.random.Generator,
 ) -> LocalizationScore:
     """Compare where the match says the region is with where its mask is."""
     rows = database.rows_of(other, organ)
-    positions = database.positions_of(other)
+    positions = database.slices_of(other).position
+    similarity = database.similarity(query, other)
     middle = _middle(positions[rows])
-    ratio, position = read(match.similarity)
+    ratio, position = read(similarity)
     # The slices stay where they are and what they look like changes places: only the correspondence is lost.
-    shuffled_ratio, shuffled_position = read(match.similarity[:, random.permutation(len(positions))])
-    contributing = min(RATIO_LENGTH, len(np.unique(match.similarity.argmax(axis=1))))
+    shuffled_ratio, shuffled_position = read(similarity[:, random.permutation(len(positions))])
+    contributing = min(RATIO_LENGTH, len(np.unique(similarity.argmax(axis=1))))
     return LocalizationScore(
         query=f"{case.id} {organ}",
         patient=case.patient,
@@ -142,25 +135,27 @@ def _judged(
     )
 
 
-def _reader(database: Database, result: SearchResult, match: Match, other: Case, organ: str, by_hits: bool) -> _Reading:
+def _reader(database: Database, query: Query, other: Case, organ: str, by_hits: bool) -> _Reading:
     """How a similarity matrix with this volume is read: by late interaction, or by the hits of the baseline."""
     rows = database.rows_of(other, organ)
     table = database.slices_of(other)
 
     def by_maxima(similarity: np.ndarray) -> tuple[float, float]:
-        heaviest = matched_ranges(similarity, result.query_table, table)[0]
+        heaviest = matched_ranges(similarity, query.table, table)[0]
         return localization_ratio(similarity, rows), (heaviest.start_mm + heaviest.end_mm) / 2
 
-    # A row is a hit if it is among the K nearest of all rows that were searched.
-    everything = np.concatenate([one.similarity for one in result.matches], axis=1)
+    if not by_hits:
+        return by_maxima
+    # A row is a hit if it is among the K nearest of all rows that were searched: all but the query's own.
+    searched = [record.key for record in database.archive.listing() if record.identity != query.identity]
+    everything = np.concatenate([database.archive.similarity(query, key) for key in searched], axis=1)
     threshold = np.partition(everything, -_ROWS, axis=1)[:, -_ROWS]
 
     def by_hit_slices(similarity: np.ndarray) -> tuple[float, float]:
-        query, hit = np.nonzero(similarity >= threshold[:, None])
-        values = similarity[query, hit]
-        return hit_localization_ratio(hit, values, rows), float(table.position[hit].mean())
+        row, hit = np.nonzero(similarity >= threshold[:, None])
+        return hit_localization_ratio(hit, similarity[row, hit], rows), float(table.position[hit].mean())
 
-    return by_hit_slices if by_hits else by_maxima
+    return by_hit_slices
 
 
 def _middle(positions: np.ndarray) -> float:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from .differences import Figure, average_precision, difference_rows, localization
 from .localization import LocalizationScore
-from .places import CONTEXT, NEAR_MM
+from .markdown import markdown
+from .place_tables import certainty_section, places_section
 from .results import Extent, Localizations, Results
-from .tables import localization_table, markdown, organ_table, places_table, whole_volume_table
+from .tables import localization_table, organ_table, whole_volume_table
 from .whole_volume import ATTRIBUTES, Table
 
 #: What the figures show and what they do not, beside the figures.
@@ -18,13 +19,6 @@ _READING = (Path(__file__).parent / "READING.md").read_text(encoding="utf-8")
 _DIFFERENCES = (
     "Means of the differences, query by query, with the 95 % interval of a bootstrap over patients; bold where the "
     "interval leaves out zero. More is better, but for mm. In-sample rows are left out."
-)
-_PLACES = (
-    "Judged in the best ranked volume of another patient that has a mask of the organ. Middles, first and last slices "
-    "along the stack, IoU of the extents; centers in space, of the organ's box and of the box that it is mapped to. "
-    "Means (medians), and the 95 % interval of the mean by a bootstrap over patients. Refined: with a registration, "
-    f"for some of the queries; certain then means that it was believed. Near: within {NEAR_MM:.0f} mm along the stack "
-    "(refined: in space)."
 )
 _ORGAN_CELL = "Each cell: organ in top-1 / localization-ratio (slices shuffled) / distance in mm (slices shuffled)."
 
@@ -74,18 +68,8 @@ def _organs(results: Sequence[Results]) -> str:
 
 
 def _places(results: Sequence[Results]) -> str:
-    scores = {(_row(one), way): several for one in results for way, several in one.places.items()}
-    if not scores:
-        return ""
-    by_organ = {
-        (_row(one), organ): [score for score in one.places[CONTEXT] if score.organ == organ]
-        for one in results
-        for organ in sorted({score.organ for score in one.places.get(CONTEXT, ())})
-    }
-    return (
-        f"## Where the organ lies in another patient\n\n{_PLACES}\n\n{places_table(['method', 'place by'], scores)}\n\n"
-        f"### {CONTEXT}, organ by organ\n\n{places_table(['method', 'organ'], by_organ)}\n"
-    )
+    places = places_section([(_row(one), one.places) for one in results])
+    return places + certainty_section([(_row(one), one.certainty) for one in results])
 
 
 def _other_modality(results: Sequence[Results]) -> str:

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .certainty import CertaintyScores, evaluate_certainty
 from .dataset import Case
 from .evaluated import Evaluated
 from .localization import LocalizationScore, evaluate_organs, evaluate_other_modality
 from .places import PlaceScores, evaluate_places
+from .questions import (
+    CT_TO_MR,
+    HEAD_AND_NECK,
+    KINDS,
+    MR_TO_CT,
+    TRUNK,
+    Question,
+    head_and_neck_organs,
+    lesions,
+    organs_of_the_trunk,
+)
 from .whole_volume import ATTRIBUTES, RANKINGS, Table, evaluate_orders, searched_orders
+
+#: At most so many questions of each kind are registered as well.
+_REFINED_QUERIES = {HEAD_AND_NECK: 60, TRUNK: 20, CT_TO_MR: 20, MR_TO_CT: 20}
 
 #: Scores of each query, by region.
 Localizations = dict[str, list[LocalizationScore]]
@@ -22,15 +37,17 @@ class Extent:
     Attributes:
         whole_volume, organs: the rankings, keys of whole_volume.RANKINGS; the first is the one that users get.
         controls: whether rankings that look at no anatomy stand beside them.
+        trunk: whether places of the trunk's organs are looked at, for which further volumes are indexed.
     """
 
     whole_volume: tuple[str, ...] = tuple(RANKINGS)
     organs: tuple[str, ...] = ("two-stage", "exhaustive", "count, K=10")
     controls: bool = True
+    trunk: bool = True
 
 
 #: What decides between encoders, and no more.
-QUICK = Extent(("two-stage",), ("two-stage",), controls=False)
+QUICK = Extent(("two-stage",), ("two-stage",), controls=False, trunk=False)
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,8 @@ class Results:
         whole_volume: by attribute (whole_volume.ATTRIBUTES), then ranking.
         organs: by ranking.
         other_modality: by direction.
-        places: by way of placing an organ.
+        places: by kind of question, then way of placing an organ.
+        certainty: of the places, by reading.
     """
 
     name: str
@@ -50,11 +68,21 @@ class Results:
     whole_volume: dict[str, dict[str, Table]]
     organs: dict[str, Localizations]
     other_modality: Localizations
-    places: PlaceScores = field(default_factory=dict)
+    places: dict[str, PlaceScores] = field(default_factory=dict)
+    certainty: CertaintyScores = field(default_factory=dict)
 
 
-def evaluate(evaluated: Evaluated, cases: Sequence[Case], extent: Extent) -> Results:
-    """Ask everything of one row."""
+def evaluate(
+    evaluated: Evaluated, cases: Sequence[Case], extent: Extent, trunk: tuple[Evaluated, Sequence[Case]] | None = None
+) -> Results:
+    """Ask everything of one row.
+
+    Args:
+        trunk: the same row over volumes with masks of the trunk's organs, and these volumes.
+    """
+    questions = _questions(evaluated, cases, extent, trunk)
+    # What a registration reaches hardly depends on the encoder: of the cross-validated row alone.
+    refined = _REFINED_QUERIES if evaluated.fold_of is not None else {}
     orders = {ranking: searched_orders(evaluated, cases, ranking) for ranking in extent.whole_volume}
     return Results(
         name=evaluated.name,
@@ -68,5 +96,18 @@ def evaluate(evaluated: Evaluated, cases: Sequence[Case], extent: Extent) -> Res
             "CT finds MR": evaluate_other_modality(evaluated, cases, "CT"),
             "MR finds CT": evaluate_other_modality(evaluated, cases, "MR"),
         },
-        places=evaluate_places(evaluated, cases, extent.organs[0]) if extent.organs else {},
+        places={kind: evaluate_places(several, refined.get(kind, 0)) for kind, several in questions.items()},
+        certainty=evaluate_certainty(questions.get(HEAD_AND_NECK, ())),
     )
+
+
+def _questions(
+    evaluated: Evaluated, cases: Sequence[Case], extent: Extent, trunk: tuple[Evaluated, Sequence[Case]] | None
+) -> dict[str, list[Question]]:
+    """By kind; none where nothing is asked of places."""
+    if not extent.organs:
+        return {}
+    asked = [*head_and_neck_organs(evaluated, cases, extent.organs[0]), *lesions(evaluated, cases)]
+    if trunk is not None:
+        asked += organs_of_the_trunk(*trunk)
+    return {kind: several for kind in KINDS if (several := [one for one in asked if one.kind == kind])}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from VolumeRetrievalEngine.encoders.catalog import CATALOG
 from VolumeRetrievalEngine.encoders.weights.folder import WeightsFolder
 
 from .database import Database, build_database
-from .dataset import Case
+from .dataset import Case, read_cases
 from .errors import EvaluationError
 from .evaluated import Evaluated, cross_validated
-from .folds import Fold, are_folds, read_folds
+from .folds import Fold, are_folds, including, read_folds
 
 #: The encoder that ships with the extension, and what stands for its cross-validation on the command line.
 SHIPPED, FOLDS = "radiology-resnet", "folds"
+#: Parts of the body whose organs are looked for.
+_TRUNK = ("CHEST", "ABDOMEN", "ABDOMEN-PELVIS", "PROSTATE")
 #: What the others are compared with.
 REFERENCES = ("descriptor", "torchscript")
 
@@ -64,6 +66,11 @@ class Places:
         return self.shared / "data"
 
     @property
+    def further(self) -> Path:
+        """Volumes that lend their masks."""
+        return self.shared / "training2"
+
+    @property
     def mobilenet(self) -> Path:
         return self.shared / "weights" / "mobilenet_v2_imagenet.torchscript.pt"
 
@@ -86,7 +93,7 @@ def indexed(choice: Choice, cases: Sequence[Case], places: Places) -> Evaluated:
         EvaluationError: the folds are not fit to be used.
         VolumeRetrievalError: the encoder cannot be made.
     """
-    build = partial(build_database, cases, places.data, places.store)
+    build = partial(build_database, cases, places.store)
     if choice.name == FOLDS:
         return _folds(choice, cases, places)
     weights = choice.weights
@@ -95,20 +102,42 @@ def indexed(choice: Choice, cases: Sequence[Case], places: Places) -> Evaluated:
     database = build(choice.name, weights)
     # Other weights for the architecture of the shipped encoder are those of a training on these very patients.
     in_sample = choice.name == SHIPPED
-    name = database.retriever.recipe.encoder
+    name = database.archive.recipe.encoder
     if in_sample and weights is not None:
         name += f", {weights.stem}"
     return Evaluated(name, {0: database}, in_sample=in_sample)
+
+
+def of_the_trunk(cases: Sequence[Case], places: Places) -> list[Case]:
+    """Volumes with a mask of an organ of the trunk that another patient has a mask of, too.
+
+    Beside shared/data those of shared/training2, which lend their masks for this alone.
+    """
+    further = read_cases(places.further) if (places.further / "manifest.csv").is_file() else []
+    having = [case for case in (*cases, *further) if case.body_part in _TRUNK and case.masks]
+    return [
+        case
+        for case in having
+        if any(other.patient != case.patient and set(other.masks) & set(case.masks) for other in having)
+    ]
+
+
+def indexed_trunk(choice: Choice, cases: Sequence[Case], places: Places) -> tuple[Evaluated, list[Case]]:
+    """Likewise these volumes, in a store of their own, and those of them that may be searched with."""
+    evaluated = indexed(choice, cases, replace(places, store=places.store / "trunk"))
+    fold_of = evaluated.fold_of
+    return evaluated, [case for case in cases if fold_of is None or case.patient in fold_of]
 
 
 def _folds(choice: Choice, cases: Sequence[Case], places: Places) -> Evaluated:
     folder = choice.weights or places.folds
     if not are_folds(folder):
         raise EvaluationError(f"{folder}: no folds.json; expected the folder of a cross-validation (--folds FOLDER)")
-    folds = read_folds(folder, {case.patient for case in cases})
+    patients = {case.patient for case in cases}
+    folds = including(read_folds(folder, patients & {case.patient for case in read_cases(places.data)}), patients)
 
     def build(fold: Fold) -> Database:
-        return build_database(cases, places.data, places.store, SHIPPED, fold.weights, fold.trained_patients)
+        return build_database(cases, places.store, SHIPPED, fold.weights, fold.trained_patients)
 
     name = f"{SHIPPED} ({len(folds.networks)}-fold)"
     return cross_validated(name if choice.weights is None else f"{name}, {folder.name}", folds, build)

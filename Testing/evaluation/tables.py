@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .localization import LocalizationScore
+from .markdown import markdown
 from .metrics import QueryScore, confidence_interval, mean
-from .places import NEAR_MM, PlaceScore
 from .whole_volume import Table
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def whole_volume_table(tables: Mapping[str, Table]) -> str:
@@ -73,62 +67,6 @@ def organ_table(scores: Mapping[str, Mapping[str, Sequence[LocalizationScore]]])
     return markdown(["method", *organs], rows)
 
 
-def places_table(labels: Sequence[str], scores: Mapping[tuple[str, ...], Sequence[PlaceScore]]) -> str:
-    """How exactly organs were placed.
-
-    Args:
-        labels: head of the first columns.
-        scores: by what stands in those columns.
-    """
-    header = [
-        *labels,
-        "queries",
-        "middle mm",
-        "interval",
-        "IoU",
-        "interval",
-        "first mm",
-        "last mm",
-        "center in space mm",
-        "interval",
-        "called certain",
-        "of these near",
-    ]
-    rows = [[*names, len(several), *_places(several)] for names, several in scores.items()]
-    return markdown(header, rows)
-
-
-def _places(scores: Sequence[PlaceScore]) -> list[str]:
-    patients = [score.patient for score in scores]
-
-    def middle(name: str) -> str:
-        values = _values(scores, name)
-        return "" if np.isnan(values).all() else f"{values.mean():.1f} ({np.median(values):.1f})"
-
-    def interval(name: str, digits: int) -> str:
-        values = _values(scores, name)
-        if np.isnan(values).all():
-            return ""
-        low, high = confidence_interval(values, patients)
-        return f"{low:.{digits}f} to {high:.{digits}f}"
-
-    certain = [score for score in scores if score.certain]
-    near = [(score.center_mm if np.isnan(score.middle_mm) else score.middle_mm) <= NEAR_MM for score in certain]
-    overlap = _values(scores, "overlap")
-    return [
-        middle("middle_mm"),
-        interval("middle_mm", 1),
-        "" if np.isnan(overlap).all() else f"{overlap.mean():.2f}",
-        interval("overlap", 2),
-        middle("first_mm"),
-        middle("last_mm"),
-        middle("center_mm"),
-        interval("center_mm", 1),
-        f"{len(certain) / len(scores):.2f}" if certain else "",
-        f"{np.mean(near):.2f}" if certain else "",
-    ]
-
-
 def _pooled(table: Table) -> list[QueryScore]:
     return [score for scores in table.values() for score in scores]
 
@@ -183,5 +121,5 @@ def _localization(scores: Sequence[LocalizationScore]) -> list[str]:
     ]
 
 
-def _values(scores: Sequence[LocalizationScore] | Sequence[PlaceScore], name: str) -> np.ndarray:
+def _values(scores: Sequence[LocalizationScore], name: str) -> np.ndarray:
     return np.array([getattr(score, name) for score in scores])

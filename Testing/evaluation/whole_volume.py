@@ -35,8 +35,8 @@ def searched_orders(evaluated: Evaluated, cases: Sequence[Case], ranking: str) -
     orders = {}
     for case in _in_groups(cases):
         database = evaluated.database_for(case)
-        result = database.search(case, **RANKINGS[ranking])
-        orders[case.id] = [other for other, _ in database.of_other_patients(case, result)]
+        order = database.order(database.query(case), **RANKINGS[ranking])
+        orders[case.id] = database.of_other_patients(case, order)
     return orders
 
 
