@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import MetadataError
 from ..roots import absolute_path
 from ..volume import Attributes
+from .patient_words import patient_words
 
 COLUMNS = ("path", "modality", "body_part", "patient", "study")
 
@@ -125,7 +126,8 @@ def sidecar_path(path: Path) -> Path:
 def read_sidecar(path: Path) -> tuple[Attributes, tuple[str, ...]]:
     """The attributes in the sidecar of an image file, and a note if there is one that cannot be read.
 
-    The fields are those of the Brain Imaging Data Structure, which dcm2niix writes; none names a patient.
+    The fields are those of the Brain Imaging Data Structure, which dcm2niix writes. What names the patient in one is
+    taken out of the others.
     """
     sidecar = sidecar_path(path)
     if sidecar.exists() and not sidecar.is_file():
@@ -138,14 +140,19 @@ def read_sidecar(path: Path) -> tuple[Attributes, tuple[str, ...]]:
         return Attributes(), (f"sidecar {sidecar.name} is not readable JSON",)
     if not isinstance(values, dict):
         return Attributes(), (f"sidecar {sidecar.name} holds no table of attributes",)
+    patient = patient_words(  # dcm2niix writes them unless it is told not to
+        names=_every(values, "PatientName"),
+        ids=_every(values, "PatientID", "AccessionNumber"),
+        birth_dates=_every(values, "PatientBirthDate"),
+    )
     modality = modality_name(_field(values, "Modality")) or _modality_by_fields(values)
     attributes = Attributes(
         modality=modality,
         modality_from="sidecar" if modality else "",
-        body_part=_field(values, "BodyPartExamined", "BodyPart").upper(),
-        manufacturer=_field(values, "Manufacturer"),
-        contrast_agent=_field(values, "ContrastBolusIngredient", "ContrastBolusAgent"),
-        series_description=_field(values, "SeriesDescription"),
+        body_part=patient.removed_from(_field(values, "BodyPartExamined", "BodyPart").upper()),
+        manufacturer=patient.removed_from(_field(values, "Manufacturer")),
+        contrast_agent=patient.removed_from(_field(values, "ContrastBolusIngredient", "ContrastBolusAgent")),
+        series_description=patient.removed_from(_field(values, "SeriesDescription")),
     )
     return attributes, ()
 
@@ -157,6 +164,11 @@ def _modality_by_fields(values: dict) -> str:
     if "MagneticFieldStrength" in values or "RepetitionTime" in values:
         return "MR"
     return ""
+
+
+def _every(values: dict, *names: str) -> list[str]:
+    found = [values.get(name) for name in names]
+    return [one for value in found for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def _field(values: dict, *names: str) -> str:

@@ -1,27 +1,51 @@
-"""Keeps the patient out of free text: descriptions that somebody typed the patient's name or ID into."""
+"""What names the patient of a DICOM data set, in every character set, so that it can be taken out of free text."""
 
 from __future__ import annotations
 
-import re
-
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataset import Dataset
+from pydicom.valuerep import PN_DELIMS, PersonName
 
-from .values import text, texts
+from ..patient_words import REMOVED, PatientWords, patient_words
+from .values import raw, text, texts
 
-REMOVED = "[removed]"
-#: Shorter identifiers are only removed where they stand as a word, for they may be part of any.
-_LONG = 4
+__all__ = ["REMOVED", "words_of_patient", "without_identifiers"]
+
+_NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName")
+_IDS = ("PatientID", "OtherPatientIDs")
 
 
 def without_identifiers(description: str, data_set: Dataset) -> str:
-    """The description with the name, the IDs and the birth date of the data set's patient taken out."""
-    if not description:
-        return ""
-    names = re.split(r"[\^=\s,]+", text(data_set, "PatientName"))
-    others = (text(data_set, "PatientID"), text(data_set, "PatientBirthDate"), *texts(data_set, "OtherPatientIDs"))
-    for identifier in sorted({*names, *others}, key=len, reverse=True):
-        if len(identifier) < 2:
-            continue
-        pattern = re.escape(identifier) if len(identifier) >= _LONG else rf"\b{re.escape(identifier)}\b"
-        description = re.sub(pattern, REMOVED, description, flags=re.IGNORECASE)
-    return description
+    """The description with the names, the IDs and the birth date of the data set's patient taken out."""
+    return words_of_patient(data_set).removed_from(description) if description else ""
+
+
+def words_of_patient(data_set: Dataset) -> PatientWords:
+    """The names, IDs and birth date of the data set's patient."""
+    return patient_words(
+        names=[name for keyword in _NAMES for name in _names(data_set, keyword)],
+        ids=[one for keyword in _IDS for one in texts(data_set, keyword)],
+        birth_dates=[text(data_set, "PatientBirthDate")],
+    )
+
+
+def _names(data_set: Dataset, keyword: str) -> list[str]:
+    """A name as pydicom reads it, and decoded as a whole.
+
+    pydicom divides names at backslashes before it decodes them, and in GBK and GB18030 that byte is also the second
+    half of some letters. The description, which is decoded first, would keep them.
+    """
+    value = raw(data_set, keyword)
+    if not value:
+        return []
+    several = list(value) if not isinstance(value, (str, PersonName)) else [value]
+    found = [str(one) for one in several]
+    stored = [one.original_string for one in several if isinstance(one, PersonName)]
+    if len(stored) > 1 and all(isinstance(one, bytes) for one in stored):
+        try:
+            encodings = convert_encodings(list(texts(data_set, "SpecificCharacterSet")) or None)
+            groups = b"\\".join(stored).split(b"=")
+            found.append("=".join(decode_bytes(group, encodings, PN_DELIMS) for group in groups))
+        except (LookupError, UnicodeError, ValueError, TypeError):
+            pass
+    return found
