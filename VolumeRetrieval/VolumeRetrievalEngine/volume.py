@@ -231,4 +231,5 @@ def file_volume_id(root: str, relative_path: str) -> str:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()[:32]
+    # Not every file name is text: bytes of one that are none stand for themselves.
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.archives import write_image
-from engine.commands import blob_volume, write_blobs
+from engine.commands import blob_volume, run, write_blobs
 from engine.dicom_files import stored_values, write_series
 from VolumeRetrievalEngine.encoders.descriptor import Descriptor
 from VolumeRetrievalEngine.encoders.encode import recipe_for
@@ -339,3 +339,19 @@ def test_a_run_that_found_nothing_wrong_is_not_a_failed_one() -> None:
     assert IndexingReport(unchanged=1, failed=[indexing.Skipped(Path("a"), "b", failed=True)]).read_anything
     assert IndexingReport(updated=["a"], failed=[indexing.Skipped(Path("a"), "b", failed=True)]).read_anything
     assert not IndexingReport(failed=[indexing.Skipped(Path("a"), "b", failed=True)]).read_anything
+
+
+def test_the_remaining_time_goes_by_slices_not_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a compressed file few bytes are many slices: by bytes 3 minutes were left of 12."""
+    weights: list[tuple[str, float]] = []
+
+    class Noted(indexing.ProgressClock):
+        def advance(self, weight: float, item: str = "", series: str = "") -> None:
+            weights.append((Path(item).name, weight))
+            super().advance(weight, item, series)
+
+    monkeypatch.setattr(indexing, "ProgressClock", Noted)
+    for name, n_slices in (("few.nii", 6), ("many.nii.gz", 40)):
+        write_image(tmp_path / "archive" / name, stored_values((n_slices, 8, 8)), np.eye(4))
+    assert run("index", tmp_path / "archive", "--store", tmp_path / "store").code == 0
+    assert weights == [("few.nii", 6), ("many.nii.gz", 40)]

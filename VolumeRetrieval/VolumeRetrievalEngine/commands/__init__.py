@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import VolumeRetrievalError
+from ..readable import printable
 from . import encoders, index, listing, maintenance, search, serve, weights
+from .console import print_line
 from .exit_codes import FAILED, INTERRUPTED
 from .interruption import termination_as_interrupt
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except VolumeRetrievalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_line(f"error: {error}", lines=True, error=True)
         return FAILED
     except KeyboardInterrupt:
         print("stopped; everything finished so far is kept", file=sys.stderr)
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        print(f"error: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        print_line(f"error: {error.filename or 'the system'}: {error.strerror or error}", error=True)
         return FAILED
 
 
@@ -62,9 +64,18 @@ def _print_any_path() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Log lines hold paths, which may hold what a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
+
+
 def _log(verbose: bool) -> None:
     """Our own modules tell what they do when asked to. Other packages do not: they may quote what is in a file."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger(__package__.partition(".")[0]).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..progress import Progress
+from ..readable import printable
 
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 30.0
@@ -32,9 +33,14 @@ def _json_value(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def print_line(text: object, lines: bool = False, error: bool = False) -> None:
+    """A line on stdout (or stderr), with nothing in it that a terminal would obey; with `lines`, several."""
+    print(printable(text, lines), file=sys.stderr if error else sys.stdout)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
     """Columns as wide as their widest cell; the columns numbered in `right` are right-aligned."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
+    cells = [[printable(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         aligned = (
@@ -79,7 +85,7 @@ class ProgressLine:
         if not finished and now - self._last < (_REDRAW_SECONDS if self._terminal else _LINE_SECONDS):
             return
         self._last = now
-        text = self._text(step)
+        text = printable(self._text(step))
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{_shortened(text, width):<{width}}", end="", file=sys.stderr, flush=True)

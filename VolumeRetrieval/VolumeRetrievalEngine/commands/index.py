@@ -19,7 +19,7 @@ from ..slicer_database.database_file import read_series
 from ..slicer_database.index_series import index_series
 from ..slicer_database.series_list import SeriesList
 from ..worker.messages import MessageWriter
-from .console import ProgressLine, print_json, readable_duration
+from .console import ProgressLine, print_json, print_line, readable_duration
 from .exit_codes import DONE, FAILED, INTERRUPTED
 from .interruption import be_polite, stoppable, use_cores
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
@@ -106,8 +106,8 @@ def _run_for_person(options: argparse.Namespace) -> int:
         print_json(_result(report, retriever))
     else:
         _print_report(report)
-        print(retriever.status().in_words())
-        print(f"encoder: {encoder_in_words(retriever.encoder())}")
+        print_line(retriever.status().in_words(), lines=True)
+        print_line(f"encoder: {encoder_in_words(retriever.encoder())}")
     return _exit_code(report)
 
 
@@ -207,7 +207,7 @@ def _print_report(report: IndexingReport) -> None:
         print("series: " + ", ".join(f"{count} {name}" for name, count in report.series.to_dict().items()))
     _print_skipped(report.skipped)
     for one in report.failed:
-        print(f"  failed: {one.path}: {one.reason}", file=sys.stderr)
+        print_line(f"  failed: {one.path}: {one.reason}", error=True)
     if report.gone and not report.pruned:
         print(f"{len(report.gone)} indexed volumes are no longer on disk: --prune removes them")
     if report.cancelled:
@@ -221,7 +221,7 @@ def _print_skipped(skipped: list[Skipped]) -> None:
         by_reason.setdefault(one.reason, []).append(one.path)
     for reason, paths in by_reason.items():
         if len(paths) > _LISTED:
-            print(f"  skipped: {len(paths)} files, {paths[0]} the first: {reason} (--json lists all)")
+            print_line(f"  skipped: {len(paths)} files, {paths[0]} the first: {reason} (--json lists all)")
             continue
         for path in paths:
-            print(f"  skipped: {path}: {reason}")
+            print_line(f"  skipped: {path}: {reason}")

@@ -8,7 +8,7 @@ from ..readable import readable_size
 from ..retriever import Retriever
 from ..store.attribute_filter import AttributeFilter
 from ..store.records import VolumeRecord
-from .console import print_json, print_table
+from .console import print_json, print_line, print_table
 from .exit_codes import DONE
 from .options import new_command
 
@@ -70,7 +70,7 @@ def run_info(options: argparse.Namespace) -> int:
         return 0
     for name, value in values.items():
         if value not in ("", [], ()):
-            print(f"{name.replace('_', ' ')}: {_in_words(name, value)}")
+            print_line(f"{name.replace('_', ' ')}: {_in_words(name, value)}")
     return DONE
 
 

@@ -7,7 +7,7 @@ import argparse
 from ..retriever import Retriever
 from ..slice_index.faiss_index import KINDS_HELP
 from ..store.folder import StoreFolder
-from .console import print_json
+from .console import print_json, print_line
 from .exit_codes import DAMAGED, DONE
 from .options import new_command
 
@@ -64,7 +64,7 @@ def run_verify(options: argparse.Namespace) -> int:
         print_json({"problems": problems})
     else:
         for problem in problems:
-            print(problem)
+            print_line(problem)
         print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}" if problems else "no problems")
     return DAMAGED if problems else DONE
 
@@ -78,6 +78,6 @@ def run_rebuild(options: argparse.Namespace) -> int:
         print_json({**retriever.status().to_dict(), **({} if report is None else {"outlines": report.to_dict()})})
     else:
         for path, reason in () if report is None else report.failed:
-            print(f"no outlines: {path}: {reason}")
-        print(retriever.status().in_words())
+            print_line(f"no outlines: {path}: {reason}")
+        print_line(retriever.status().in_words(), lines=True)
     return DONE

@@ -16,7 +16,7 @@ from ..searching.place_notes import box_in_words
 from ..slice_index.faiss_index import KINDS_HELP
 from ..store.attribute_filter import AttributeFilter
 from ..volume import Volume
-from .console import print_json, print_table
+from .console import print_json, print_line, print_table
 from .exit_codes import DONE
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
     if options.report:
         retriever.write_report(result, options.report)
         if not options.json:
-            print(f"report: {options.report}")
+            print_line(f"report: {options.report}")
     return DONE
 
 
@@ -171,7 +171,7 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
 
 def _print_result(result: SearchResult) -> None:
     slices = result.query_table.index
-    print(
+    print_line(
         f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]} from 0); "
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
     )
@@ -182,13 +182,13 @@ def _print_result(result: SearchResult) -> None:
     )
     for match in result.matches[:_BOXES_SHOWN]:
         if match.box is not None:
-            print(f"box in {match.rank}: {box_in_words(match)}")
+            print_line(f"box in {match.rank}: {box_in_words(match)}")
     took = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in result.seconds.items())
-    print(f"encoder: {result.encoder}")
+    print_line(f"encoder: {result.encoder}")
     score = f" (score: {result.score})" if result.score else ""
-    print(f"ranking: {result.ranking}{score}, candidates by: {result.filter}; {took}")
+    print_line(f"ranking: {result.ranking}{score}, candidates by: {result.filter}; {took}")
     for note in result.notes:
-        print(f"note: {note}")
+        print_line(f"note: {note}")
 
 
 def _row(match: Match) -> tuple[object, ...]:

@@ -45,7 +45,7 @@ def add_outlines(
     """
     report = OutlinesReport()
     records = store.records(store.without_outlines())
-    clock = ProgressClock("outlines", len(records), float(len(records)), progress)
+    clock = ProgressClock("outlines", len(records), float(sum(max(1, one.n_slices) for one in records)), progress)
     try:
         for record in records:
             clock.tell(record.label, record.series_uid)
@@ -57,7 +57,7 @@ def add_outlines(
                 report.added += 1
             except (UnreadableFileError, NotAVolumeError) as error:
                 report.failed.append((record.label, error.reason))
-            clock.advance(1.0, record.label, record.series_uid)
+            clock.advance(max(1, record.n_slices), record.label, record.series_uid)
     except Cancelled:
         report.cancelled = True
     return report

@@ -130,7 +130,7 @@ def index_volumes(
     started = time.monotonic()
     no_volumes = NoVolumes.of_store(store)
     todo = _what_to_do(discovery.sources, store, roots, no_volumes, report)
-    clock = ProgressClock("index", len(todo), float(sum(max(1, one.size_bytes) for one in todo)), progress)
+    clock = ProgressClock("index", len(todo), float(sum(max(1, one.n_slices) for one in todo)), progress)
     compose = getattr(encoder, "compose", chain)
     batch_size = max(BATCH_SIZE, getattr(encoder, "batch_size", BATCH_SIZE))
     try:
@@ -145,7 +145,7 @@ def index_volumes(
                 else:
                     report.skipped.append(item)
                     no_volumes.add(source.identity, item.reason)
-                clock.advance(max(1, source.size_bytes), path, series)
+                clock.advance(max(1, source.n_slices), path, series)
         _remove_superseded(discovery.sources, store, report)
     except Cancelled:
         report.cancelled = True

@@ -175,7 +175,7 @@ def _field(values: dict, *names: str) -> str:
     for name in names:
         value = values.get(name)
         if isinstance(value, str) and value.strip():
-            return value.strip()
+            return value.strip().encode("utf-8", "replace").decode()  # JSON can escape half a letter
     return ""
 
 
