@@ -80,7 +80,7 @@ def start(*arguments: object, program: str = "", **settings: Any) -> subprocess.
     )
 
 
-def finish(process: subprocess.Popen, timeout: float = 120) -> Finished:
+def finish(process: subprocess.Popen, timeout: float = 600) -> Finished:
     """Wait for a started command; one that hangs fails the test and is ended."""
     try:
         out, err = process.communicate(timeout=timeout)

@@ -14,7 +14,7 @@ from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Processes.EngineProcess import EngineCommand
 
 #: Ends what would otherwise wait for ever; nothing is measured with it.
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 
 
 def waitUntil(condition: Callable[[], object], what: str = "") -> None:

@@ -293,7 +293,7 @@ def test_a_reader_that_goes_away_is_no_error(indexed: Path) -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=600)
 
 
 def test_info_describes_the_store_or_a_volume(indexed: Path) -> None:

@@ -6,8 +6,8 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,34 @@ from engine.commands import STUCK, finish, listed, run, start, write_blobs
 
 VOLUMES = 80
 
-#: Indexes slowly, so that there is time to be interrupted between two volumes.
+#: Embeds a volume for each line it is sent, and all of them at the end of the lines.
 SLOW = """
-import sys, time
+import sys
 from VolumeRetrievalEngine.commands import main
 from VolumeRetrievalEngine.encoders.descriptor import Descriptor
 embed = Descriptor.embed
 def slow(self, slices):
     print("embedding", flush=True)
-    time.sleep(0.05)
+    sys.stdin.readline()
     return embed(self, slices)
 Descriptor.embed = slow
+sys.exit(main(sys.argv[1:]))
+"""
+
+#: Is killed some seconds (its second argument) after so many volumes (its first) were stored; by itself, because a
+#: machine that is busy might give no time to another process until all is done.
+DYING = """
+import logging, os, signal, sys, threading
+from VolumeRetrievalEngine.commands import main
+left, seconds = int(sys.argv.pop(1)), float(sys.argv.pop(1))
+kill = getattr(signal, "SIGKILL", signal.SIGTERM)  # SIGTERM on Windows: TerminateProcess
+class Count(logging.Handler):
+    def emit(self, record):
+        global left
+        left -= record.msg.startswith("stored ")
+        if left == 0:
+            threading.Timer(seconds, os.kill, (os.getpid(), kill)).start()
+logging.getLogger("VolumeRetrievalEngine").addHandler(Count())
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -49,12 +66,10 @@ def test_a_killed_run_keeps_every_finished_volume_and_the_next_goes_on(archive: 
     finished: set[str] = set()
     for _ in range(5):
         # At full speed, and therefore in a transaction for much of the time; standard error is where the log goes.
-        process = start("index", archive, "--store", store, "--verbose", "--full-speed")
         # Some volumes later and a moment more: at another point of the work each time, on a machine of any speed.
-        seen = "".join(read_until(process, "stored ") for _ in range(chance.randint(1, 5)))
-        time.sleep(chance.uniform(0.0, 0.02))
-        process.kill()
-        finished |= finished_volumes(seen + finish(process).err)
+        death = (chance.randint(1, 5), chance.uniform(0.0, 0.02))
+        died = finish(start(*death, "index", archive, "--store", store, "--verbose", "--full-speed", program=DYING))
+        finished |= finished_volumes(died.err)
         stored = {Path(one["path"]).name for one in listed(store)}
         assert finished <= stored
         assert run("verify", "--store", store).code == 0
@@ -76,11 +91,14 @@ def test_a_request_to_stop_ends_the_run_after_the_volume_in_work(
     archive: Path, tmp_path: Path, request_to_stop: signal.Signals
 ) -> None:
     store = tmp_path / "store"
-    process = start("index", archive, "--store", store, program=SLOW)
+    process = start("index", archive, "--store", store, "--full-speed", program=SLOW, stdin=subprocess.PIPE)
     for _ in range(3):
         assert process.stdout.readline() == "embedding\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert process.stdout.readline() == "embedding\n"
     process.send_signal(request_to_stop)
-    stopped = finish(process)
+    stopped = finish(process)  # ends the lines
     assert stopped.code == 130
     assert "stopping after the volume in work" in stopped.err
     assert "Traceback" not in stopped.err
@@ -97,7 +115,7 @@ def test_a_request_to_stop_ends_the_run_after_the_volume_in_work(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signal to a process without a console")
 def test_a_second_ctrl_c_ends_the_run_at_once(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = start("index", archive, "--store", store, program=STUCK)
+    process = start("index", archive, "--store", store, "--full-speed", program=STUCK)
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGINT)
     assert "stopping after the volume in work" in (process.stderr.readline() + read_until(process, "stopping"))

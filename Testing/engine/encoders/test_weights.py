@@ -330,7 +330,7 @@ def test_two_installations_of_one_entry_do_not_disturb_each_other(
     first = threading.Thread(target=weights.install, args=(entry,), kwargs={"consent": agree})
     first.start()
     try:
-        assert server.stalled.wait(20)
+        assert server.stalled.wait(600)
         for attempt in (
             lambda: WeightsFolder(weights.folder).install(entry, consent=agree),
             lambda: WeightsFolder(weights.folder).remove(entry),
@@ -343,7 +343,7 @@ def test_two_installations_of_one_entry_do_not_disturb_each_other(
         weights.install(other, consent=agree)  # another entry need not wait
     finally:
         server.going_on.set()
-        first.join(20)
+        first.join(600)
     assert weights.installed(entry).read_bytes() == CONTENT
 
 

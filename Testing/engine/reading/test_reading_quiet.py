@@ -37,12 +37,12 @@ def test_threads_that_overlap_leave_everything_as_before():
     def read() -> None:
         with quiet():
             entered.set()
-            leave.wait(10)
+            leave.wait(600)
 
     with quiet():
         other = threading.Thread(target=read)
         other.start()
-        assert entered.wait(10)
+        assert entered.wait(600)
     assert not sitk.ProcessObject.GetGlobalWarningDisplay()
     leave.set()
     other.join()

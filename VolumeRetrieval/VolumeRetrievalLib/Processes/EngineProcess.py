@@ -18,8 +18,9 @@ from . import ProcessIDs
 from .ChildProcess import ProcessListener, ProcessProtocol, QtProcess
 from .EngineErrors import EngineError
 
-#: Milliseconds for ending by itself after its input is closed, and after it was asked to terminate.
-_STOP_WAITS = (1500, 500)
+#: Milliseconds for ending by itself after its input is closed, and after it was asked to terminate; and after it was
+#: killed, which on a busy computer takes the system a while.
+_STOP_WAITS = (1500, 500, 20_000)
 
 #: The folder that holds the package VolumeRetrievalEngine.
 _ENGINE_FOLDER = Path(__file__).resolve().parents[2]
@@ -119,7 +120,7 @@ class EngineProcess:
                 self._process.terminate()
                 if not self._process.waitForEnd(_STOP_WAITS[1]):
                     self.kill()
-                    self._process.waitForEnd(_STOP_WAITS[0])
+                    self._process.waitForEnd(_STOP_WAITS[2])
         self.kill()
 
     def _onOutput(self, data: bytes) -> None:
