@@ -16,7 +16,7 @@ from VolumeRetrievalEngine.encoders.encode import encode, recipe_for
 from VolumeRetrievalEngine.phantoms import FIELDS_OF_VIEW, Patient, scan
 from VolumeRetrievalEngine.preprocessing import Stack, chain, preprocess
 from VolumeRetrievalEngine.reading import read_volume
-from VolumeRetrievalEngine.recipe import Recipe
+from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION, Recipe
 from VolumeRetrievalEngine.volume import Attributes, Volume
 
 from .volumes import TrainingVolume
@@ -57,7 +57,7 @@ class SliceSet:
 
 def slices_of(volume: TrainingVolume, size: int, teacher: Encoder, cache: Path) -> SliceSet:
     """The slices of a real volume, from the cache where they lie there already."""
-    made = _cached(cache, volume.id, [volume.path.as_posix(), size, teacher.weights])
+    made = _cached(cache, volume.id, [volume.path.as_posix(), size, teacher.weights, PREPROCESSING_VERSION])
     if not made.exists():
         opened = read_volume(volume.path, modality=volume.modality)
         _save(made, opened, size, teacher)
@@ -66,7 +66,7 @@ def slices_of(volume: TrainingVolume, size: int, teacher: Encoder, cache: Path) 
 
 def phantom_slices(seed: int, size: int, teacher: Encoder, cache: Path) -> SliceSet:
     """The slices of a phantom, of one field of view after the other: regions of which few volumes may be used."""
-    made = _cached(cache, f"phantom-{seed}", ["whole", size, teacher.weights])
+    made = _cached(cache, f"phantom-{seed}", ["whole", size, teacher.weights, PREPROCESSING_VERSION])
     if not made.exists():
         fields = sorted(FIELDS_OF_VIEW)
         shown = fields[seed % len(fields)]

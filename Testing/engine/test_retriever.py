@@ -21,6 +21,7 @@ from VolumeRetrievalEngine.errors import (
 from VolumeRetrievalEngine.method.late_interaction import score, similarity_matrix
 from VolumeRetrievalEngine.query.region import BoxRAS, MaskRegion, SingleSlice, SliceRange
 from VolumeRetrievalEngine.reading import MetadataTable
+from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
@@ -365,6 +366,62 @@ def test_two_recipes_never_mix(tmp_path, unseen_chest):
     # The recipe used last is the one that is opened, and the one that is indexed with.
     assert Retriever.open(tmp_path / "store").recipe.slice_step_mm == 12
     assert Retriever.create(tmp_path / "store").recipe.slice_step_mm == 12
+
+
+def test_an_index_of_an_earlier_preprocessing_is_searched_and_updated_as_it_is_until_it_is_renewed(tmp_path):
+    write_archive(tmp_path / "archive", range(1))
+    inside = a_scan(UNSEEN, "chest")
+    padded = np.pad(inside.voxels, ((4, 0), (0, 0), (0, 0)), constant_values=-1000)
+    query = Volume.from_array(padded, inside.affine, Attributes(modality="CT"))
+    first = Retriever.create(tmp_path / "store", "descriptor", slice_step_mm=12, preprocessing_version=1)
+    first.add([tmp_path / "archive"])
+    for name in ("", "descriptor"):  # both go on with it
+        again = Retriever.create(tmp_path / "store", name, **({"slice_step_mm": 12} if name else {}))
+        assert again.recipe == first.recipe
+    opened = Retriever.open(tmp_path / "store")
+    assert "version 1 of the preprocessing" in opened.status().in_words()
+    assert opened.search(query).query_table.index[0] == 0  # the slices of air, too, as its own volumes were made
+
+    new = Retriever.create(tmp_path / "store", renew=True)
+
+    assert new.recipe == replace(first.recipe, preprocessing_version=PREPROCESSING_VERSION)
+    assert new.listing() == [] and "preprocessing" not in new.status().in_words()
+    new.add([tmp_path / "archive"])
+    assert new.search(query).query_table.index[0] > 0
+    assert Retriever.open(tmp_path / "store", "descriptor").recipe == new.recipe
+
+
+def test_slices_of_air_are_neither_indexed_nor_searched_with_and_places_count_all_slices(tmp_path):
+    one, other = a_scan(0, "chest"), a_scan(UNSEEN, "chest")
+
+    def volume(scan, below: int) -> Volume:
+        voxels = np.pad(scan.voxels, ((below, 3), (0, 0), (0, 0)), constant_values=-3024)
+        affine = scan.affine.copy()
+        affine[:3, 3] -= below * affine[:3, 2]
+        return Volume.from_array(voxels, affine, Attributes(modality="CT"))
+
+    padded = volume(one, 20)
+    write_image(tmp_path / "archive" / "one.nii.gz", padded.voxels.astype(np.int16), padded.affine)
+    noise = np.random.default_rng(0).normal(-1000, 5, (8, 20, 20)).astype(np.int16)
+    write_image(tmp_path / "archive" / "air.nii.gz", noise, np.eye(4))
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
+    report = retriever.add([tmp_path / "archive"], modality="CT")
+    assert len(report.added) == 1 and [one.path.name for one in report.skipped] == ["air.nii.gz"]
+    (record,) = retriever.listing()
+    table = retriever.slices(record)
+    assert record.n_slices == len(padded.voxels) and table.index[0] >= 20 and table.index[-1] < record.n_slices - 3
+
+    query = volume(other, 12)
+    (match,) = retriever.search(query).matches
+    assert match.n_rows == len(table) == match.similarity.shape[1]
+    assert 20 <= match.place.first_slice < match.place.last_slice < record.n_slices - 3
+    with pytest.raises(EmptyRegionError, match=r"axial slices 1-5: there is nothing but air; .* number 1[0-9]"):
+        retriever.search(query, region=SliceRange(0, 4, "axial"))
+    some = retriever.search(query, region=SliceRange(4, 20))
+    assert some.query_table.index[0] >= 12 and some.query_table.index[-1] <= 20
+    below = query.affine[:3, 3] + query.affine[:3, :3] @ [40, 40, 2]
+    with pytest.raises(EmptyRegionError, match="nothing but air"):
+        retriever.search(query, region=BoxRAS(tuple(below - 4), tuple(below + 4)))
 
 
 def test_nothing_indexed_yet_is_said_plainly(tmp_path):

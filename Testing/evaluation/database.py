@@ -104,7 +104,7 @@ def build_database(
     Raises:
         RuntimeError: if any case could not be indexed: a table over fewer volumes would be another table.
     """
-    retriever = Retriever.create(store, EncoderRequest(encoder, weights))
+    retriever = Retriever.create(store, EncoderRequest(encoder, weights), renew=True)
     chosen = {case.path for case in cases}
     problems = []
     for folder in sorted({case.folder for case in cases}):

@@ -638,7 +638,7 @@ class TestLife:
         openDatabase(tmp_path / "database")
         body = 'hello(); say(type="error", error={"type": "E", "text": " ".join(sys.argv)}); sys.exit(1)'
         logic = makeLogic(makeCommand=lambda: fakeCommand(tmp_path / "engine", body))
-        with pytest.raises(EngineError, match="--encoder radiology-resnet"):
+        with pytest.raises(EngineError, match=r"--encoder radiology-resnet.*--renew"):
             logic.indexDatabase(encoder="radiology-resnet")
 
     def test_children_know_the_folder_of_weights(self, makeLogic, tmp_path):

@@ -6,11 +6,13 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from .errors import RecipeError
 
-#: Raised whenever the golden-embedding test moves: embeddings made before are then another recipe.
-PREPROCESSING_VERSION = 1
+#: Raised whenever the golden-embedding test moves: embeddings made before are then another recipe. What each version
+#: does is in preprocessing/edition.py.
+PREPROCESSING_VERSION = 2
 
 PLANES = ("auto", "axial", "sagittal", "coronal")
 
@@ -76,6 +78,12 @@ class Recipe:
             return cls(**values)
         except (ValueError, TypeError) as error:
             raise RecipeError(f"not a recipe: {text[:80]!r} ({error})") from error
+
+    @property
+    def own_values(self) -> dict[str, Any]:
+        """The entries that do not follow from the encoder."""
+        names = ("plane", "slice_step_mm", "crop", "preprocessing_version")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def digest(self) -> str:

@@ -25,7 +25,7 @@ from .query.files import indexed_or_read, read_again
 from .query.query import Query, query_from_store, query_from_volume
 from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
-from .recipe import Recipe
+from .recipe import PREPROCESSING_VERSION, Recipe
 from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
@@ -71,27 +71,35 @@ class Retriever(OpenedStore):
         encoder: EncoderRequest | str = "",
         *,
         index_kind: str = "auto",
+        renew: bool = False,
         **recipe_values: Any,
     ) -> Retriever:
         """For indexing: open the store of this recipe, or create it.
+
+        A store whose slices were made by an earlier version of the preprocessing goes on as it is.
 
         Args:
             store: the folder that holds one store for each recipe.
             encoder: its name, or a request with more settings. Without a name, the recipe used last, or in a new folder
                 the default encoder (encoders/default.py).
+            renew: use the current preprocessing, in a new store next to the one that was made by an earlier version.
             recipe_values: values of the Recipe that differ from its defaults (plane, slice_step_mm, crop).
 
         Raises:
             EncoderError, WeightsError, RecipeError, StoreError
         """
         folder, request = StoreFolder(store), EncoderRequest.of(encoder)
+        if renew:
+            recipe_values = {"preprocessing_version": PREPROCESSING_VERSION, **recipe_values}
         if not request.name and (last := folder.in_use()) is not None:
             retriever = cls._opened(folder, last, request, index_kind)
-            recipe_values = {**_own_values(retriever.recipe), **recipe_values}
+            recipe_values = {**retriever.recipe.own_values, **recipe_values}
             request, made = retriever._request, retriever.encoder()
         else:
             made = request.create()
         recipe = recipe_for(made, **recipe_values)
+        if "preprocessing_version" not in recipe_values:
+            recipe = folder.made_before(recipe) or recipe
         folder.make()
         path = folder.path_for(recipe)
         if not any(known == path for _, known in folder.recipes()):
@@ -388,8 +396,3 @@ class Retriever(OpenedStore):
             lambda match: self.volume_of(result, match), self.recipe, result.query_table.index
         )
         return write_report(result, file, self.thumbnail, picture=picture)
-
-
-def _own_values(recipe: Recipe) -> dict[str, Any]:
-    """The entries of a recipe that a user chooses; the others follow from the encoder and the code."""
-    return {"plane": recipe.plane, "slice_step_mm": recipe.slice_step_mm, "crop": recipe.crop}

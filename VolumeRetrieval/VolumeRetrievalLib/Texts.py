@@ -72,7 +72,9 @@ def databaseStatus(status: DatabaseStatus) -> str:
                 now=sliceStep(status.sliceStepMm), then=sliceStep(status.nextSliceStepMm)
             )
         )
-    if status.better:
+    if status.better and status.isEarlier:
+        lines.append(_("Slices are prepared better now than when this index was made. A new index uses it."))
+    elif status.better:
         lines.append(_("A better encoder can run here now."))
     return "\n".join(lines)
 

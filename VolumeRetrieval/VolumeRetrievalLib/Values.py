@@ -36,8 +36,9 @@ class DatabaseStatus:
     `skipped` will never be indexed as they are; `removed` series are in the index, but no longer in the database: they
     are not found, and the next update removes them.
     `volumes` of `expected` are indexed with the chosen encoder. `encoder` is the title of the encoder that the index
-    was made with, or would be; `madeOn` how many volumes by what ran it; `better` names one that can run here and would
-    be better. `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next
+    was made with, or would be; `madeOn` how many volumes by what ran it; `better` names the one
+    that a better index could be made with here, and `isEarlier` says that an earlier version prepared the slices of
+    this one. `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next
     update makes an index with.
 
     `indexing` is where the indexing run stands that goes on now, whoever started it; stage "stopping" after it was
@@ -56,6 +57,7 @@ class DatabaseStatus:
     encoder: str = ""
     madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""
+    isEarlier: bool = False
     skipped: tuple[SkippedSeries, ...] = ()
     reading: bool = False
     series: int = 0

@@ -49,7 +49,7 @@ def irregular(positions: list[float], affine: np.ndarray) -> Volume:
         normal=np.tile(step, (count, 1)),
         position=(affine[:3, 3] @ step) + np.array(positions),
     )
-    voxels = np.arange(count, dtype=np.float32)[:, None, None] * np.ones((1, 8, 8), np.float32)
+    voxels = np.random.default_rng(0).uniform(1, 2, (count, 8, 8)).astype(np.float32)
     return Volume(voxels=voxels, affine=affine, slices=table)
 
 
@@ -97,7 +97,7 @@ def test_an_oblique_acquisition_keeps_its_own_axes(plane):
 def test_auto_is_axial_when_nearly_isotropic_else_the_plane_of_the_thick_slices(order, spacing, plane):
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[:, list(order)] * spacing
-    volume = Volume.from_array(np.zeros((5, 5, 5)), affine)
+    volume = Volume.from_array(np.random.default_rng(0).uniform(size=(5, 5, 5)), affine)
     assert choose_plane(volume) == plane
     assert preprocess(volume, Recipe(encoder="descriptor")).plane == plane
 

@@ -54,6 +54,18 @@ def test_a_store_is_chosen_by_encoder(stores: StoreFolder) -> None:
     assert stores.choose("descriptor") == stores.path_for(FINE)
 
 
+def test_of_stores_that_differ_in_the_preprocessing_alone_the_newest_is_chosen(stores: StoreFolder) -> None:
+    earlier = dataclasses.replace(NETWORK, preprocessing_version=1)
+    assert stores.made_before(earlier) is None
+    VolumeStore.create(stores.path_for(earlier), earlier).close()
+    assert stores.choose("resnet50") == stores.path_for(NETWORK)
+    assert stores.made_before(NETWORK) == NETWORK
+    assert stores.made_before(dataclasses.replace(NETWORK, preprocessing_version=99)) == NETWORK
+    assert stores.made_before(earlier) == earlier
+    stores.mark_used(stores.path_for(earlier))
+    assert stores.choose("resnet50") == stores.path_for(earlier)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b'{"folder": 5}', b"\xff\xfe", b'{"folder": "../../etc"}', b"null"]
 )

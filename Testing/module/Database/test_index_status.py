@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
@@ -63,9 +64,9 @@ def slowLogic(makeLogic, database, archive, tmp_path):
     return makeLogic(lambda: fakeCommand(tmp_path / "engine", f"SERIES = {archive[0].series_uid!r}\n" + _SLOW_RUN))
 
 
-def indexElsewhere(database: Path) -> None:
+def indexElsewhere(database: Path, **how: Any) -> None:
     """As a nightly run does."""
-    retriever = Retriever.create(database / "VolumeRetrieval", "descriptor")
+    retriever = Retriever.create(database / "VolumeRetrieval", "descriptor", **how)
     index_series(retriever, read_series(database))
 
 
@@ -170,6 +171,20 @@ class TestChanges:
         assert logic.status().better == ""
         there[0] = True
         assert logic.status().better == "radiology-resnet"
+
+    def test_an_index_whose_slices_an_earlier_version_made_is_kept_and_a_new_one_offered(self, makeLogic, database):
+        Settings(encoder="descriptor").save()
+        indexElsewhere(database, preprocessing_version=1)
+        logic = makeLogic()
+        status = logic.status(wait=True)
+        assert (status.better, status.isEarlier) == ("descriptor", True)
+        assert "A new index" in Texts.databaseStatus(status)
+
+        indexElsewhere(database, renew=True)  # what the button starts, see test_retrieval_logic.py
+
+        assert logic.refresh()
+        status = logic.status()
+        assert (status.better, status.isEarlier, status.volumes) == ("", False, 2)
 
     def test_an_index_that_was_deleted_or_moved_is_a_sentence(self, makeLogic, database, archive):
         indexElsewhere(database)

@@ -69,6 +69,13 @@ def test_of_a_region_only_its_slices_were_compared():
     assert [region.number(position) for position in (0.0, 36.0, 117.0)] == [0, 12, 39]
 
 
+def test_slices_that_show_nothing_were_not_compared():
+    kept = np.array([*range(12), *range(40, 50)])
+    gap = StackRows(3.0 * kept, kept, 3.0, 60)
+    assert gap.holds(33.0) and gap.holds(34.4) and not gap.holds(40.0) and not gap.holds(78.0)
+    assert gap.holds(120.0) and gap.number(78.0) == 26
+
+
 def test_one_slice_is_a_stack():
     single = StackRows(np.array([7.0]), np.array([0]), 5.0, 1)
     assert single.holds(8.0) and not single.holds(20.0) and single.number(100.0) == 0

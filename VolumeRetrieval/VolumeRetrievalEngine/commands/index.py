@@ -80,6 +80,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--no-crop", action="store_true", help="keep air and table around the body")
     parser.add_argument(
+        "--renew",
+        action="store_true",
+        help="where an earlier version made the slices of this encoder's index: make a new one next to it",
+    )
+    parser.add_argument(
         "--threads", type=at_least_one, metavar="N", help="processor cores to use (default: all but one)"
     )
     parser.add_argument(
@@ -173,7 +178,7 @@ def _required(store: Path | None) -> Path:
 
 
 def _retriever(options: argparse.Namespace, store: Path) -> Retriever:
-    return Retriever.create(store, encoder_request(options), **_recipe_values(options))
+    return Retriever.create(store, encoder_request(options), renew=options.renew, **_recipe_values(options))
 
 
 def _exit_code(report: IndexingReport) -> int:

@@ -65,17 +65,18 @@ class EncoderRequest:
         return encoder
 
     def create_for(self, recipe: Recipe) -> Encoder:
-        """Create the encoder, and check that the recipe's embeddings were made with it.
+        """Create the encoder, and check that the recipe's embeddings were made with it, and can be made still.
 
         Raises:
-            RecipeError: another encoder, or slices that were made by another version of the preprocessing.
+            RecipeError: another encoder, or slices that were made by a later version of the preprocessing.
             WeightsError: other weights, or none.
             EncoderError: it cannot run here.
         """
-        if recipe.preprocessing_version != PREPROCESSING_VERSION:
+        if recipe.preprocessing_version > PREPROCESSING_VERSION:
             raise RecipeError(
-                f"the store was made with version {recipe.preprocessing_version} of the preprocessing and this is "
-                f"version {PREPROCESSING_VERSION}: its own volumes can be searched with, but no others; index it again"
+                f"the store was made with version {recipe.preprocessing_version} of the preprocessing and this engine "
+                f"knows none after {PREPROCESSING_VERSION}: its own volumes can be searched with, but no others; use a "
+                "newer engine, or index it again"
             )
         encoder = self.create()
         if encoder.name != recipe.encoder:

@@ -37,6 +37,37 @@ _PART_OF_LARGEST = 0.05
 
 
 @dataclass(frozen=True)
+class AirThreshold:
+    """Above which level something is more than air or background.
+
+    Attributes:
+        values: the gray range of the volume.
+        level: in HU above the range's low end for CT; else the root of a share of the gray range.
+    """
+
+    values: IntensityRange
+    level: float
+
+    @classmethod
+    def of(cls, coarse: np.ndarray, values: IntensityRange) -> AirThreshold:
+        """The threshold for a volume of which these are samples, float32 [slices, rows, columns]."""
+        if values.hounsfield:
+            return cls(values, _BODY_HU - values.low)
+        return cls(values, _background_level(_shown(coarse, values, (3, 3, 3))))
+
+    def above(self, samples: np.ndarray, smoothed_over: tuple[int, int, int], of_level: float = 1.0) -> np.ndarray:
+        """Which samples are above the threshold, or this part of it: bool, same shape.
+
+        Args:
+            smoothed_over: samples along each axis that are averaged before, where values are no HU: noise in air is
+                otherwise as bright as dark tissue.
+        """
+        if self.values.hounsfield:
+            return ClipAboveAir(self.values)(samples) > self.level
+        return _shown(samples, self.values, smoothed_over) > of_level * self.level
+
+
+@dataclass(frozen=True)
 class CoarseBody:
     """Which samples of a volume are body, on a coarse grid.
 
@@ -47,6 +78,7 @@ class CoarseBody:
         spacing_mm: float [3], from one sample to the next.
         strides: voxels from one sample to the next, along each axis.
         shape: of the whole stack.
+        threshold: tells tissue from air.
     """
 
     mask: np.ndarray
@@ -54,6 +86,7 @@ class CoarseBody:
     spacing_mm: np.ndarray
     strides: tuple[int, int, int]
     shape: tuple[int, int, int]
+    threshold: AirThreshold
 
     def box(self, spacing_mm: np.ndarray) -> Box:
         """The box in plane, with a margin, that holds the body on every slice; the whole image where there is none.
@@ -105,9 +138,10 @@ def coarse_body(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRan
     )
     coarse = np.asarray(voxels[::across, ::down, ::along], dtype=np.float32)
     coarse_mm = np.asarray(spacing_mm, dtype=float) * (across, down, along)
-    above_air = _above_air(coarse, values)
+    threshold = AirThreshold.of(coarse, values)
+    above_air = threshold.above(coarse, (3, 3, 3))
     mask = _largest_parts(_without_plates(above_air, coarse_mm))
-    return CoarseBody(mask, above_air, coarse_mm, (across, down, along), (slices, rows, columns))
+    return CoarseBody(mask, above_air, coarse_mm, (across, down, along), (slices, rows, columns), threshold)
 
 
 def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> Box:
@@ -115,16 +149,12 @@ def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange)
     return coarse_body(voxels, spacing_mm, values).box(spacing_mm)
 
 
-def _above_air(coarse: np.ndarray, values: IntensityRange) -> np.ndarray:
-    """Which samples are more than air or background: bool, same shape."""
-    above = ClipAboveAir(values)(coarse)
-    if values.hounsfield:
-        return above > _BODY_HU - values.low
+def _shown(samples: np.ndarray, values: IntensityRange, smoothed_over: tuple[int, int, int]) -> np.ndarray:
+    """Roots of the shares of the gray range, smoothed: float32 in [0, 1], same shape."""
     from scipy import ndimage  # takes a third of a second to load, and Slicer itself only asks for geometry
 
-    smooth = ndimage.uniform_filter(above, size=3)  # noise in air is otherwise as bright as dark tissue
-    shown = np.sqrt(np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0))
-    return shown > _background_level(shown)
+    smooth = ndimage.uniform_filter(ClipAboveAir(values)(samples), size=smoothed_over)
+    return np.sqrt(np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0))
 
 
 def _background_level(shown: np.ndarray) -> float:

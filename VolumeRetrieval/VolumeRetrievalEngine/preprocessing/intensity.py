@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .padding import misleading_padding
+
 #: Lung, soft tissue and bone in HU; the three channels of a CT slice.
 CT_WINDOWS = ((-1000.0, 200.0), (-160.0, 240.0), (-200.0, 1000.0))
 
@@ -29,12 +31,14 @@ class IntensityRange:
             `low` is what air and padding are.
         windows: for each of three channels the values that become 0 and 1.
         hounsfield: whether values are HU, in which air and tissue are known.
+        padding: a value that is air, too, wherever it is (padding.py); None if there is none.
     """
 
     low: float
     high: float
     windows: tuple[tuple[float, float], ...]
     hounsfield: bool = False
+    padding: float | None = None
 
     @property
     def thumbnail(self) -> int:
@@ -42,23 +46,32 @@ class IntensityRange:
         return 1 if self.hounsfield else 0
 
 
-def intensity_range(voxels: np.ndarray, modality: str) -> IntensityRange:
+def intensity_range(voxels: np.ndarray, modality: str, constant_is_air: bool = True) -> IntensityRange:
     """The range of a whole volume: fixed in HU for CT, robust percentiles otherwise.
 
     Args:
         voxels: float32 [k, j, i]; NaN and infinities are left out.
         modality: DICOM modality; "CT" means that the values are HU.
+        constant_is_air: see Edition.
     """
-    if modality == "CT":
+    is_ct = modality == "CT"
+    padding = misleading_padding(voxels, is_ct) if constant_is_air else None
+    if is_ct:
         lows, highs = zip(*CT_WINDOWS, strict=True)
-        return IntensityRange(min(lows), max(highs), CT_WINDOWS, hounsfield=True)
-    low, high = robust_range(voxels)
-    return IntensityRange(low, high, ((low, high),) * 3)
+        return IntensityRange(min(lows), max(highs), CT_WINDOWS, True, padding)
+    low, high = robust_range(voxels, padding)
+    return IntensityRange(low, high, ((low, high),) * 3, False, padding)
 
 
-def robust_range(voxels: np.ndarray) -> tuple[float, float]:
-    """The 0.5 and 99.5 percentiles; the extremes where those coincide; (v, v + 1) for a constant volume of v."""
+def robust_range(voxels: np.ndarray, padding: float | None = None) -> tuple[float, float]:
+    """The 0.5 and 99.5 percentiles; the extremes where those coincide; (v, v + 1) for a constant volume of v.
+
+    Args:
+        padding: a value that does not count.
+    """
     values = sampled(voxels)
+    if padding is not None:
+        values = values[values != np.float32(padding)]
     if values.size == 0:
         return 0.0, 1.0
     low, high = (float(value) for value in np.percentile(values, PERCENTILES))
@@ -76,15 +89,18 @@ def sampled(voxels: np.ndarray) -> np.ndarray:
 
 
 class ClipAboveAir:
-    """Slices [n, rows, columns] in the volume's unit to float32 values above `low`, 0 = air; NaN becomes air."""
+    """Slices [n, rows, columns] in the volume's unit to float32 values above `low`; 0 is air, NaN and padding."""
 
     def __init__(self, values: IntensityRange):
         self.low, self.high = np.float32(values.low), np.float32(values.high)
+        self.padding = None if values.padding is None else np.float32(values.padding)
 
     def __call__(self, slices: np.ndarray) -> np.ndarray:
         clipped = np.fmax(slices, self.low, dtype=np.float32)  # fmax, unlike maximum, prefers the number to NaN
         np.minimum(clipped, self.high, out=clipped)
         clipped -= self.low
+        if self.padding is not None:
+            clipped[slices == self.padding] = 0.0
         return clipped
 
 

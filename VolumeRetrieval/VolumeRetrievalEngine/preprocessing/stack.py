@@ -19,9 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import NotAVolumeError
 from ..recipe import Recipe
 from ..volume import SliceTable, Volume
 from .body_crop import coarse_body
+from .content import with_content
+from .edition import edition_of
 from .intensity import ClipAboveAir, IntensityRange, WindowToChannels, intensity_range
 from .outline import body_outlines
 from .plane_geometry import PlaneGeometry, orient, thin
@@ -52,7 +55,8 @@ class Stack:
 
     Attributes:
         geometry: of the full stack.
-        table: the kept slices; its rows are the rows of the embeddings.
+        table: the kept slices; its rows are the rows of the embeddings. Their numbers have gaps, where the stack was
+            thinned and where slices show nothing but air.
         outlines: float32 [n, 4], where the body lies on each of them (outline.py); NaN where there is none.
         body_box: the box in plane around the body, from the whole volume; the whole image for a recipe without crop.
         shown_box: what the images show: the body box, or the box that a region query asked for.
@@ -81,7 +85,7 @@ class Stack:
 
     @property
     def n_slices(self) -> int:
-        """Slices of the full stack, before thinning."""
+        """Slices of the full stack, those that are not kept too."""
         return self.geometry.shape[0]
 
     @property
@@ -127,21 +131,27 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
 
     Args:
         volume: any volume of at least one voxel; NaN counts as air.
-        recipe: plane, slice step, crop and size are followed.
+        recipe: plane, slice step, crop, size and version (edition.py) are followed.
         in_plane_box: (row0, row1, column0, column1), half-open, in pixels of the oriented stack: shown instead of the
             body (a region query with crop=True). Gray values still come from the whole volume.
 
     Raises:
-        NotAVolumeError: no voxels, or a geometry without three directions.
+        NotAVolumeError: no voxels, a geometry without three directions, or nothing but air in what would be shown.
+        RecipeError: a version of the preprocessing that this engine does not know.
     """
+    edition = edition_of(recipe)
     oriented = orient(volume, recipe.plane)
     rows, columns = oriented.voxels.shape[1:]
-    values = intensity_range(volume.voxels, volume.attributes.modality)
+    values = intensity_range(volume.voxels, volume.attributes.modality, edition.constant_is_air)
     spacing_mm = oriented.geometry.spacing[::-1]
     coarse = coarse_body(oriented.voxels, spacing_mm, values)
     body = coarse.box(spacing_mm) if recipe.crop else Box.whole(rows, columns)
-    kept = thin(oriented.table.position, recipe.slice_step_mm)
     shown = body if in_plane_box is None else Box(*(int(edge) for edge in in_plane_box)).within(rows, columns)
+    kept = thin(oriented.table.position, recipe.slice_step_mm)
+    if edition.only_content:
+        kept = with_content(oriented.voxels, kept, shown, coarse)
+        if not kept.size:
+            raise NotAVolumeError(volume.files.label, "no slice shows anything but air: nothing to find")
 
     def steps(size: int) -> tuple[Transform, ...]:
         row_mm = oriented.row_mm[shown.row0 : shown.row1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..encoders.base import Encoder
 from ..encoders.encode import encode
-from ..errors import QueryError
+from ..errors import EmptyRegionError, NotAVolumeError, QueryError
 from ..preprocessing import Stack, preprocess
 from ..preprocessing.plane_geometry import PlaneGeometry
 from ..progress import ProgressCallback
@@ -134,11 +134,11 @@ def query_from_volume(
     # A volume of the scene or of a script may not say what it is; one that was read from files has been asked already.
     volume = replace(volume, attributes=with_modality(volume.attributes, volume.voxels))
     stack = preprocess(volume, recipe)
-    rows = np.arange(len(stack.table)) if region is None else select_rows(region, stack.geometry, stack.table)
-    context = None
     if crop:
         stack = _cropped(volume, recipe, stack, region)
-    elif region is not None and encoder.name in _FAST_ENCODERS:
+    rows = np.arange(len(stack.table)) if region is None else select_rows(region, stack.geometry, stack.table)
+    context = None
+    if region is not None and not crop and encoder.name in _FAST_ENCODERS:
         context = Context(encode(stack, encoder, progress=progress), stack.table, rows)
     return Query(
         embeddings=context.embeddings[rows] if context else encode(stack, encoder, progress=progress, rows=rows),
@@ -163,4 +163,7 @@ def _cropped(volume: Volume, recipe: Recipe, stack: Stack, region: Region | None
         raise QueryError(
             "crop: expected a region that is bounded in plane (a box or a mask), to cut the slices down to"
         )
-    return preprocess(volume, recipe, in_plane_box=box)
+    try:
+        return preprocess(volume, recipe, in_plane_box=box)
+    except NotAVolumeError:
+        raise EmptyRegionError(f"{region}: there is nothing but air") from None

@@ -14,6 +14,7 @@ from ..volume import SliceTable
 from .oriented_box import OrientedBox, extent_text
 from .region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange, check_slices
 from .stack_frame import TOUCH_MM, StackFrame
+from .stack_geometry import StackGeometry
 
 #: How much of the surroundings stays in view when a slice is cut down to a region. Our choice.
 CROP_MARGIN_MM = 10.0
@@ -22,7 +23,8 @@ CROP_MARGIN_MM = 10.0
 def select_rows(region: Region, geometry: PlaneGeometry, table: SliceTable) -> np.ndarray:
     """The kept slices that show the region.
 
-    Where the region is so thin that it falls between two kept slices, the one nearest to it is taken.
+    Where the region is so thin that it falls between two kept slices, the one nearest to it is taken. Where it lies
+    among slices that were left out because they show nothing but air, there is none.
 
     Args:
         geometry: of the query's full stack.
@@ -32,15 +34,15 @@ def select_rows(region: Region, geometry: PlaneGeometry, table: SliceTable) -> n
         int64 [m], ascending rows of the table, at least one.
 
     Raises:
-        EmptyRegionError: the region lies outside the volume, or the mask is empty.
+        EmptyRegionError: the region lies outside the volume, or on slices of air, or the mask is empty.
     """
     if isinstance(region, (SliceRange, SingleSlice)):
         # By their numbers: the box over them would not tell slices at the same place from each other.
         return _rows_of_range(region if isinstance(region, SliceRange) else region.range, geometry, table)
     frame = StackFrame.of(geometry, table)
     if isinstance(region, MaskRegion):
-        return _rows_of_mask(region, frame)
-    return _rows_of_box(region.box if isinstance(region, BoxRAS) else region, frame)
+        return _rows_of_mask(region, frame, table)
+    return _rows_of_box(region.box if isinstance(region, BoxRAS) else region, frame, table)
 
 
 def in_plane_box(
@@ -99,25 +101,32 @@ def _rows_of_range(region: SliceRange, geometry: PlaneGeometry, table: SliceTabl
     rows = np.flatnonzero((table.index >= region.first) & (table.index <= region.last))
     if len(rows):
         return rows
-    middle = 0.5 * (region.first + region.last)
-    return np.array([np.abs(table.index - middle).argmin()], dtype=np.int64)
+    last = min(region.last, geometry.shape[0] - 1)
+    row = int(np.abs(table.index - 0.5 * (region.first + last)).argmin())
+    nearest = int(np.clip(table.index[row], region.first, last))
+    heights = StackGeometry.of_plane(geometry, table).positions
+    frame = StackFrame.of(geometry, table)
+    return _nearest_row(region, row, float(heights[nearest]), frame, table)
 
 
-def _rows_of_box(box: OrientedBox, frame: StackFrame) -> np.ndarray:
+def _rows_of_box(box: OrientedBox, frame: StackFrame, table: SliceTable) -> np.ndarray:
     rows = np.flatnonzero(frame.slices_meeting_box(box))
     if len(rows):
         return rows
     if not frame.meets_box(box):
         raise _misses(box, box.corners(), frame)
-    return np.array([np.abs(frame.heights - float(frame.height(box.center))).argmin()], dtype=np.int64)
+    row = int(np.abs(frame.heights - float(frame.height(box.center))).argmin())
+    heights = frame.height(box.corners())
+    nearest = float(np.clip(frame.heights[row], heights.min(), heights.max()))
+    return _nearest_row(box, row, nearest, frame, table)
 
 
-def _rows_of_mask(region: MaskRegion, frame: StackFrame) -> np.ndarray:
+def _rows_of_mask(region: MaskRegion, frame: StackFrame, table: SliceTable) -> np.ndarray:
     """Rows whose rectangle passes through a marked voxel, a parallelepiped around its middle."""
     steps = region.affine[:3, :3]
     half_height = 0.5 * float(np.abs(frame.normal @ steps).sum())
     met = np.zeros(len(frame.heights) + 1, np.int64)
-    nearest, nearest_distance = -1, np.inf
+    nearest, nearest_height, nearest_distance = -1, 0.0, np.inf
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     for points in region.points():
         low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
@@ -128,15 +137,42 @@ def _rows_of_mask(region: MaskRegion, frame: StackFrame) -> np.ndarray:
         first = np.searchsorted(frame.heights, heights - half_height - TOUCH_MM, side="left")
         behind = np.searchsorted(frame.heights, heights + half_height - TOUCH_MM, side="left")
         met += np.bincount(first, minlength=len(met)) - np.bincount(behind, minlength=len(met))
-        row, distance = _nearest(frame.heights, heights)
+        row, height, distance = _nearest(frame.heights, heights)
         if distance < nearest_distance:
-            nearest, nearest_distance = row, distance
+            nearest, nearest_height, nearest_distance = row, height, distance
     rows = np.flatnonzero(np.cumsum(met)[:-1] > 0)
     if len(rows):
         return rows
     if nearest < 0:
         raise _misses(region, np.array([low, high]), frame)
-    return np.array([nearest], dtype=np.int64)
+    return _nearest_row(region, nearest, nearest_height, frame, table)
+
+
+def _nearest_row(region: Region, row: int, height: float, frame: StackFrame, table: SliceTable) -> np.ndarray:
+    """The row as an array, if it is near enough to the region to stand for it.
+
+    Thinning leaves out slices one step around a kept one, in number and in mm. Those further away were left out because
+    they show nothing. Where slices were never acquired, their numbers have no gap.
+
+    Args:
+        row: the nearest one.
+        height: of the region's part that is nearest to it, mm along the normal.
+    """
+    numbers = table.index.astype(np.float64)
+    step = float(np.median(np.diff(numbers))) if len(numbers) > 1 else 1.0
+    spacing = max(table.spacing, frame.spacing)
+    away_mm = height - float(frame.heights[row])
+    beyond = row + (1 if away_mm > 0 else -1)
+    if 0 <= beyond < len(numbers) and frame.heights[beyond] != frame.heights[row]:
+        away = away_mm / float(frame.heights[beyond] - frame.heights[row]) * float(numbers[beyond] - numbers[row])
+    else:
+        away = away_mm / frame.spacing
+    if abs(away) > step + 0.5 and abs(away_mm) > 1.01 * spacing:
+        raise EmptyRegionError(
+            f"{region}: there is nothing but air; the nearest slice that shows something is number "
+            f"{int(numbers[row]) + 1}"
+        )
+    return np.array([row], dtype=np.int64)
 
 
 def _mask_pixels(region: MaskRegion, frame: StackFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -165,14 +201,14 @@ def _in_view(points: np.ndarray, steps: np.ndarray, frame: StackFrame, half_heig
     return within & (heights + half_height > frame.bottom) & (heights - half_height < frame.top)
 
 
-def _nearest(heights: np.ndarray, wanted: np.ndarray) -> tuple[int, float]:
-    """The row whose height is nearest to any of the wanted ones, and how near."""
+def _nearest(heights: np.ndarray, wanted: np.ndarray) -> tuple[int, float, float]:
+    """The row whose height is nearest to any of the wanted ones, which of them that is, and how near."""
     above = np.clip(np.searchsorted(heights, wanted), 0, len(heights) - 1)
     below = np.maximum(above - 1, 0)
     rows = np.concatenate([below, above])
     distances = np.abs(heights[rows] - np.concatenate([wanted, wanted]))
     place = int(distances.argmin())
-    return int(rows[place]), float(distances[place])
+    return int(rows[place]), float(wanted[place % len(wanted)]), float(distances[place])
 
 
 def _misses(region: OrientedBox | MaskRegion, points: np.ndarray, frame: StackFrame) -> EmptyRegionError:

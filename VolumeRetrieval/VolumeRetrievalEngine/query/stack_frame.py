@@ -29,6 +29,7 @@ class StackFrame:
         columns, rows: float64 [3], the step in mm from one column (row) to the next.
         counts: number of columns and rows.
         bottom, top: mm along the normal that the full stack covers.
+        spacing: mm between neighboring slices of the full stack, along the normal.
     """
 
     normal: np.ndarray
@@ -39,6 +40,7 @@ class StackFrame:
     counts: tuple[int, int]
     bottom: float
     top: float
+    spacing: float
 
     @classmethod
     def of(cls, geometry: PlaneGeometry, table: SliceTable | None = None) -> StackFrame:
@@ -64,6 +66,7 @@ class StackFrame:
             counts=(n_columns, n_rows),
             bottom=float(reach.min()) - half,
             top=float(reach.max()) + half,
+            spacing=2 * half,
         )
 
     def height(self, points: np.ndarray) -> np.ndarray:

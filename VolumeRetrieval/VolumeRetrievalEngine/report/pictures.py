@@ -66,12 +66,14 @@ def slice_picture(
     except ImportError:
         return b""
     stack = preprocess(volume, replace(recipe, size=size, slice_step_mm=0.0))
-    if not 0 <= slice_number < stack.n_slices:
+    rows = np.flatnonzero(stack.table.index == slice_number)
+    if not len(rows):
         raise IndexError(f"slice {slice_number} of a stack of {stack.n_slices}")
-    (image,) = next(iter(stack.images([slice_number])))
+    row = int(rows[0])
+    (image,) = next(iter(stack.images([row])))
     gray = np.clip(image[stack.intensity.thumbnail] * 255 + 0.5, 0, 255).astype(np.uint8)
     picture = Image.fromarray(gray)
-    if box is not None and (outline := _outline(stack, slice_number, box, size)) is not None:
+    if box is not None and (outline := _outline(stack, row, box, size)) is not None:
         from PIL import ImageDraw
 
         picture = picture.convert("RGB")
@@ -79,11 +81,11 @@ def slice_picture(
     return _saved(picture, format="JPEG", quality=_PICTURE_QUALITY)
 
 
-def _outline(stack: Stack, slice_number: int, box: OrientedBox, size: int) -> tuple[float, float, float, float] | None:
-    """Where a box lies in the picture of a slice (left, top, right, bottom); None where the slice misses it."""
+def _outline(stack: Stack, row: int, box: OrientedBox, size: int) -> tuple[float, float, float, float] | None:
+    """Where a box lies in the picture of a kept slice (left, top, right, bottom); None where the slice misses it."""
     frame = StackFrame.of(stack.geometry, stack.table)
     corners = box.corners()
-    heights, height = frame.height(corners), frame.heights[slice_number]
+    heights, height = frame.height(corners), frame.heights[row]
     if not heights.min() <= height <= heights.max():
         return None
     # Of a box along the stack; of one that is not, the rectangle around all of it.

@@ -48,6 +48,7 @@ class OpenedStore:
             folder=str(self._path),
             encoder=self.recipe.encoder,
             recipe=self.recipe.to_json(),
+            preprocessing_version=self.recipe.preprocessing_version,
             volumes=counts.volumes,
             slices=counts.slices,
             rows=counts.rows,

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import NoStoreError, StoreError, StoreReadOnlyError, VolumeRetrievalError
@@ -57,6 +57,14 @@ class StoreFolder:
     def path_for(self, recipe: Recipe) -> Path:
         """Where the store of this recipe is, or would be made."""
         return self.parent / recipe.folder_name
+
+    def made_before(self, recipe: Recipe) -> Recipe | None:
+        """The newest recipe with a store here that is this one or differs in an earlier preprocessing alone, if any."""
+        return max(
+            (known for known, _ in self.recipes() if _is_older_or_same(known, recipe)),
+            key=lambda known: known.preprocessing_version,
+            default=None,
+        )
 
     def last_used(self) -> Path | None:
         """The folder of the store that was used last; None if that is not known, or it is no longer there."""
@@ -110,9 +118,13 @@ class StoreFolder:
                 folder=str(self.parent),
             )
         last = self.last_used()
-        fitting = [one.path for one in stores if one.is_of(encoder)]
+        named = [one for one in stores if one.is_of(encoder)]
+        fitting = [one.path for one in named]
         if last in fitting:
             return last
+        # Of several that differ in the preprocessing alone, the newest.
+        newer = [one for one in named if not any(_is_older(one.recipe, other.recipe) for other in named)]
+        fitting = [one.path for one in newer]
         if len(fitting) == 1:
             return fitting[0]
         names = ", ".join(one.path.name for one in stores)
@@ -174,6 +186,15 @@ class StoreFolder:
             except VolumeRetrievalError as error:
                 problems.append((path, str(error)))
         return stores, problems
+
+
+def _is_older_or_same(one: Recipe, other: Recipe) -> bool:
+    same_version = replace(one, preprocessing_version=other.preprocessing_version)
+    return same_version == other and one.preprocessing_version <= other.preprocessing_version
+
+
+def _is_older(one: Recipe, other: Recipe) -> bool:
+    return one != other and _is_older_or_same(one, other)
 
 
 def _asked_for_as(store: VolumeStore) -> str:

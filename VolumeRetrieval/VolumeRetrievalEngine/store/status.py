@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..readable import readable_size
+from ..recipe import PREPROCESSING_VERSION
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Status:
         without_outlines: how many volumes were indexed by an older engine that did not find the body's outlines; points
             in them are found less exactly (Retriever.add_outlines).
         made_on: volumes by what computed their embeddings, and in which precision: "cpu (onnxruntime), float32".
+        preprocessing_version: which version of the preprocessing made its slices (part of the recipe).
         problems: stores in the same folder that cannot be opened, and why.
 
     Example:
@@ -44,6 +46,7 @@ class Status:
     made_on: dict[str, int]
     problems: tuple[str, ...] = ()
     without_outlines: int = 0
+    preprocessing_version: int = PREPROCESSING_VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -55,7 +58,13 @@ class Status:
         lacking = ""
         if self.without_outlines:
             lacking = f"; {self.without_outlines:,} without outlines of the body (rebuild --outlines adds them)"
+        earlier = ""
+        if self.preprocessing_version < PREPROCESSING_VERSION:
+            earlier = (
+                f"; slices made by version {self.preprocessing_version} of the preprocessing, now "
+                f"{PREPROCESSING_VERSION} (index --renew makes a new index)"
+            )
         return (
             f"{self.volumes:,} volumes indexed ({kinds or 'none'}), {self.rows:,} slices embedded with {self.encoder}, "
-            f"{readable_size(self.size_bytes)}, index: {self.index_kind}{lacking}"
+            f"{readable_size(self.size_bytes)}, index: {self.index_kind}{lacking}{earlier}"
         )

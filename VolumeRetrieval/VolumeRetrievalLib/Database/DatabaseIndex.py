@@ -132,6 +132,7 @@ class DatabaseIndex:
             encoder=self._encoderTitle(summary),
             madeOn=summary.madeOn,
             better=self._better(summary),
+            isEarlier=summary.isEarlier,
             skipped=tuple(self._skipped(summary)),
             reading=self.watcher.present is None,
             series=len(present),
@@ -148,9 +149,17 @@ class DatabaseIndex:
         return EncoderTexts.short(title)
 
     def _better(self, summary: IndexSummary) -> str:
-        """An earlier index that Automatic keeps using, although a better encoder can run now."""
-        isOld = summary.encoder == FLOOR and not self._loadSettings().encoder
-        return SHIPPED if isOld and canRun(SHIPPED) else ""
+        """What a new index would be made with: a better encoder than that of the index that Automatic keeps using, or
+        the same one on slices that are prepared better; "" if neither can be had."""
+        chosen = self._loadSettings().encoder
+        if summary.encoder == FLOOR and not chosen and canRun(SHIPPED):
+            return SHIPPED
+        if not summary.isEarlier:
+            return ""
+        same = chosen or summary.encoder
+        if same in (FLOOR, SHIPPED):
+            return same if canRun(same) else ""
+        return chosen
 
     def _skipped(self, summary: IndexSummary) -> list[SkippedSeries]:
         present = self.watcher.present or {}

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class IndexSummary:
     """The index in numbers.
 
-    `encoder` is what the index was made with, "" if there is none, `sliceStepMm` the distance of its slices, and
-    `madeOn` how many volumes by what ran it; `seen`
-    is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are in the
-    index; both by SeriesInstanceUID. `modalities` and `bodyParts` are those of its volumes. `problem` says why an
-    index that is there cannot be read.
+    `encoder` is what the index was made with, "" if there is none, `sliceStepMm` the distance of its slices,
+    `isEarlier` whether an earlier version of the preprocessing made them, and `madeOn` how many volumes by what ran it;
+    `seen` is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are
+    in the index; both by SeriesInstanceUID. `modalities` and `bodyParts` are those of its volumes. `problem` says why
+    an index that is there cannot be read.
     """
 
     volumes: int = 0
@@ -37,6 +37,7 @@ class IndexSummary:
     sizeBytes: int = 0
     encoder: str = ""
     sliceStepMm: float = 0.0
+    isEarlier: bool = False
     madeOn: dict[str, int] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class IndexContents:
 
     def summary(self) -> IndexSummary:
         """All zero if nothing is indexed yet."""
+        from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION
         from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
         from VolumeRetrievalEngine.store.folder import StoreFolder
 
@@ -105,6 +107,7 @@ class IndexContents:
                     sizeBytes=_size(store.folder),
                     encoder=store.recipe.encoder,
                     sliceStepMm=store.recipe.slice_step_mm,
+                    isEarlier=store.recipe.preprocessing_version < PREPROCESSING_VERSION,
                     madeOn=counts.made_on,
                     seen=SeriesRegister.of_store(store).seen,
                     files=files,

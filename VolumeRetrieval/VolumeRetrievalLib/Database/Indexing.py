@@ -54,8 +54,8 @@ class Indexing:
         self.lastFailure = ""
 
     def database(self, answer: Callbacks, encoder: str = "") -> IndexingJob:
-        """Index what is new or changed in the database, and remove what is gone from it; with this encoder, or that of
-        the settings."""
+        """Index what is new or changed in the database, and remove what is gone from it; in a new index with this
+        encoder, or with that of the settings."""
         return self._start(["--slicer-database", self._index.directory], answer, encoder, wholeDatabase=True)
 
     def series(self, uids: Sequence[str], answer: Callbacks, remove: bool = False) -> IndexingJob:
@@ -123,6 +123,7 @@ class Indexing:
         settings = self._loadSettings()
         if encoder:
             settings = replace(settings, encoder=encoder)
+            what = ["--renew", *what]
         arguments = [*indexArguments(self._index.folder, settings), *what]
 
         def end(notify: Callable[[], None]) -> None:

@@ -29,7 +29,10 @@ class StackRows:
 
     def holds(self, position: float) -> bool:
         """Whether a slice that was compared is at this position, or one that stands for it in a thinned stack."""
-        step = max(self.spacing, float(np.diff(self.positions).max())) if len(self.positions) > 1 else self.spacing
+        steps, jumps = np.diff(self.positions), np.diff(self.numbers)
+        # Where nothing but air is shown, more slices are left out than thinning leaves out.
+        thinned = steps[(jumps <= 2 * np.median(jumps)) | (steps <= 2 * np.median(steps))] if len(steps) else steps
+        step = max(self.spacing, float(thinned.max(initial=0.0)))
         return bool(np.abs(self.positions - position).min() <= 0.5 * step + 1e-3)
 
     def reaches(self, position: float) -> bool:
