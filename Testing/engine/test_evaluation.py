@@ -18,13 +18,17 @@ from evaluation.differences import difference_rows, localization, paired_differe
 from evaluation.errors import EvaluationError
 from evaluation.evaluated import Evaluated, cross_validated
 from evaluation.folds import Fold, Folds, including, read_folds
+from evaluation.halves import HALVES, half_of
 from evaluation.localization import LocalizationScore
 from evaluation.localization_ratio import hit_localization_ratio, localization_ratio
+from evaluation.metrics import mean, score_ranking
 from evaluation.places import BODY, CONTEXT, PlaceScore
 from evaluation.questions import HEAD_AND_NECK
 from evaluation.report import page
 from evaluation.results import Extent, Results, evaluate
+from evaluation.score_parts import PLAIN, USERS
 from evaluation.selection import Choice
+from evaluation.tables import pooled
 from evaluation.whole_volume import evaluate_orders, orders_by_distance
 from VolumeRetrievalEngine.searching.options import SearchOptions
 
@@ -136,7 +140,7 @@ def test_each_patient_queries_the_network_of_his_own_fold_alone():
         Folds(fold_of, networks),
         lambda fold: a_database(str(fold.weights), tuple(fold.trained_patients), orders.get(str(fold.weights), ())),
     )
-    results = evaluate(evaluated, CASES, Extent(("two-stage",), (), controls=False, trunk=False))
+    results = evaluate(evaluated, CASES, Extent(("two-stage",), (), controls=False, trunk=False, scores=False))
     for number, database in evaluated.databases.items():
         assert sorted(database.archive.queried) == [name for name in PATIENTS if fold_of[name] == number]
     scores = results.whole_volume["body_part"]["two-stage"]["CT", "HEAD"]
@@ -201,6 +205,41 @@ def test_in_sample_rows_are_marked_and_are_not_compared():
     assert "shipped" not in text.split("## Difference to plain")[1]
 
 
+def test_the_parts_of_the_score_are_compared_with_the_papers_query_by_query():
+    """The default finds all of a group first; the paper's score finds everybody backwards."""
+    plain = results_of("plain", 0.5)
+    order = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
+    groups = {("CT", "HEADNECK"): CASES[:3], ("CT", "HEAD"): CASES[3:]}
+    tables = {}
+    for name, distance in ((PLAIN, -order), (USERS, order)):
+        ranked = orders_by_distance(CASES, distance.astype(float))
+        tables[name] = {
+            group: [
+                score_ranking(one.id, one.patient, [other in members for other in ranked[one.id]], len(members) - 1)
+                for one in members
+            ]
+            for group, members in groups.items()
+        }
+    text = page("", [replace(plain, scores=tables, candidates={"10": tables[PLAIN], "all": tables[USERS]})], {}, [])
+    every, harder = (
+        [mean(pooled(tables[name], harder), "average_precision") for name in (PLAIN, USERS)] for harder in (False, True)
+    )
+    assert every[0] < every[1] and harder[0] < harder[1] and every[0] != harder[0]
+    parts = text.split("## The score's parts")[1]
+    first = parts.split("### Group by group")[0]
+    lines = {line.split(" | ")[1]: line.split(" | ") for line in first.splitlines() if line.startswith("| plain | ")}
+    for place, score in enumerate((PLAIN, USERS)):
+        assert lines[score][2:6:2] == [f"{every[place]:.3f}", f"{harder[place]:.3f}"]
+    assert f"| **{harder[1] - harder[0]:+.2f} (" in parts
+    assert f"| plain | {harder[0]:.3f} ({every[0]:.3f}) | {harder[1]:.3f} ({every[1]:.3f}) |" in parts
+
+
+def test_a_patient_is_in_the_same_half_in_every_run():
+    halves = [half_of(patient) for patient in PATIENTS]
+    assert set(halves) == set(HALVES) and halves == [half_of(patient) for patient in PATIENTS]
+    assert half_of("anna") == "half B"
+
+
 def test_every_table_has_a_row_for_each_encoder():
     several = [results_of("plain", 0.5), results_of("better", 0.75)]
     tables = page("", several, {}, []).split("## Reading")[0].split("\n\n| ")[1:]
@@ -245,7 +284,9 @@ def test_a_row_can_be_asked_for_with_other_weights(tmp_path):
 
 def test_one_network_answers_all_of_its_queries():
     database = a_database()
-    evaluate(Evaluated("one", {0: database}), CASES, Extent(("two-stage",), (), controls=False, trunk=False))
+    evaluate(
+        Evaluated("one", {0: database}), CASES, Extent(("two-stage",), (), controls=False, trunk=False, scores=False)
+    )
     assert database.archive.queried == list(PATIENTS)
 
 

@@ -19,7 +19,6 @@ from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.match import Match
 from VolumeRetrievalEngine.searching.matching import localized_match
 from VolumeRetrievalEngine.searching.options import SearchOptions
-from VolumeRetrievalEngine.searching.ranking import levels_needed
 from VolumeRetrievalEngine.searching.search import Ranked, ranked
 from VolumeRetrievalEngine.searching.session import SearchSession
 from VolumeRetrievalEngine.store.records import VolumeRecord
@@ -58,6 +57,7 @@ class Archive:
         self.recipe: Recipe = retriever.recipe
         self._retriever = retriever
         self._session = SearchSession(Path(retriever.status().folder))
+        self._session.refresh()
         self._records = {record.key: record for record in self._session.store.listing()}
         self._embeddings = lru_cache(maxsize=None)(self._session.store.embeddings)
         self._slices = lru_cache(maxsize=None)(self._session.store.slices)
@@ -81,7 +81,6 @@ class Archive:
 
     def ranking(self, query: Query, options: SearchOptions) -> Ranked:
         """The engine's ranking."""
-        self._session.refresh(levels_needed(options, len(query.embeddings)))
         return ranked(self._session, query, options)
 
     def order(self, query: Query, options: SearchOptions) -> Order:

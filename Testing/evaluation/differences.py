@@ -63,7 +63,7 @@ def difference_rows(results: Sequence[Results], reference: Results, figures: Seq
     In-sample rows are left out: what a network reaches on patients it was trained on beats nothing.
     """
     return [
-        [one.name, *(_cell(paired_difference(figure.values(one), figure.values(reference))) for figure in figures)]
+        [one.name, *(cell(paired_difference(figure.values(one), figure.values(reference))) for figure in figures)]
         for one in results
         if one.name != reference.name and not one.in_sample
     ]
@@ -91,7 +91,7 @@ def _by_query(
     return {score.query: (score.patient, value(score)) for score in scores}
 
 
-def _cell(difference: Difference | None) -> str:
+def cell(difference: Difference | None) -> str:
     """The mean and its interval; bold where the interval leaves out zero."""
     if difference is None:
         return ""

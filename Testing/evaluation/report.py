@@ -11,6 +11,7 @@ from .localization import LocalizationScore
 from .markdown import markdown
 from .place_tables import certainty_section, places_section
 from .results import Extent, Localizations, Results
+from .score_tables import candidates_section, likeness_section, marks_section, parts_section
 from .tables import localization_table, organ_table, whole_volume_table
 from .whole_volume import ATTRIBUTES, Table
 
@@ -40,7 +41,7 @@ def page(
         for ranking in results[0].whole_volume[attribute]:
             tables = {_row(one): one.whole_volume[attribute][ranking] for one in results}
             sections.append(f"### {ranking}\n\n{whole_volume_table({**tables, **controls.get(attribute, {})})}\n")
-    sections += [_organs(results), _places(results), _other_modality(results)]
+    sections += [_scores(results), _organs(results), _places(results), _other_modality(results)]
     found = [one for name in references for one in results if one.name == name]
     sections += [_compared(results, reference) for reference in found]
     return "\n".join([*sections, _READING])
@@ -65,6 +66,20 @@ def _organs(results: Sequence[Results]) -> str:
         if ranking != "exhaustive":  # as two-stage, organ by organ, in an archive of this size
             parts.append(f"### {ranking}\n\n{organ_table({_row(one): one.organs[ranking] for one in results})}\n")
     return "\n".join(parts)
+
+
+def _scores(results: Sequence[Results]) -> str:
+    """The parts of the score, and what is built on it."""
+    return "\n".join(
+        section
+        for section in (
+            parts_section([(_row(one), one.scores) for one in results]),
+            candidates_section([(_row(one), one.candidates) for one in results]),
+            marks_section([(_row(one), one.marks) for one in results]),
+            likeness_section([(_row(one), one.relevance) for one in results]),
+        )
+        if section
+    )
 
 
 def _places(results: Sequence[Results]) -> str:

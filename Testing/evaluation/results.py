@@ -9,6 +9,7 @@ from .certainty import CertaintyScores, evaluate_certainty
 from .dataset import Case
 from .evaluated import Evaluated
 from .localization import LocalizationScore, evaluate_organs, evaluate_other_modality
+from .marks import MarkScore
 from .places import PlaceScores, evaluate_places
 from .questions import (
     CT_TO_MR,
@@ -21,6 +22,8 @@ from .questions import (
     lesions,
     organs_of_the_trunk,
 )
+from .relevance import RelevanceScore, evaluate_relevance
+from .score_parts import evaluate_candidates, evaluate_scores
 from .whole_volume import ATTRIBUTES, RANKINGS, Table, evaluate_orders, searched_orders
 
 #: At most so many questions of each kind are registered as well.
@@ -38,16 +41,18 @@ class Extent:
         whole_volume, organs: the rankings, keys of whole_volume.RANKINGS; the first is the one that users get.
         controls: whether rankings that look at no anatomy stand beside them.
         trunk: whether places of the trunk's organs are looked at, for which further volumes are indexed.
+        scores: whether the score's parts, the number of candidates, marks and likeness are looked at.
     """
 
     whole_volume: tuple[str, ...] = tuple(RANKINGS)
     organs: tuple[str, ...] = ("two-stage", "exhaustive", "count, K=10")
     controls: bool = True
     trunk: bool = True
+    scores: bool = True
 
 
 #: What decides between encoders, and no more.
-QUICK = Extent(("two-stage",), ("two-stage",), controls=False, trunk=False)
+QUICK = Extent(("two-stage",), ("two-stage",), controls=False, trunk=False, scores=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ class Results:
         other_modality: by direction.
         places: by kind of question, then way of placing an organ.
         certainty: of the places, by reading.
+        scores, candidates: whole volumes by body part, by score and by the number of candidates.
+        marks: by how many results were marked.
+        relevance: of each query in the archive with and without its body part.
     """
 
     name: str
@@ -70,6 +78,10 @@ class Results:
     other_modality: Localizations
     places: dict[str, PlaceScores] = field(default_factory=dict)
     certainty: CertaintyScores = field(default_factory=dict)
+    scores: dict[str, Table] = field(default_factory=dict)
+    candidates: dict[str, Table] = field(default_factory=dict)
+    marks: dict[int, list[MarkScore]] = field(default_factory=dict)
+    relevance: list[RelevanceScore] = field(default_factory=list)
 
 
 def evaluate(
@@ -98,6 +110,9 @@ def evaluate(
         },
         places={kind: evaluate_places(several, refined.get(kind, 0)) for kind, several in questions.items()},
         certainty=evaluate_certainty(questions.get(HEAD_AND_NECK, ())),
+        scores=evaluate_scores(evaluated, cases) if extent.scores else {},
+        candidates=evaluate_candidates(evaluated, cases) if extent.scores else {},
+        relevance=evaluate_relevance(evaluated, cases) if extent.scores else [],
     )
 
 

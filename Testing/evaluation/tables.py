@@ -9,7 +9,7 @@ import numpy as np
 from .localization import LocalizationScore
 from .markdown import markdown
 from .metrics import QueryScore, confidence_interval, mean
-from .whole_volume import Table
+from .whole_volume import EASY_GROUPS, Table
 
 
 def whole_volume_table(tables: Mapping[str, Table]) -> str:
@@ -22,11 +22,21 @@ def whole_volume_table(tables: Mapping[str, Table]) -> str:
     header = [
         "method",
         *(f"{' '.join(group)} ({_counts(scores)})" for group, scores in first.items()),
-        f"**all** ({_counts(_pooled(first))})",
+        f"**all** ({_counts(pooled(first))})",
+        "95 % interval of the mAP",
+        f"**without head and neck** ({_counts(pooled(first, harder=True))})",
         "95 % interval of the mAP",
     ]
     rows = [
-        [name, *(_retrieval(table[group]) for group in first), _retrieval(_pooled(table)), _interval(_pooled(table))]
+        [
+            name,
+            *(_retrieval(table[group]) for group in first),
+            *(
+                cell
+                for harder in (False, True)
+                for cell in (_retrieval(pooled(table, harder)), interval(table, harder))
+            ),
+        ]
         for name, table in tables.items()
     ]
     return markdown(header, rows)
@@ -67,8 +77,18 @@ def organ_table(scores: Mapping[str, Mapping[str, Sequence[LocalizationScore]]])
     return markdown(["method", *organs], rows)
 
 
-def _pooled(table: Table) -> list[QueryScore]:
-    return [score for scores in table.values() for score in scores]
+def pooled(table: Table, harder: bool = False) -> list[QueryScore]:
+    """The queries of all groups, or of all but the easy ones (whole_volume.EASY_GROUPS)."""
+    return [score for group, scores in table.items() if not (harder and group in EASY_GROUPS) for score in scores]
+
+
+def interval(table: Table, harder: bool = False) -> str:
+    """The 95 % interval of the mAP."""
+    scores = pooled(table, harder)
+    if not scores:
+        return ""
+    low, high = confidence_interval([one.average_precision for one in scores], [one.patient for one in scores])
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _counts(scores: Sequence[QueryScore]) -> str:
@@ -77,13 +97,10 @@ def _counts(scores: Sequence[QueryScore]) -> str:
 
 
 def _retrieval(scores: Sequence[QueryScore]) -> str:
+    if not scores:
+        return ""
     names = ("recall_at_1", "precision_at_5", "average_precision")
     return " / ".join(f"{mean(scores, name):.2f}" for name in names)
-
-
-def _interval(scores: Sequence[QueryScore]) -> str:
-    low, high = confidence_interval([one.average_precision for one in scores], [one.patient for one in scores])
-    return f"{low:.2f} to {high:.2f}"
 
 
 def _organ(scores: Sequence[LocalizationScore]) -> str:

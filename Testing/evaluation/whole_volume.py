@@ -20,6 +20,9 @@ RANKINGS: dict[str, dict[str, object]] = {
 #: What makes a group, together with the modality.
 ATTRIBUTES = ("body_part", "region")
 
+#: The groups that anything finds: the control without a look at anatomy is as high as the method (one source).
+EASY_GROUPS = (("CT", "HEADNECK"), ("CT", "head to upper chest"))
+
 #: The cases of other patients, best first, by the id of the case that was searched with.
 Orders = Mapping[str, Sequence[Case]]
 #: Scores of each query, by group.
@@ -32,10 +35,15 @@ def searched_orders(evaluated: Evaluated, cases: Sequence[Case], ranking: str) -
     Args:
         ranking: a key of RANKINGS.
     """
+    return ordered(evaluated, cases, **RANKINGS[ranking])
+
+
+def ordered(evaluated: Evaluated, cases: Sequence[Case], **options: object) -> dict[str, list[Case]]:
+    """The same with any options of a search."""
     orders = {}
     for case in _in_groups(cases):
         database = evaluated.database_for(case)
-        order = database.order(database.query(case), **RANKINGS[ranking])
+        order = database.order(database.query(case), **options)
         orders[case.id] = database.of_other_patients(case, order)
     return orders
 
