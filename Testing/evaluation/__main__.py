@@ -1,5 +1,7 @@
 """`make evaluate`: index the real volumes with each encoder, search with each of them, print and write what comes out.
 
+With every row of quoted_figures.py it writes Testing/RESULTS.md and what other documents quote of it (quotes.py).
+
     python -m evaluation [--shared DIR] [--encoders NAME[=FILE] ...] [--folds FOLDER] [--quick] [--results FILE]
 
 run in Testing/. Without --encoders it is every encoder whose weights are on this machine. The indexes are kept in
@@ -22,9 +24,12 @@ from pathlib import Path
 
 from VolumeRetrievalEngine.errors import VolumeRetrievalError
 
+from .bars import bars_section
 from .controls import acquisition_distance, random_distance
 from .dataset import Case, read_cases
 from .errors import EvaluationError
+from .quoted_figures import quoted_figures
+from .quotes import section, update_documents
 from .report import page
 from .results import QUICK, Extent, Results, evaluate
 from .selection import REFERENCES, Choice, Places, everything_present, indexed, indexed_trunk, of_the_trunk
@@ -59,10 +64,18 @@ def main() -> int:
         return 1
     controls = _controls(cases) if extent.controls else {}
     references = [row.results.name for name in REFERENCES for row in rows if row.asked == name]
-    text = page(_heading(cases, rows, left_out), [row.results for row in rows], controls, references)
+    by_asked = {row.asked: row.results for row in rows}
+    blocks = quoted_figures(by_asked, controls)
+    heading = _heading(cases, rows, left_out) + bars_section(by_asked)
+    text = page(heading, [row.results for row in rows], controls, references) + section(blocks)
     print(text)
-    if (file := options.results or (None if options.quick else _ROOT / "Testing" / "RESULTS.md")) is not None:
-        file.write_text(text, encoding="utf-8")
+    if options.results is not None:
+        options.results.write_text(text, encoding="utf-8")
+    elif blocks:
+        (_ROOT / "Testing" / "RESULTS.md").write_text(text, encoding="utf-8")
+        update_documents(blocks)
+    else:
+        print("not written: some of the rows that other documents quote are missing (--results FILE)", file=sys.stderr)
     return 0
 
 
@@ -87,7 +100,7 @@ def _options() -> argparse.Namespace:
         help="the default ranking only, no controls; written only where --results says",
     )
     parser.add_argument("--store", type=Path, default=_ROOT / "build" / "evaluation", help="where the indexes are kept")
-    parser.add_argument("--results", type=Path, help="the file to write (default: Testing/RESULTS.md)")
+    parser.add_argument("--results", type=Path, help="the file to write, and no other document")
     return parser.parse_args()
 
 

@@ -23,8 +23,8 @@ from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter, Condit
 from VolumeRetrievalEngine.store.records import VolumeRecord
 
 from ..errors import EvaluationError
+from ..markdown import markdown
 from ..selection import SHIPPED, Choice
-from ..tables import markdown
 from .dataset import TARGETS, Benchmark, Cohort, read_benchmark
 from .scores import DEPTHS, Score, chance, score
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tables import markdown
+from ..markdown import markdown
 from .experiments import COUNT, RANKINGS, RERANKED
 from .structures import LEVELS
 
