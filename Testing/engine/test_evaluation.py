@@ -24,6 +24,7 @@ from evaluation.localization_ratio import hit_localization_ratio, localization_r
 from evaluation.metrics import mean, score_ranking
 from evaluation.places import BODY, CONTEXT, PlaceScore
 from evaluation.questions import HEAD_AND_NECK
+from evaluation.quotes import DOCUMENTS, as_block, blocks_in, section, with_blocks
 from evaluation.report import page
 from evaluation.results import Extent, Results, evaluate
 from evaluation.score_parts import PLAIN, USERS
@@ -275,6 +276,23 @@ def test_area_under_curve_is_the_share_of_pairs_in_the_right_order():
     assert area_under_curve([3, 1], [2, 0]) == 0.75
     assert area_under_curve([1], [1]) == 0.5
     assert np.isnan(area_under_curve([], [1]))
+
+
+def test_blocks_of_a_document_are_written_anew_and_nothing_else():
+    text = f"before\n{as_block('one', '| 1 |')}\nbetween\n{as_block('two', '')}\nafter\n"
+    blocks = {"one": "| 3 |", "two": "| 4 |", "three": ""}
+    after = with_blocks(text, blocks, "README.md")
+    assert after == f"before\n{as_block('one', '| 3 |')}\nbetween\n{as_block('two', '| 4 |')}\nafter\n"
+    assert blocks_in(section(blocks)) == blocks
+    with pytest.raises(EvaluationError, match=r"README\.md: has a block 'one'"):
+        with_blocks(text, {"two": ""}, "README.md")
+
+
+def test_documents_quote_only_what_the_results_print():
+    printed = blocks_in((DOCUMENTS[0].parent / "Testing" / "RESULTS.md").read_text(encoding="utf-8"))
+    for file in DOCUMENTS:
+        for name, text in blocks_in(file.read_text(encoding="utf-8")).items():
+            assert text == printed[name], f"{file.name}: {name}"
 
 
 def test_a_row_can_be_asked_for_with_other_weights(tmp_path):
