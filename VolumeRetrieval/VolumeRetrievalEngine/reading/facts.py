@@ -14,7 +14,7 @@ from ..volume import Attributes
 T = TypeVar("T")
 
 #: Raised when what is cached changes its meaning or form.
-FACTS_VERSION = 4
+FACTS_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class SliceFacts:
         spacing: PixelSpacing in mm: (between rows, between columns).
         orientation: ImageOrientationPatient, 6 cosines, LPS.
         position: ImagePositionPatient in mm, LPS.
-        photometric: PhotometricInterpretation.
-        repeats: one text for each of :data:`REPEATS_BY`, "" if unknown.
+        thickness, step: SliceThickness and SpacingBetweenSlices in mm; 0 if unknown.
+        criteria: (name, value) of what may tell it from other slices at its place (dicom/criteria.py).
     """
 
     sop_uid: str
@@ -60,12 +60,9 @@ class SliceFacts:
     spacing: tuple[float, float]
     orientation: tuple[float, ...]
     position: tuple[float, float, float]
-    photometric: str
-    repeats: tuple[str, ...]
-
-
-#: What may tell slices at one position apart, in the order in which it is tried.
-REPEATS_BY = ("EchoTime", "b-value and direction", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber")
+    thickness: float
+    step: float
+    criteria: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +116,8 @@ class FileFacts:
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    found = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return {**found, "criteria": tuple((str(name), str(value)) for name, value in values["criteria"])}
 
 
 class Shared:
@@ -141,8 +139,9 @@ class Shared:
             spacing=self._one("spacing", facts.spacing),
             orientation=self._one("orientation", facts.orientation),
             position=facts.position,
-            photometric=self._one("photometric", facts.photometric),
-            repeats=self._one("repeats", facts.repeats),
+            thickness=facts.thickness,
+            step=facts.step,
+            criteria=tuple(self._one("criterion", one) for one in facts.criteria),
         )
 
     def _one(self, name: str, value: T) -> T:

@@ -115,14 +115,17 @@ def test_the_makers_own_b_values_divide_too(tmp_path: Path, maker: str, tag: int
     assert notes == {f"divided by b-value and direction: b={b}" for b in (0, 800)}
 
 
-def test_the_first_value_that_makes_positions_unique_is_used_and_earlier_ones_are_not(tmp_path: Path):
-    """EchoTime differs but leaves positions repeated: time points divide, and each keeps both echo times."""
+def test_criteria_divide_together(tmp_path: Path):
+    """EchoTime divides one time point from the others, which it leaves repeated; then the time point divides these."""
     write_stacks(
         tmp_path, [{"EchoTime": echo, "TemporalPositionIdentifier": time} for time, echo in ((1, 5), (2, 5), (3, 6))]
     )
-    found = sources_of(tmp_path)
-    assert len(found) == 3
-    assert all("TemporalPositionIdentifier" in source.notes[0] for source in found)
+    start = "one of 3 volumes of its series, divided by EchoTime"
+    assert sorted(source.notes[0] for source in sources_of(tmp_path)) == [
+        f"{start} and TemporalPositionIdentifier: 5, 1",
+        f"{start} and TemporalPositionIdentifier: 5, 2",
+        f"{start}: 6",
+    ]
 
 
 def test_a_value_that_differs_for_every_slice_divides_nothing(tmp_path: Path):

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
+from .criteria import DIMENSION, Criteria, number_text
 from .diffusion import diffusion_text
 from .values import first_item, numbers, raw, text, texts
 
 SHARED_GROUPS = "SharedFunctionalGroupsSequence"
 FRAME_GROUPS = "PerFrameFunctionalGroupsSequence"
+DIMENSIONS = "DimensionIndexSequence"
 
 _FRAME_TYPES = (
     "MRImageFrameTypeSequence",
@@ -23,6 +26,29 @@ _FRAME_TYPES = (
     "PETFrameTypeSequence",
     "XAXRFFrameCharacteristicsSequence",
 )
+#: Criterion, functional group, element. The names are those of the same thing in single-frame instances.
+_CRITERIA = (
+    ("EchoTime", "MREchoSequence", "EffectiveEchoTime"),
+    ("FlipAngle", "MRTimingAndRelatedParametersSequence", "FlipAngle"),
+    ("InversionTime", "MRModifierSequence", "InversionTimes"),
+    ("ComplexImageComponent", "MRImageFrameTypeSequence", "ComplexImageComponent"),
+    ("velocity encoding", "MRVelocityEncodingSequence", "VelocityEncodingDirection"),
+    ("StackID", "FrameContentSequence", "StackID"),
+    ("TemporalPositionIdentifier", "FrameContentSequence", "TemporalPositionIndex"),
+    ("ImageLaterality", "FrameAnatomySequence", "FrameLaterality"),
+    ("TriggerTime", "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+    ("cardiac cycle", "FrameContentSequence", "CardiacCyclePosition"),
+    ("respiratory cycle", "FrameContentSequence", "RespiratoryCyclePosition"),
+    ("TemporalPositionTimeOffset", "TemporalPositionSequence", "TemporalPositionTimeOffset"),
+    ("AcquisitionNumber", "FrameContentSequence", "FrameAcquisitionNumber"),
+    ("KVP", "CTXRayDetailsSequence", "KVP"),
+    ("ConvolutionKernel", "CTReconstructionSequence", "ConvolutionKernel"),
+    ("RepetitionTime", "MRTimingAndRelatedParametersSequence", "RepetitionTime"),
+    ("SliceThickness", "PixelMeasuresSequence", "SliceThickness"),
+    ("AcquisitionTime", "FrameContentSequence", "FrameAcquisitionDateTime"),
+)
+#: Dimensions that say where a frame lies, which its position says better.
+_OF_PLACE = ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume", "SliceLocation")
 
 
 class FrameGroups:
@@ -43,7 +69,7 @@ class FrameGroups:
 
     def value_text(self, group: str, keyword: str) -> str:
         item = self.group(group)
-        return "" if item is None else text(item, keyword)
+        return "" if item is None else "/".join(number_text(one) for one in texts(item, keyword))
 
 
 def frame_groups(data_set: Dataset) -> Iterator[FrameGroups]:
@@ -53,7 +79,7 @@ def frame_groups(data_set: Dataset) -> Iterator[FrameGroups]:
         yield FrameGroups(shared, frame)
 
 
-def frame_values(groups: FrameGroups, defaults: Dataset) -> dict[str, Any]:
+def frame_values(groups: FrameGroups, data_set: Dataset) -> dict[str, Any]:
     """What a slice needs of one frame, as keyword arguments of SliceFacts; geometry is None where it is missing."""
     frame_type: tuple[str, ...] = ()
     for name in _FRAME_TYPES:
@@ -61,32 +87,45 @@ def frame_values(groups: FrameGroups, defaults: Dataset) -> dict[str, Any]:
         if item is not None:
             frame_type = texts(item, "FrameType")
             break
-    diffusion = groups.group("MRDiffusionSequence")
+    thickness = groups.numbers("PixelMeasuresSequence", "SliceThickness", 1)
+    between = groups.numbers("PixelMeasuresSequence", "SpacingBetweenSlices", 1)
     return {
-        "image_type": tuple(one.upper() for one in frame_type or texts(defaults, "ImageType")),
+        "image_type": tuple(one.upper() for one in frame_type or texts(data_set, "ImageType")),
         "spacing": groups.numbers("PixelMeasuresSequence", "PixelSpacing", 2),
         "orientation": groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),
         "position": groups.numbers("PlanePositionSequence", "ImagePositionPatient", 3),
-        "repeats": (
-            _number_text(groups.value_text("MREchoSequence", "EffectiveEchoTime")),
-            "" if diffusion is None else diffusion_text(diffusion),
-            groups.value_text("FrameContentSequence", "TemporalPositionIndex"),
-            _number_text(groups.value_text("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")),
-            groups.value_text("FrameContentSequence", "FrameAcquisitionNumber"),
-        ),
+        "thickness": abs(thickness[0]) if thickness else 0.0,
+        "step": abs(between[0]) if between else 0.0,
+        "criteria": _criteria(groups, data_set),
     }
 
 
-def rescale_of(groups: FrameGroups) -> tuple[float, float]:
-    """Slope and intercept of one frame (Pixel Value Transformation, PS3.3 C.7.6.16.2.9); 1 and 0 if it has none."""
+def _criteria(groups: FrameGroups, data_set: Dataset) -> Criteria:
+    diffusion = groups.group("MRDiffusionSequence")
+    found = [(name, groups.value_text(group, element)) for name, group, element in _CRITERIA]
+    found.append(("b-value and direction", "" if diffusion is None else diffusion_text(diffusion)))
+    found.append(("FrameOfReferenceUID", text(data_set, "FrameOfReferenceUID")))
+    found += _dimensions(groups, data_set)
+    return tuple((name, value) for name, value in found if value)
+
+
+def _dimensions(groups: FrameGroups, data_set: Dataset) -> Criteria:
+    """The DimensionIndexValues of a frame, each named by what it counts, without those that count places."""
+    content = groups.group("FrameContentSequence")
+    values = () if content is None else texts(content, "DimensionIndexValues")
+    pointers = [raw(item, "DimensionIndexPointer") for item in raw(data_set, DIMENSIONS) or ()]
+    names = [keyword_for_tag(pointer) if pointer else "" for pointer in pointers]
+    if len(names) != len(values):
+        names = [""] * len(values)
+    return tuple(
+        (DIMENSION + (name or str(number)), value)
+        for number, (name, value) in enumerate(zip(names, values, strict=True), start=1)
+        if name not in _OF_PLACE
+    )
+
+
+def rescale_of(groups: FrameGroups) -> tuple[float | None, float | None]:
+    """Slope and intercept of one frame (Pixel Value Transformation, PS3.3 C.7.6.16.2.9); None for what it lacks."""
     slope = groups.numbers("PixelValueTransformationSequence", "RescaleSlope", 1)
     intercept = groups.numbers("PixelValueTransformationSequence", "RescaleIntercept", 1)
-    return (slope[0] if slope else 1.0), (intercept[0] if intercept else 0.0)
-
-
-def _number_text(value: str) -> str:
-    """One way to write a number, so that 10 and 10.0 are the same."""
-    try:
-        return f"{float(value):.6g}"
-    except ValueError:
-        return value
+    return (slope[0] if slope else None), (intercept[0] if intercept else None)

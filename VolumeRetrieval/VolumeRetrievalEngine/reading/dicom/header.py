@@ -9,14 +9,16 @@ from typing import Any, cast
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID
 
 from ...patients import PatientTokens
 from ...volume import Attributes
 from ..facts import FileFacts, SeriesFacts, SliceFacts
-from .diffusion import PRIVATE_TAGS, diffusion_text
-from .functional_groups import FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
+from . import classic_frames, mosaic
+from .criteria import OF_INSTANCES, criteria_of
+from .functional_groups import DIMENSIONS, FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
 from .identifiers import without_identifiers
+from .pixel_bytes import is_deflated, missing_bytes
 from .values import numbers, text, texts, whole
 
 #: Study tokens are made with this issuer, from StudyInstanceUID or what a metadata table calls the study.
@@ -37,27 +39,18 @@ _TAGS: list[str | int] = [
     "Modality",
     "BodyPartExamined",
     "StudyDate",
-    "Manufacturer",
     "ContrastBolusAgent",
     "SeriesDescription",
-    "ImageType",
-    "Rows",
-    "Columns",
     "PixelSpacing",
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "BitsAllocated",
-    "NumberOfFrames",
     "InstanceNumber",
-    "AcquisitionNumber",
-    "EchoTime",
-    "TemporalPositionIdentifier",
-    "TriggerTime",
-    "DiffusionBValue",
-    "DiffusionGradientOrientation",
-    *PRIVATE_TAGS,
+    *mosaic.ELEMENTS,
+    *classic_frames.ELEMENTS,
+    *(element for criterion in OF_INSTANCES for element in criterion.elements),
 ]
 
 _NO_IMAGE_CLASSES = {
@@ -97,6 +90,8 @@ _NO_IMAGE_MODALITIES = {
 _TOMOGRAPHIC = tuple(
     f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("2", "2.1", "2.2", "4", "4.1", "4.4", "128", "128.1", "130")
 )
+#: CT, MR and PET with one slice in each instance, whatever they say about frames.
+_SINGLE_FRAME = tuple(f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("2", "4", "128"))
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -148,7 +143,7 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
         return skipped(reason)
     sop_class = text(data_set, "SOPClassUID")
     rows, columns = whole(data_set, "Rows"), whole(data_set, "Columns")
-    if not (rows and columns) or (pixels_at >= size and not _is_deflated(data_set)):
+    if not (rows and columns) or (pixels_at >= size and not is_deflated(data_set)):
         if sop_class and sop_class not in _TOMOGRAPHIC:
             return skipped(f"no image ({UID(sop_class).name})")
         return failed("truncated: it ends before the pixel data; copy or export it again")
@@ -156,19 +151,26 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
         return skipped("a color image (secondary capture), no volume of intensities")
     if any("LOCALIZER" in value.upper() for value in texts(data_set, "ImageType")):
         return skipped("a localizer")
-    if missing := _missing_bytes(data_set, size, pixels_at):
+    if mosaic.is_mosaic(data_set, path):
+        return skipped(mosaic.MOSAIC)
+    if missing := missing_bytes(path, data_set, size, pixels_at):
         return failed(f"truncated: {missing} bytes of pixel data are missing; copy or export it again")
     series_uid = text(data_set, "SeriesInstanceUID")
-    if not series_uid or not text(data_set, "SOPInstanceUID"):
+    if not series_uid or not _sop_uid(data_set):
         return failed("SeriesInstanceUID or SOPInstanceUID is missing: the series of this slice is not known")
     slices = _slices(path, data_set, (rows, columns))
-    if slices is None:
-        reason = (
-            "missing geometry: ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed to know "
-            "where a slice lies"
-        )
-        return failed(reason) if sop_class in _TOMOGRAPHIC else skipped("an image without position in space")
+    if isinstance(slices, FileFacts):
+        return slices
     return FileFacts(series=_series(data_set, series_uid, tokens), slices=slices)
+
+
+def _unlocated(data_set: Dataset) -> FileFacts:
+    if text(data_set, "SOPClassUID") not in _TOMOGRAPHIC:
+        return skipped("an image without position in space")
+    return failed(
+        "missing geometry: ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed to know "
+        "where a slice lies"
+    )
 
 
 def _no_image(data_set: Dataset) -> str:
@@ -183,27 +185,11 @@ def _no_image(data_set: Dataset) -> str:
 _MEDIA_CLASS = "MediaStorageSOPClassUID"
 
 
-def _missing_bytes(data_set: Dataset, size: int, pixels_at: int) -> int:
-    """How many bytes of uncompressed pixel data the file lacks; 0 if none, or if it is compressed."""
-    if _is_deflated(data_set) or _is_compressed(data_set):
-        return 0
-    bits = whole(data_set, "Rows") * whole(data_set, "Columns") * whole(data_set, "BitsAllocated", 16)
-    expected = bits * max(whole(data_set, "NumberOfFrames", 1), 1) // 8
-    implicit = bool(data_set.original_encoding[0])
-    return max(0, expected - (size - pixels_at - (8 if implicit else 12)))
-
-
-def _is_compressed(data_set: Dataset) -> bool:
-    syntax = getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None:
-        return False
-    # pydicom cannot say it of a maker's own transfer syntax; then the length is left to the reader.
-    return not syntax.is_transfer_syntax or syntax.is_private or syntax.is_compressed
-
-
-def _is_deflated(data_set: Dataset) -> bool:
-    """Whether places in the data set are no places in the file."""
-    return getattr(getattr(data_set, "file_meta", None), "TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian
+def _sop_uid(data_set: Dataset) -> str:
+    """SOPInstanceUID; where it is empty, that of the file's meta information, which says the same (PS3.10 7.1)."""
+    return text(data_set, "SOPInstanceUID") or text(
+        getattr(data_set, "file_meta", Dataset()), "MediaStorageSOPInstanceUID"
+    )
 
 
 def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> SeriesFacts:
@@ -225,34 +211,40 @@ def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> Series
     )
 
 
-def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | None:
-    """The slices of this instance; None if it does not say where they lie."""
+def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | FileFacts:
+    """The slices of this instance, or why it gives none."""
     common: dict[str, Any] = {
-        "sop_uid": text(data_set, "SOPInstanceUID"),
+        "sop_uid": _sop_uid(data_set),
         "instance": whole(data_set, "InstanceNumber"),
         "matrix": matrix,
-        "photometric": text(data_set, "PhotometricInterpretation"),
     }
-    if text(data_set, "NumberOfFrames") and numbers(data_set, "ImagePositionPatient", 3) is None:
-        groups, _ = _header(path, [*_TAGS, SHARED_GROUPS, FRAME_GROUPS])
+    count = whole(data_set, "NumberOfFrames", 1)
+    position = numbers(data_set, "ImagePositionPatient", 3)
+    of_frames = position is None or text(data_set, "SOPClassUID") not in _SINGLE_FRAME
+    if count > 1 or (of_frames and text(data_set, "NumberOfFrames")):
+        groups, _ = _header(path, [*_TAGS, SHARED_GROUPS, FRAME_GROUPS, DIMENSIONS])
         found = [frame_values(frame, groups) for frame in frame_groups(groups)]
-        if not found or any(not _located(values) for values in found):
-            return None
-        return tuple(SliceFacts(frame=number, **common, **values) for number, values in enumerate(found))
+        if not found and count > 1:
+            classic = classic_frames.classic_frames(data_set)
+            if isinstance(classic, str):
+                return skipped(classic)
+            found = classic
+        if found and len(found) != count:
+            return failed(f"its header describes {len(found)} frames where it announces {count}; export it again")
+        if found:
+            if not all(_located(values) for values in found):
+                return _unlocated(data_set)
+            return tuple(SliceFacts(frame=number, **common, **values) for number, values in enumerate(found))
     values: dict[str, Any] = {
         "image_type": tuple(value.upper() for value in texts(data_set, "ImageType")),
         "spacing": numbers(data_set, "PixelSpacing", 2),
         "orientation": numbers(data_set, "ImageOrientationPatient", 6),
-        "position": numbers(data_set, "ImagePositionPatient", 3),
-        "repeats": (
-            _number_text(data_set, "EchoTime"),
-            diffusion_text(data_set),
-            text(data_set, "TemporalPositionIdentifier"),
-            _number_text(data_set, "TriggerTime"),
-            text(data_set, "AcquisitionNumber"),
-        ),
+        "position": position,
+        "thickness": abs((numbers(data_set, "SliceThickness", 1) or (0.0,))[0]),
+        "step": abs((numbers(data_set, "SpacingBetweenSlices", 1) or (0.0,))[0]),
+        "criteria": criteria_of(data_set),
     }
-    return (SliceFacts(frame=-1, **common, **values),) if _located(values) else None
+    return (SliceFacts(frame=-1, **common, **values),) if _located(values) else _unlocated(data_set)
 
 
 def _located(values: Mapping[str, Any]) -> bool:
@@ -264,8 +256,3 @@ def _located(values: Mapping[str, Any]) -> bool:
     lengths = [sum(one * one for one in direction) for direction in (row, column)]
     across = sum(one * other for one, other in zip(row, column, strict=True))
     return min(spacing) > 0 and all(abs(length - 1) < 0.02 for length in lengths) and abs(across) < 0.02
-
-
-def _number_text(data_set: Dataset, keyword: str) -> str:
-    found = numbers(data_set, keyword, 1)
-    return "" if found is None else f"{found[0]:.6g}"

@@ -1,8 +1,9 @@
-"""One series can hold several volumes: divides its slices so that within each part no position repeats.
+"""One series can hold several volumes: divides its slices so that no part is a mixture of images.
 
-Always by orientation, matrix, pixel spacing and ImageType. Where positions repeat, by the first of EchoTime, b-value
-and direction, TemporalPositionIdentifier, TriggerTime, AcquisitionNumber that makes them unique, else by the order of
-InstanceNumber at each position.
+First by patient and study, orientation, matrix, pixel spacing and ImageType (stacks.py). Then by every criterion
+(criteria.py) that divides what is left, one after the other, so that an echo of a time point is told from the other
+echoes and from the other time points. A criterion whose values differ from slice to slice divides nothing. Where
+slices still share places, InstanceNumber decides (instance_order.py) or they are left out, with the reason.
 
 Every part has a key, from which its volume's id is made (ARCHITECTURE, Identity). The part with the lowest
 InstanceNumber keeps the key of what was divided ("" for the series); the others add what makes them different, in
@@ -15,134 +16,222 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import pairwise
 
-import numpy as np
-
-from ..facts import REPEATS_BY, SliceFacts
+from ..facts import SliceFacts
+from .criteria import Kind, kind_of, rank_of
+from .instance_order import INSTANCE_ORDER, by_instance_order, runs
+from .slice_positions import Places
+from .stacks import STACK_CRITERIA, described, stacks_of
 
 #: A volume has at least this many slices; smaller parts (a scout, a few repeated slices) are no volumes.
 FEWEST_SLICES = 3
-#: Slices nearer than this lie at one position, mm.
-SAME_POSITION_MM = 0.01
-#: Direction cosines and pixel spacings (mm) that differ by less are the same; scanners round them differently.
-_SAME_GEOMETRY = 1e-3
-#: GE writes ADD as the fourth value for slices summed of thinner ones: other slices of the same stack (as in the
-#: posterior fossa of a sequential head scan), not another image of it.
-_PROCESSING_ONLY = frozenset({"ADD"})
-INSTANCE_ORDER = "InstanceNumber order"
+#: Contrast parameters (an echo time, say) that differ by less than this share are the same: they are rounded.
+_SAME_CONTRAST = 0.01
+#: Pixels by which slices may shift in plane and still lie in one column.
+_SAME_COLUMN = 2.0
+IN_PLANE = "place in plane"
+#: What nothing tells apart.
+UNDECIDED = (
+    "shares its place with other slices of the series, and nothing in their headers says which image each belongs to: "
+    "export the series again from the scanner or the archive, each image as a series of its own"
+)
 
 
 @dataclass(frozen=True)
 class SeriesPart:
-    """The slices of one volume, as numbers into the list given to :func:`split_series`, in InstanceNumber order."""
+    """The slices of one volume, as numbers into the list given to :func:`split_series`, in InstanceNumber order.
+
+    Attributes:
+        refused: why these slices are no volume; empty if they are one, or are only too few.
+    """
 
     key: str
     members: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    refused: str = ""
 
 
-def slice_normal(orientation: Sequence[float]) -> np.ndarray:
-    """float64 [3], LPS: the unit normal of the plane of these 6 direction cosines."""
-    normal = np.cross(orientation[:3], orientation[3:])
-    return normal / np.linalg.norm(normal)
+@dataclass(frozen=True)
+class _Group:
+    """Slices on the way to a part: their key so far, and what has told them from others, as (criterion, value)."""
+
+    key: str
+    members: list[int]
+    told: tuple[tuple[str, str], ...] = ()
 
 
-def split_series(slices: Sequence[SliceFacts]) -> list[SeriesPart]:
-    """The parts of a series, each with unique positions; also those too small to be a volume (they come last)."""
+def split_series(slices: Sequence[SliceFacts], owners: Sequence[str] = ()) -> list[SeriesPart]:
+    """The parts of a series; also those too small to be a volume, and what is refused (they come last).
+
+    Args:
+        owners: of each slice, whose it is (patient and study); as long as `slices`, or empty if of one.
+    """
     order = sorted(range(len(slices)), key=lambda n: (slices[n].instance, slices[n].sop_uid, slices[n].frame))
-    stacks = _split_stacks(slices, order)
-    parts: list[SeriesPart] = []
-    for stack in stacks:
-        parts += _split_repeats(slices, stack)
-    return sorted(parts, key=lambda part: len(part.members) < FEWEST_SLICES)
+    groups: list[_Group] = []
+    for owned in _by_owner(owners, order):
+        for stack in _by_stack(slices, owned):
+            groups += _by_criteria(slices, stack)
+    parts, refused = [], []
+    for group in groups:
+        divided, left_out = _without_repeats(slices, group)
+        parts += divided
+        if left_out:
+            refused.append(SeriesPart(group.key, tuple(left_out), refused=UNDECIDED))
+    volumes = sum(_is_large(group.members) for group in parts)
+    made = [SeriesPart(one.key, tuple(one.members), _notes(one, volumes)) for one in parts]
+    return sorted(made, key=lambda part: not _is_large(part.members)) + refused
 
 
-def _split_stacks(slices: Sequence[SliceFacts], order: Sequence[int]) -> list[SeriesPart]:
-    described = [(_described(slices[members[0]]), members) for members in _stacks(slices, order)]
-    large = [values for values, members in described if len(members) >= FEWEST_SLICES]
+def _is_large(members: Sequence[int]) -> bool:
+    return len(members) >= FEWEST_SLICES
+
+
+def _notes(group: _Group, volumes: int) -> tuple[str, ...]:
+    if volumes < 2 or not _is_large(group.members) or not group.told:
+        return ()
+    names = " and ".join(name for name, _ in group.told)
+    values = ", ".join(value or "none" for _, value in group.told)
+    return (f"one of {volumes} volumes of its series, divided by {names}: {values}",)  # VolumeRecord.part reads it
+
+
+def _keep_first(parent: _Group, groups: Sequence[tuple[str, str, str, list[int]]]) -> list[_Group]:
+    """(criterion, value, text, slices) as groups: the first that can be a volume keeps the key, others add text."""
+    large = [members for *_, members in groups if _is_large(members)]
+    made = []
+    for name, value, text, members in groups:
+        key = parent.key if large and members is large[0] else "; ".join(filter(None, (parent.key, text)))
+        made.append(_Group(key, members, (*parent.told, (name, value)) if len(large) > 1 else parent.told))
+    return made
+
+
+def _by_owner(owners: Sequence[str], order: Sequence[int]) -> list[_Group]:
+    everything = _Group("", list(order))
+    groups = _grouped(order, lambda number: owners[number]) if owners else []
+    if len(groups) < 2:
+        return [everything]
+    # Owners are tokens: a person is shown a number.
+    named = [("patient or study", str(n), f"owner {value}", members) for n, (value, members) in enumerate(groups, 1)]
+    return _keep_first(everything, named)
+
+
+def _by_stack(slices: Sequence[SliceFacts], group: _Group) -> list[_Group]:
+    stacks = [(described(slices[members[0]]), members) for members in stacks_of(slices, group.members)]
+    large = [values for values, members in stacks if _is_large(members)]
     differ = [column for column, values in enumerate(zip(*large, strict=True)) if len(set(values)) > 1]
-    names = " and ".join(_STACK_PARTS[column] for column in differ)
-    groups = []
-    for values, members in described:
-        own = ", ".join(values[column] for column in differ)
-        groups.append(("; ".join(values), f"divided by {names}: {own}", members))
-    return _keep_first("", groups)
+    names = " and ".join(STACK_CRITERIA[column] for column in differ)
+    shown = [", ".join(values[column] for column in differ) for values, _ in stacks]
+    named = [(names, own, "; ".join(values), members) for own, (values, members) in zip(shown, stacks, strict=True)]
+    return _keep_first(group, named)
 
 
-def _keep_first(key: str, groups: list[tuple[str, str, list[int]]], notes: tuple[str, ...] = ()) -> list[SeriesPart]:
-    """Groups (text, note, members) as parts: the first large enough for a volume keeps `key`, others add their text."""
-    large = [members for _, _, members in groups if len(members) >= FEWEST_SLICES]
-    parts = []
-    for value, note, members in groups:
-        own = key if large and members is large[0] else "; ".join(filter(None, (key, value)))
-        divided = len(large) > 1 and len(members) >= FEWEST_SLICES
-        extra = (f"one of {len(large)} volumes of its series, {note}",) if divided else ()  # VolumeRecord.part reads it
-        parts.append(SeriesPart(own, tuple(members), (*notes, *extra)))
-    return parts
+def _by_criteria(slices: Sequence[SliceFacts], stack: _Group) -> list[_Group]:
+    """Divided by every criterion that tells images apart, by where slices lie in plane, and by passes."""
+    if len(stack.members) < 2:
+        return [stack]
+    values = {number: dict(slices[number].criteria) for number in stack.members}
+    names = sorted({name for found in values.values() for name in found}, key=rank_of)
+    places = Places(slices, stack.members)
+    groups = [stack]
+    for name in names:
+        own = {number: found.get(name, "") for number, found in values.items()}
+        if len(set(own.values())) < 2:
+            continue
+        groups = [
+            piece
+            for group in groups
+            for piece in _divided(group, name, _grouped(group.members, own.__getitem__), kind_of(name), places)
+        ]
+    groups = [
+        piece
+        for group in groups
+        for piece in _divided(group, IN_PLANE, _columns(slices, group.members), Kind.REPETITION, places)
+    ]
+    return [piece for group in groups for piece in _passes(slices, group, places)]
 
 
-def _stacks(slices: Sequence[SliceFacts], order: Sequence[int]) -> list[list[int]]:
-    """Slices with one matrix, ImageType, orientation and pixel spacing, the latter two within rounding."""
-    stacks: list[list[int]] = []
-    for number in order:
-        for members in stacks:
-            if _same_stack(slices[members[0]], slices[number]):
-                members.append(number)
+def _divided(group: _Group, name: str, pieces: list[tuple[str, list[int]]], kind: Kind, places: Places) -> list[_Group]:
+    if len(pieces) < 2 or not _tells_images_apart(group.members, pieces, kind, places):
+        return [group]
+    return _keep_first(group, [(name, value, f"{name} {value}", members) for value, members in pieces])
+
+
+def _tells_images_apart(
+    members: Sequence[int], pieces: list[tuple[str, list[int]]], kind: Kind, places: Places
+) -> bool:
+    groups = [found for _, found in pieces]
+    counts = [places.count(found) for found in groups]
+    all_large = min(counts) >= FEWEST_SLICES
+    if repeats := places.repeats(members):
+        in_volumes = sum(len(found) for found, count in zip(groups, counts, strict=True) if count >= FEWEST_SLICES)
+        if in_volumes * 2 > len(members) and sum(map(places.repeats, groups)) < repeats:
+            return True
+    if not all_large:
+        return False
+    if kind is Kind.CONTRAST:
+        return _clearly_different([value for value, _ in pieces])
+    if not places.interleave(groups):
+        return False
+    return kind is Kind.REPETITION or _even_only_apart(members, groups, places)
+
+
+def _clearly_different(values: Sequence[str]) -> bool:
+    try:
+        numbers = sorted(float(value) for value in values)
+    except ValueError:
+        return True
+    return all(b - a > _SAME_CONTRAST * abs(b) for a, b in pairwise(numbers))
+
+
+def _even_only_apart(members: Sequence[int], groups: Sequence[Sequence[int]], places: Places) -> bool:
+    """Whether slices are evenly spaced, or spaced as their headers say, within groups and not all together."""
+    if together := places.uneven(members):
+        return sum(map(places.uneven, groups)) * 4 <= together
+    gap = places.gap(members)
+    own = [places.gap(found) for found in groups]
+    if places.nominal_step > 0:
+        return all(abs(one - places.nominal_step) < 0.1 * one for one in own)
+    # As thick as the spacing within each group, slices of all together overlap by half or more.
+    return gap < 0.6 * places.thickness and all(abs(one - places.thickness) < 0.25 * one for one in own)
+
+
+def _columns(slices: Sequence[SliceFacts], members: Sequence[int]) -> list[tuple[str, list[int]]]:
+    """Slices by where they lie in plane, to `_SAME_COLUMN` pixels, with that place in mm of the patient's axes."""
+    first = slices[members[0]]
+    row, column = first.orientation[:3], first.orientation[3:]
+    reach = _SAME_COLUMN * max(first.spacing)
+    columns: list[tuple[tuple[float, float], list[int]]] = []
+    for number in members:
+        position = slices[number].position
+        here = tuple(sum(a * b for a, b in zip(axis, position, strict=True)) for axis in (row, column))
+        for place, found in columns:
+            if abs(place[0] - here[0]) <= reach and abs(place[1] - here[1]) <= reach:
+                found.append(number)
                 break
         else:
-            stacks.append([number])
-    return stacks
+            if len(columns) * FEWEST_SLICES > len(members):
+                return []  # shifted from slice to slice, as with a tilted gantry
+            columns.append(((here[0], here[1]), [number]))
+    return [(f"{place[0]:.1f} {place[1]:.1f}", found) for place, found in columns]
 
 
-def _same_stack(one: SliceFacts, other: SliceFacts) -> bool:
-    if one.matrix != other.matrix:
-        return False
-    if one.image_type != other.image_type and _kind(one) != _kind(other):
-        return False
-    if one.orientation is other.orientation and one.spacing is other.spacing:
-        return True
-    pairs = zip((*one.orientation, *one.spacing), (*other.orientation, *other.spacing), strict=True)
-    return all(abs(a - b) < _SAME_GEOMETRY for a, b in pairs)
+def _passes(slices: Sequence[SliceFacts], group: _Group, places: Places) -> list[_Group]:
+    """Divided where InstanceNumber turns back along the normal, if passes without repeats interleave unevenly."""
+    if len(group.members) < 2 * FEWEST_SLICES or places.repeats(group.members):
+        return [group]
+    found = [(f"pass {number}", members) for number, members in enumerate(runs(slices, group.members, places), 1)]
+    return _divided(group, INSTANCE_ORDER, found, Kind.ACQUISITION, places)
 
 
-def _kind(one: SliceFacts) -> tuple[str, ...]:
-    """ImageType without what only says how a slice was summed up."""
-    return tuple(value for number, value in enumerate(one.image_type) if number < 3 or value not in _PROCESSING_ONLY)
-
-
-_STACK_PARTS = ("orientation", "matrix", "pixel spacing", "ImageType")
-
-
-def _described(one: SliceFacts) -> tuple[str, str, str, str]:
-    """What defines a stack, in the order of _STACK_PARTS and in words that do not depend on the other stacks."""
-    cosines = " ".join(f"{value:.3f}".replace("-0.000", "0.000") for value in one.orientation)
-    spacing = "x".join(f"{value:.3f}" for value in one.spacing)
-    return cosines, f"{one.matrix[0]}x{one.matrix[1]}", spacing, "/".join(_kind(one))
-
-
-def _repeat_of(slices: Sequence[SliceFacts], column: int, number: int) -> str:
-    return slices[number].repeats[column]
-
-
-def _split_repeats(slices: Sequence[SliceFacts], stack: SeriesPart) -> list[SeriesPart]:
-    normal = slice_normal(slices[stack.members[0]].orientation)
-    positions = {number: float(np.dot(normal, slices[number].position)) for number in stack.members}
-    if _unique(positions, stack.members):
-        return [stack]
-    for column, name in enumerate(REPEATS_BY):
-        groups = _grouped(stack.members, partial(_repeat_of, slices, column))
-        if _divides(positions, groups):
-            return _keep_first(stack.key, _named(name, groups), stack.notes)
-    repeats = _occurrence(positions, stack.members)
-    groups = _grouped(stack.members, lambda number: f"repeat {repeats[number]}")
-    return _keep_first(stack.key, _named(INSTANCE_ORDER, groups), stack.notes)
-
-
-def _named(criterion: str, groups: list[tuple[str, list[int]]]) -> list[tuple[str, str, list[int]]]:
-    return [
-        (f"{criterion} {value}", f"divided by {criterion}: {value or 'none'}", members) for value, members in groups
+def _without_repeats(slices: Sequence[SliceFacts], group: _Group) -> tuple[list[_Group], list[int]]:
+    places = Places(slices, group.members)
+    if not places.repeats(group.members):
+        return [group], []
+    images, left_out = by_instance_order(slices, group.members, places)
+    named = [
+        (INSTANCE_ORDER, f"repeat {n}", f"{INSTANCE_ORDER} repeat {n}", found) for n, found in enumerate(images, 1)
     ]
+    return _keep_first(group, named), left_out
 
 
 def _grouped(members: Sequence[int], value: Callable[[int], str]) -> list[tuple[str, list[int]]]:
@@ -150,35 +239,3 @@ def _grouped(members: Sequence[int], value: Callable[[int], str]) -> list[tuple[
     for number in members:
         groups.setdefault(value(number), []).append(number)
     return list(groups.items())
-
-
-def _unique(positions: dict[int, float], members: Sequence[int]) -> bool:
-    sorted_positions = np.sort([positions[number] for number in members])
-    return len(members) < 2 or float(np.diff(sorted_positions).min()) >= SAME_POSITION_MM
-
-
-def _divides(positions: dict[int, float], groups: list[tuple[str, list[int]]]) -> bool:
-    """Whether these groups have unique positions and most slices end in groups that can be a volume.
-
-    The latter because a value that differs for every slice (a trigger time, say) makes positions unique too.
-    """
-    sizes = [len(members) for _, members in groups]
-    in_volumes = sum(size for size in sizes if size >= FEWEST_SLICES)
-    return in_volumes * 2 > sum(sizes) and all(_unique(positions, members) for _, members in groups)
-
-
-def _occurrence(positions: dict[int, float], members: Sequence[int]) -> dict[int, int]:
-    """For every slice, whether it is the 1st, 2nd ... of its position in the order of `members`."""
-    rank = {number: place for place, number in enumerate(members)}
-    by_position = sorted(members, key=lambda number: positions[number])
-    found: dict[int, int] = {}
-    start = 0
-    for end in range(1, len(by_position) + 1):
-        apart = end == len(by_position) or (
-            positions[by_position[end]] - positions[by_position[end - 1]] >= SAME_POSITION_MM
-        )
-        if apart:
-            for repeat, number in enumerate(sorted(by_position[start:end], key=rank.__getitem__), start=1):
-                found[number] = repeat
-            start = end
-    return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...volume import LPS_TO_RAS, SliceTable
 from ..facts import SliceFacts
-from .series_splitting import slice_normal
+from .slice_positions import slice_normal
 
 #: A gap this near to a whole multiple of the usual one (as a share of it) has slices missing in it.
 _MULTIPLE_TOLERANCE = 0.1

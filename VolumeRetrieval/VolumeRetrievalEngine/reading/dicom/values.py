@@ -20,11 +20,13 @@ def text(data_set: Dataset, keyword: str | int) -> str:
 
 
 def texts(data_set: Dataset, keyword: str) -> tuple[str, ...]:
-    """A multi-valued element as texts; () if it is absent."""
+    """An element of one or more values as texts; () if it is absent."""
     value = raw(data_set, keyword)
     if value is None or value == "":
         return ()
-    return (value.strip(),) if isinstance(value, str) else tuple(str(one).strip() for one in value)
+    if isinstance(value, (str, bytes, int, float)):
+        return (text(data_set, keyword),)
+    return tuple(str(one).strip() for one in value)
 
 
 def whole(data_set: Dataset, keyword: str, default: int = 0) -> int:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import SimpleITK as sitk
 
 from ...errors import UnreadableFileError
 from ...roots import Roots
 from ...volume import Identity, Volume, dicom_volume_id
 from ..facts import FileStamp, SeriesFacts, SliceFacts
-from ..itk_paths import is_text
 from ..modality import with_modality
 from ..quiet import quiet
 from ..source import Skipped, VolumeSource
 from ..voxels import checked_voxels
 from .series_splitting import FEWEST_SLICES, SeriesPart, split_series
 from .slice_geometry import affine_of, geometry_notes, order_along_normal, slice_table
-from .slice_pixels import read_slices
+from .slice_pixels import read_slices, without_padding
 
 
 @dataclass(frozen=True)
@@ -42,33 +38,50 @@ class DicomSource(VolumeSource):
     slice_paths: tuple[str, ...] = ()
 
     def read(self) -> Volume:
-        voxels = _read_voxels(self.slices, self.slice_paths)
-        expected = (len(self.slices), *self.slices[0].matrix)
+        with quiet():
+            places = zip(map(Path, self.slice_paths), (one.frame for one in self.slices), strict=True)
+            voxels, damaged = read_slices(list(places))
+        intact = [row for row in range(len(self.slices)) if row not in damaged]
+        if len(intact) < max(FEWEST_SLICES, len(damaged)):
+            raise next(iter(damaged.values()))
+        slices = tuple(self.slices[row] for row in intact)
+        voxels = voxels[intact] if damaged else voxels
+        expected = (len(slices), *slices[0].matrix)
         if voxels.shape != expected:
             raise UnreadableFileError(
                 self.path, f"read {voxels.shape} voxels where the headers announce {expected}; scan the folder again"
             )
-        voxels, notes = checked_voxels(voxels, self.path)
-        table = slice_table(self.slices)
+        voxels, notes = checked_voxels(without_padding(voxels, self.attributes.modality, self.path), self.path)
+        table = slice_table(slices)
         return Volume(
             voxels=voxels,
-            affine=affine_of(self.slices, table),
+            affine=affine_of(slices, table),
             slices=table,
             identity=self.identity,
             files=self.files,
             attributes=with_modality(self.attributes, voxels),
-            notes=(*self.notes, *notes),
+            notes=(*self.notes, *_damage_notes(damaged, len(self.slices)), *notes),
         )
+
+
+def _damage_notes(damaged: Mapping[int, UnreadableFileError], count: int) -> tuple[str, ...]:
+    if not damaged:
+        return ()
+    first = next(iter(damaged.values()))
+    more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+    return (f"{len(damaged)} of {count} slices left out: {first.path.name}: {first.reason}{more}",)
 
 
 def volumes_of_series(found: Sequence[FoundSlice], roots: Roots) -> tuple[list[DicomSource], list[Skipped]]:
     """The volumes in the slices of one series, and the files of parts with too few slices."""
     unique, duplicates = _without_copies(found)
+    owners = [f"{one.series.patient_token} {one.series.study_token}" for one in unique]
     sources, skipped = [], []
-    for part in split_series([one.facts for one in unique]):
+    for part in split_series([one.facts for one in unique], owners):
         members = [unique[number] for number in part.members]
-        if len(members) < FEWEST_SLICES:
-            skipped += [Skipped(Path(path), _too_few(members), failed=False) for path in _paths(members)]
+        if part.refused or len(members) < FEWEST_SLICES:
+            reason = part.refused or _too_few(members)
+            skipped += [Skipped(Path(path), reason, failed=bool(part.refused)) for path in _paths(members)]
         else:
             sources.append(_source(members, part, duplicates, roots))
     return sources, skipped
@@ -77,13 +90,14 @@ def volumes_of_series(found: Sequence[FoundSlice], roots: Roots) -> tuple[list[D
 def _without_copies(found: Sequence[FoundSlice]) -> tuple[list[FoundSlice], int]:
     """One of each instance and frame (of copies the first by path), and how many files were left out for it.
 
-    Slices at different positions are no copies: some de-identifiers give all slices of a series one SOPInstanceUID.
+    Slices at different positions, or of another echo, say, are no copies: some de-identifiers give all slices of a
+    series one SOPInstanceUID.
     """
     kept: dict[tuple, FoundSlice] = {}
     copies = set()
     for one in sorted(found, key=lambda one: (one.stamp.path, one.facts.frame)):
         facts = one.facts
-        key = (facts.sop_uid, facts.frame, facts.instance, facts.position)
+        key = (facts.sop_uid, facts.frame, facts.instance, facts.position, facts.criteria)
         if kept.setdefault(key, one) is not one:
             copies.add(one.stamp.path)
     return list(kept.values()), len(copies)
@@ -140,24 +154,3 @@ def _fingerprint(ordered: Sequence[FoundSlice]) -> str:
         line = f"{one.facts.sop_uid} {one.facts.frame} {stamp.size} {stamp.modified_ns // 1_000_000_000}\n"
         digest.update(line.encode())
     return digest.hexdigest()[:32]
-
-
-def _read_voxels(slices: Sequence[SliceFacts], paths: Sequence[str]) -> np.ndarray:
-    """float32 [k, j, i], rescaled slice by slice: by SimpleITK where it can, else by pydicom."""
-    # GDCM inverts MONOCHROME1 values; what they mean in HU or Bq/ml does not depend on how they are shown.
-    one_file_each = all(one.frame < 0 and one.photometric != "MONOCHROME1" for one in slices)
-    with quiet():
-        if one_file_each and all(is_text(path) for path in paths):
-            try:
-                return _read_with_simpleitk(paths)
-            except RuntimeError:
-                pass  # reading file by file either succeeds or tells which file is at fault
-        return read_slices([(Path(path), one.frame) for path, one in zip(paths, slices, strict=True)])
-
-
-def _read_with_simpleitk(paths: Sequence[str]) -> np.ndarray:
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(list(paths))
-    # Without this the type comes from the first file, and the others' rescaled values (PET) are cut to fit it.
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    return sitk.GetArrayFromImage(reader.Execute())
