@@ -23,6 +23,8 @@ def test_a_date(value, shown):
         ("TemporalPositionIdentifier: 2", "phase 2"),
         ("EchoTime: 80", "echo time 80 ms"),
         ("b-value and direction: b=800", "b=800"),
+        ("EchoTime: 20; TemporalPositionIdentifier: 2", "echo time 20 ms, phase 2"),
+        ("FlipAngle: 15; StackID: 3", "flip angle 15°, stack 3"),
         ("InstanceNumber order: repeat 3", "repeat 3"),
         ("TriggerTime: none", ""),
         ("ImageType: ORIGINAL/PRIMARY/M; AcquisitionNumber: 2", "ORIGINAL/PRIMARY/M, acquisition 2"),

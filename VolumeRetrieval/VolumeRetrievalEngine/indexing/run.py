@@ -21,6 +21,7 @@ from ..method.pooling import pool
 from ..preprocessing import chain
 from ..progress import Cancelled, ProgressCallback, ProgressClock
 from ..reading import Discovery, Roots, Skipped, VolumeSource
+from ..reading.dicom.series_splitting import UNDECIDED
 from ..store import NewVolume, VolumeRecord, VolumeStore
 from ..volume import Attributes, Identity, SourceFiles
 from .no_volumes import NoVolumes
@@ -146,7 +147,7 @@ def index_volumes(
                     report.skipped.append(item)
                     no_volumes.add(source.identity, item.reason)
                 clock.advance(max(1, source.n_slices), path, series)
-        _remove_superseded(discovery.sources, store, report)
+        _remove_superseded(discovery, store, roots, report)
     except Cancelled:
         report.cancelled = True
     no_volumes.save(store)
@@ -244,18 +245,23 @@ def _moved_from(source: VolumeSource, store: VolumeStore, roots: Roots) -> Volum
     return next((record for record in candidates if _are_gone(record, roots)), None)
 
 
-def _remove_superseded(sources: Sequence[VolumeSource], store: VolumeStore, report: IndexingReport) -> None:
+def _remove_superseded(discovery: Discovery, store: VolumeStore, roots: Roots, report: IndexingReport) -> None:
     """Remove what a series was before it was divided as it is now.
 
-    When a scan that was divided by its echo times is repeated within its series, they no longer tell its volumes apart:
-    it is divided in another way, and the old volumes would stay next to the new ones that have their slices.
+    When slices arrive that nothing tells from those of a volume, it is refused; and where an earlier version divided a
+    series in another way, the old volumes would stay next to the new ones that have their slices.
     """
+    sources = discovery.sources
     new = {*report.added, *report.replaced}
+    refused = [one for one in discovery.skipped if one.reason == UNDECIDED and one.series_uid]
     series = {one.identity.series_uid for one in sources if one.identity.volume_id in new and one.identity.series_uid}
+    series |= {one.series_uid for one in refused}
     if not series:
         return
     present = {one.identity.volume_id for one in sources}
-    files = {(one.files.root, path) for one in sources if one.identity.series_uid in series for path in one.files.paths}
+    held = [one.files for one in sources if one.identity.series_uid in series]
+    held += [roots.source_files([one.path]) for one in refused]
+    files = {(one.root, path) for one in held for path in one.paths}
     for record in [record for uid in sorted(series) for record in store.find_series(uid)]:
         if record.volume_id not in present and all((record.files.root, path) in files for path in record.files.paths):
             report.superseded.append(record.volume_id)

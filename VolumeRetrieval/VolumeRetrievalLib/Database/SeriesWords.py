@@ -25,6 +25,9 @@ def _one(value: str) -> str:
         "TemporalPositionIdentifier": _("phase {value}"),
         "TriggerTime": _("trigger time {value} ms"),
         "EchoTime": _("echo time {value} ms"),
+        "FlipAngle": _("flip angle {value}°"),
+        "InversionTime": _("inversion time {value} ms"),
+        "StackID": _("stack {value}"),
         "AcquisitionNumber": _("acquisition {value}"),
         "b-value and direction": "{value}",
         "InstanceNumber order": "{value}",  # "repeat 2"

@@ -122,8 +122,8 @@ def test_criteria_divide_together(tmp_path: Path):
     )
     start = "one of 3 volumes of its series, divided by EchoTime"
     assert sorted(source.notes[0] for source in sources_of(tmp_path)) == [
-        f"{start} and TemporalPositionIdentifier: 5, 1",
-        f"{start} and TemporalPositionIdentifier: 5, 2",
+        f"{start}: 5; TemporalPositionIdentifier: 1",
+        f"{start}: 5; TemporalPositionIdentifier: 2",
         f"{start}: 6",
     ]
 

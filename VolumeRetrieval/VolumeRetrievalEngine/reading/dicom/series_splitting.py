@@ -90,9 +90,8 @@ def _is_large(members: Sequence[int]) -> bool:
 def _notes(group: _Group, volumes: int) -> tuple[str, ...]:
     if volumes < 2 or not _is_large(group.members) or not group.told:
         return ()
-    names = " and ".join(name for name, _ in group.told)
-    values = ", ".join(value or "none" for _, value in group.told)
-    return (f"one of {volumes} volumes of its series, divided by {names}: {values}",)  # VolumeRecord.part reads it
+    told = "; ".join(f"{name}: {value or 'none'}" for name, value in group.told)
+    return (f"one of {volumes} volumes of its series, divided by {told}",)  # VolumeRecord.part reads it
 
 
 def _keep_first(parent: _Group, groups: Sequence[tuple[str, str, str, list[int]]]) -> list[_Group]:
