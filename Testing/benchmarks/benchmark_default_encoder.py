@@ -29,6 +29,7 @@ from VolumeRetrievalEngine.encoders.choice import create_encoder
 from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.encoders.radiology_resnet.monai_backend import monai_radiology_resnet
 from VolumeRetrievalEngine.encoders.radiology_resnet.onnx_backend import onnx_radiology_resnet
+from VolumeRetrievalEngine.indexing.embedding import InThisProcess
 from VolumeRetrievalEngine.indexing.run import index_volumes
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.phantoms import write_archive
@@ -107,7 +108,7 @@ def _end_to_end(name: str, encoder: Encoder, folder: Path, count: int) -> None:
     sources = [found.sources[number] for number in chosen]
     with VolumeStore.create(folder / name.replace(" ", "-"), recipe_for(encoder)) as store:
         started = time.perf_counter(), time.process_time()
-        report = index_volumes(Discovery(sources), store, encoder, roots)
+        report = index_volumes(Discovery(sources), store, InThisProcess(encoder), roots)
         clock, processor = time.perf_counter() - started[0], time.process_time() - started[1]
     print(
         f"\nend to end, {name}: {len(sources)} volumes of {archive}, {report.slices} slices in {clock:.1f} s "

@@ -33,6 +33,7 @@ from VolumeRetrievalEngine.encoders.base import Encoder  # noqa: E402
 from VolumeRetrievalEngine.encoders.encode import recipe_for  # noqa: E402
 from VolumeRetrievalEngine.encoders.networks.device import wait_for  # noqa: E402
 from VolumeRetrievalEngine.encoders.networks.network import Network  # noqa: E402
+from VolumeRetrievalEngine.indexing.embedding import InThisProcess  # noqa: E402
 from VolumeRetrievalEngine.indexing.run import index_volumes  # noqa: E402
 from VolumeRetrievalEngine.patients import PatientTokens  # noqa: E402
 from VolumeRetrievalEngine.phantoms import write_archive  # noqa: E402
@@ -94,7 +95,9 @@ def _measured(
         bare.append(_seconds(bare_pass))
         with VolumeStore.create(folder / f"{encoder.name}-{repeat}-{id(encoder)}", recipe) as store:
             found = Discovery([one.source for one in volumes])
-            whole.append(_seconds(lambda store=store, found=found: index_volumes(found, store, encoder, roots)))
+            whole.append(
+                _seconds(lambda store=store, found=found: index_volumes(found, store, InThisProcess(encoder), roots))
+            )
     ratio = statistics.median(one / other for one, other in zip(bare, whole, strict=True))
     count = sum(len(one.slices) for one in volumes)
     speeds = [count / statistics.median(seconds) for seconds in (bare, whole)]

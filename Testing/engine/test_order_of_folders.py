@@ -24,7 +24,7 @@ ENGINE = (
     ("slicer_database",),
     ("retriever",),
     ("report",),
-    ("searching",),
+    ("searching", "cluster"),
     ("query", "indexing", "slice_index"),
     ("store", "encoders"),
     ("reading", "preprocessing", "phantoms"),

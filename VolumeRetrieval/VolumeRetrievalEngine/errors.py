@@ -51,6 +51,10 @@ class NotAVolumeError(VolumeRetrievalError):
         self.reason = reason
 
 
+class ClusterError(VolumeRetrievalError):
+    """A cluster that cannot be reached, or whose workers differ from this computer."""
+
+
 class MetadataError(VolumeRetrievalError):
     """A metadata table or sidecar whose content is not what was expected."""
 

@@ -17,6 +17,7 @@ from .encoders.choice import encoder_in_words, encoder_note
 from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
 from .errors import QueryError
+from .indexing.embedding import InThisProcess, VolumeEmbedding
 from .indexing.outlines import OutlinesReport, add_outlines
 from .indexing.run import IndexingReport, find_gone, index_volumes
 from .method.pooling import pool
@@ -60,7 +61,7 @@ class Retriever(OpenedStore):
 
     def __init__(self, folder: StoreFolder, path: Path, recipe: Recipe, request: EncoderRequest, index_kind: str):
         super().__init__(folder, path, recipe, index_kind)
-        self._request = request
+        self.request = request
         self._encoder: Encoder | None = None
         self._recent = RecentQueries()
 
@@ -94,7 +95,7 @@ class Retriever(OpenedStore):
         if not request.name and (last := folder.in_use()) is not None:
             retriever = cls._opened(folder, last, request, index_kind)
             recipe_values = {**retriever.recipe.own_values, **recipe_values}
-            request, made = retriever._request, retriever.encoder()
+            request, made = retriever.request, retriever.encoder()
         else:
             made = request.create()
         recipe = recipe_for(made, **recipe_values)
@@ -144,6 +145,7 @@ class Retriever(OpenedStore):
         modality: str = "",
         root: str = "",
         prune: bool = False,
+        embedding: VolumeEmbedding | None = None,
         progress: ProgressCallback | None = None,
     ) -> IndexingReport:
         """Bring the store up to date with these files and folders.
@@ -157,6 +159,7 @@ class Retriever(OpenedStore):
             modality: of files whose modality nothing else states.
             root: name of the folder in the store, by which it is recognized elsewhere; its own name by default.
             prune: remove volumes below these paths whose files are gone.
+            embedding: who reads and embeds the volumes: this process, or a cluster's workers (docs/CLUSTER.md).
             progress: see progress.py; may raise Cancelled.
 
         Raises:
@@ -167,7 +170,14 @@ class Retriever(OpenedStore):
         with self.writing() as store:
             roots = add_roots(store, chosen, root)
             report = self.index_into(
-                store, chosen, roots=roots, exclude=exclude, metadata=metadata, modality=modality, progress=progress
+                store,
+                chosen,
+                roots=roots,
+                exclude=exclude,
+                metadata=metadata,
+                modality=modality,
+                embedding=embedding,
+                progress=progress,
             )
             if not report.cancelled:
                 report.gone = find_gone(store, roots, chosen)
@@ -194,6 +204,7 @@ class Retriever(OpenedStore):
         exclude: Sequence[str] = (),
         metadata: MetadataTable | None = None,
         modality: str = "",
+        embedding: VolumeEmbedding | None = None,
         progress: ProgressCallback | None = None,
     ) -> IndexingReport:
         """Index into the store that :meth:`writing` has opened; the arguments are those of :meth:`add`.
@@ -215,7 +226,8 @@ class Retriever(OpenedStore):
             )
         except Cancelled:
             return IndexingReport(cancelled=True)
-        return index_volumes(discovery, store, self.encoder(), roots, progress=progress)
+        embedding = embedding or InThisProcess(self.encoder())
+        return index_volumes(discovery, store, embedding, roots, progress=progress)
 
     def remove(self, names: Sequence[str]) -> list[str]:
         """Remove volumes by id (or its beginning), path, or the folder they are in; returns their ids.
@@ -260,7 +272,7 @@ class Retriever(OpenedStore):
     def encoder(self) -> Encoder:
         """The store's encoder, created when first needed; EncoderError, WeightsError or RecipeError if that fails."""
         if self._encoder is None:
-            self._encoder = self._request.create_for(self.recipe)
+            self._encoder = self.request.create_for(self.recipe)
         return self._encoder
 
     # Searching

@@ -15,6 +15,7 @@ from engine.dicom_files import stored_values, write_series
 from VolumeRetrievalEngine.encoders.descriptor import Descriptor
 from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.indexing import run as indexing
+from VolumeRetrievalEngine.indexing.embedding import InThisProcess
 from VolumeRetrievalEngine.indexing.run import IndexingReport, find_gone, index_volumes
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.progress import Cancelled, Progress
@@ -54,7 +55,7 @@ class Archive:
         roots = Roots([Root("archive", self.folder)])
         with VolumeStore.create(self.store, recipe_for(encoder)) as store:
             found = discover([self.folder], root=roots, tokens=self.tokens, **options)
-            return index_volumes(found, store, encoder, roots, progress=progress)
+            return index_volumes(found, store, InThisProcess(encoder), roots, progress=progress)
 
     def records(self) -> dict[str, object]:
         with VolumeStore.open(self.store) as store:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..cluster.connection import connected
+from ..cluster.dask_embedding import OnCluster
 from ..encoders.choice import encoder_facts, encoder_in_words
 from ..encoders.networks.device import available_cores
 from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
+from ..indexing.embedding import VolumeEmbedding
 from ..indexing.run import IndexingReport
 from ..progress import ProgressCallback
 from ..reading import MetadataTable, Skipped
@@ -31,6 +36,7 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine index /data/archive --store /da
   python -m VolumeRetrievalEngine index scans/ --store idx --exclude '*/labels/*' --metadata scans/manifest.csv
   python -m VolumeRetrievalEngine index scans/ --store idx --encoder torchscript --weights network.pt
   python -m VolumeRetrievalEngine index --slicer-database ~/Documents/SlicerDICOMDatabase
+  python -m VolumeRetrievalEngine index /data/archive --store /data/index --cluster tcp://head:8786
 Run it again whenever files may have changed: what is unchanged costs nothing, and a run that was stopped goes on.
 It runs at low priority and leaves one processor core free (--full-speed, --threads). Ctrl-C stops it after the volume
 in work. A file that cannot be read is listed at the end, and the others are indexed all the same.
@@ -88,6 +94,12 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--threads", type=at_least_one, metavar="N", help="processor cores to use (default: all but one)"
     )
     parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="read and embed on a Dask cluster: its scheduler's address, local:N for N processes of this computer, or "
+        "a JSON file that describes jobs of a batch system (docs/CLUSTER.md)",
+    )
+    parser.add_argument(
         "--json-progress",
         action="store_true",
         help="for programs: progress and result as lines of JSON; stops when standard input is closed",
@@ -98,7 +110,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Index, say what happened; 0 even with single failures, 1 if nothing at all could be read."""
     cores = available_cores()
-    use_cores(options.threads or (cores if options.full_speed else max(1, cores - 1)), asked=bool(options.threads))
+    if not options.cluster or options.threads:  # local:N already says how many cores, and each process keeps to one
+        use_cores(options.threads or (cores if options.full_speed else max(1, cores - 1)), asked=bool(options.threads))
     if not options.full_speed:
         be_polite()
     return _run_for_program(options) if options.json_progress else _run_for_person(options)
@@ -147,22 +160,36 @@ def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[Ind
     if listed is not None:
         store = _required(options.store or listed.default_store)
         retriever = _retriever(options, store)
-        return index_series(retriever, listed, progress), retriever
+        with _embedding(options, retriever) as embedding:
+            return index_series(retriever, listed, progress, embedding), retriever
     for path in options.paths:
         if not path.exists():
             raise UnreadableFileError(path, "there is no such file or folder")
     metadata = MetadataTable.from_csv(options.metadata) if options.metadata else None
     retriever = _retriever(options, _required(options.store))
-    report = retriever.add(
-        options.paths,
-        exclude=options.exclude,
-        metadata=metadata,
-        modality=options.modality,
-        root=options.root,
-        prune=options.prune,
-        progress=progress,
-    )
+    with _embedding(options, retriever) as embedding:
+        report = retriever.add(
+            options.paths,
+            exclude=options.exclude,
+            metadata=metadata,
+            modality=options.modality,
+            root=options.root,
+            prune=options.prune,
+            embedding=embedding,
+            progress=progress,
+        )
     return report, retriever
+
+
+@contextmanager
+def _embedding(options: argparse.Namespace, retriever: Retriever) -> Iterator[VolumeEmbedding | None]:
+    """Who reads and embeds: the workers of --cluster, or (None) this process."""
+    if not options.cluster:
+        yield None
+        return
+    with connected(options.cluster) as client:
+        print(f"cluster: {client.scheduler_info()['address']}, dashboard {client.dashboard_link}", file=sys.stderr)
+        yield OnCluster(client, retriever.request)
 
 
 def _listed_series(options: argparse.Namespace) -> SeriesList | None:

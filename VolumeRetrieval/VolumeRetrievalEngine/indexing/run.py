@@ -9,23 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..encoders.base import Encoder
-from ..errors import EncoderError, UnreadableFileError
-from ..method.pooling import pool
-from ..preprocessing import chain
+from ..errors import EncoderError
 from ..progress import Cancelled, ProgressCallback, ProgressClock
 from ..reading import Discovery, Roots, Skipped, VolumeSource
 from ..reading.dicom.series_splitting import UNDECIDED
 from ..store import NewVolume, VolumeRecord, VolumeStore
 from ..volume import Attributes, Identity, SourceFiles
+from .embedding import VolumeEmbedding
 from .no_volumes import NoVolumes
-from .read_ahead import BATCH_SIZE, PreparedVolume, ReadAhead
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +103,7 @@ def _left_out(one: Skipped) -> dict[str, str]:
 def index_volumes(
     discovery: Discovery,
     store: VolumeStore,
-    encoder: Encoder,
+    embedding: VolumeEmbedding,
     roots: Roots,
     *,
     progress: ProgressCallback | None = None,
@@ -117,7 +113,7 @@ def index_volumes(
     Args:
         discovery: what reading.discover found.
         store: opened writable; its recipe decides the preprocessing.
-        encoder: the recipe's encoder.
+        embedding: who reads and embeds the volumes, with the recipe's encoder.
         roots: where the store's named roots lie now (to tell a moved volume from a copy).
         progress: called before and after every volume; may raise Cancelled to stop.
 
@@ -132,21 +128,21 @@ def index_volumes(
     no_volumes = NoVolumes.of_store(store)
     todo = _what_to_do(discovery.sources, store, roots, no_volumes, report)
     clock = ProgressClock("index", len(todo), float(sum(max(1, one.n_slices) for one in todo)), progress)
-    compose = getattr(encoder, "compose", chain)
-    batch_size = max(BATCH_SIZE, getattr(encoder, "batch_size", BATCH_SIZE))
+
+    def tell(source: VolumeSource) -> None:
+        clock.tell(str(source.path), source.identity.series_uid)
+
     try:
-        with ReadAhead(todo, store.recipe, compose, batch_size) as volumes:
-            for item, source in zip(volumes, todo, strict=True):
-                path, series = str(source.path), source.identity.series_uid
-                clock.tell(path, series)
-                if isinstance(item, PreparedVolume):
-                    _embed_and_store(item, store, encoder, report)
-                elif item.failed:
-                    report.failed.append(item)
+        with closing(embedding.embedded(todo, store.recipe, tell)) as outcomes:
+            for source, outcome in outcomes:
+                if isinstance(outcome, NewVolume):
+                    _store(source, outcome, store, report)
+                elif outcome.failed:
+                    report.failed.append(outcome)
                 else:
-                    report.skipped.append(item)
-                    no_volumes.add(source.identity, item.reason)
-                clock.advance(max(1, source.n_slices), path, series)
+                    report.skipped.append(outcome)
+                    no_volumes.add(source.identity, outcome.reason)
+                clock.advance(max(1, source.n_slices), str(source.path), source.identity.series_uid)
         _remove_superseded(discovery, store, roots, report)
     except Cancelled:
         report.cancelled = True
@@ -268,24 +264,15 @@ def _remove_superseded(discovery: Discovery, store: VolumeStore, roots: Roots, r
     store.remove(report.superseded)
 
 
-def _embed_and_store(prepared: PreparedVolume, store: VolumeStore, encoder: Encoder, report: IndexingReport) -> None:
-    path, identity = prepared.source.path, prepared.source.identity
+def _store(source: VolumeSource, volume: NewVolume, store: VolumeStore, report: IndexingReport) -> None:
+    path, identity = source.path, source.identity
 
     def fail(reason: str) -> None:
         report.failed.append(Skipped(path, reason, True, identity.series_uid))
 
-    try:
-        entry = _embedded(prepared, encoder)
-    except UnreadableFileError as error:
-        fail(error.reason)
-        return
-    except Exception as error:  # one volume that cannot be embedded must not end the archive's run
-        logger.debug("could not embed %s", path, exc_info=True)
-        fail(f"could not be embedded: {error or type(error).__name__}")
-        return
     known = store.find(identity.volume_id)
     try:
-        store.add(entry)
+        store.add(volume)
     except EncoderError as error:
         fail(f"could not be embedded: {error}")
         return
@@ -293,46 +280,6 @@ def _embed_and_store(prepared: PreparedVolume, store: VolumeStore, encoder: Enco
         logger.debug("could not store %s", path, exc_info=True)
         fail(f"could not be stored ({type(error).__name__})")
         return
-    logger.debug("stored %s, %d slices", path, len(entry.slices))
+    logger.debug("stored %s, %d slices", path, len(volume.slices))
     (report.added if known is None else report.replaced).append(identity.volume_id)
-    report.slices += len(entry.slices)
-
-
-def _embedded(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
-    """The volume as it is stored; EncoderError unless the encoder gave one finite row for each slice."""
-    source, table = prepared.source, prepared.table
-    embeddings = np.concatenate([_checked(encoder.embed(images), len(images), encoder) for images in prepared.batches])
-    pooled, first = pool(embeddings, table.position)
-    return NewVolume(
-        identity=source.identity,
-        files=source.files,
-        attributes=prepared.attributes,
-        geometry=prepared.geometry.to_dict(),
-        plane=prepared.geometry.plane,
-        n_slices=prepared.n_slices,
-        slices=table,
-        embeddings=embeddings,
-        pooled=pooled,
-        pooled_first=first,
-        outlines=prepared.outlines,
-        thumbnails=prepared.thumbnails,
-        device=_where(encoder),
-        precision=encoder.precision,
-        notes=prepared.notes,
-    )
-
-
-def _where(encoder: Encoder) -> str:
-    """What the encoder runs on, and by which library if there is a choice: "cpu (onnxruntime)"."""
-    backend = getattr(encoder, "backend", "")
-    return f"{encoder.device} ({backend})" if backend else encoder.device
-
-
-def _checked(rows: np.ndarray, n_slices: int, encoder: Encoder) -> np.ndarray:
-    """What an encoder returned for a batch, if it is what an encoder has to return."""
-    expected = (n_slices, encoder.dimension)
-    if np.shape(rows) != expected:
-        raise EncoderError(f"the encoder {encoder.name} returned an array {np.shape(rows)}, expected {expected}")
-    if not np.isfinite(rows).all():
-        raise EncoderError(f"the encoder {encoder.name} returned values that are NaN or infinite")
-    return rows
+    report.slices += len(volume.slices)

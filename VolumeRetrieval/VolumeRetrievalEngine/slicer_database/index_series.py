@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from ..indexing.embedding import VolumeEmbedding
 from ..indexing.run import IndexingReport, SeriesCounts, find_gone
 from ..progress import ProgressCallback
 from ..retriever import Retriever
@@ -15,7 +16,12 @@ from .series_list import ListedSeries, SeriesList
 from .series_register import SeriesRegister
 
 
-def index_series(retriever: Retriever, listed: SeriesList, progress: ProgressCallback | None = None) -> IndexingReport:
+def index_series(
+    retriever: Retriever,
+    listed: SeriesList,
+    progress: ProgressCallback | None = None,
+    embedding: VolumeEmbedding | None = None,
+) -> IndexingReport:
     """Bring the store up to date with the series of a list.
 
     A series that was dealt with and has not changed is not looked at; one that failed is tried again. Of a run that is
@@ -24,6 +30,7 @@ def index_series(retriever: Retriever, listed: SeriesList, progress: ProgressCal
     Args:
         retriever: made for indexing.
         progress: see progress.py; may raise Cancelled.
+        embedding: who reads and embeds the volumes; None for this process.
 
     Returns:
         What was done; `pruned` counts the volumes of removed series, too, and `series` the series. Of a run that is
@@ -36,7 +43,7 @@ def index_series(retriever: Retriever, listed: SeriesList, progress: ProgressCal
         todo = [one for one in listed.series if not register.is_settled(one.uid, one.stamp)]
         files = {one.uid: [Path(file) for file in one.files] for one in todo}
         roots = add_roots(store, [file for each in files.values() for file in each])
-        report = retriever.index_into(store, files, roots=roots, progress=progress)
+        report = retriever.index_into(store, files, roots=roots, embedding=embedding, progress=progress)
         if report.cancelled:
             return report
         report.gone = find_gone(store, roots, [file for each in files.values() for file in each])
