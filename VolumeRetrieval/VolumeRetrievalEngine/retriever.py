@@ -392,12 +392,8 @@ class Retriever(OpenedStore):
         series, and with its study and patient where the series is indexed."""
         record = next(iter(self._session().store.find_series(series_uid)), None)
         known = record.identity if record is not None else Identity("", "")
-        return replace(
-            identity,
-            series_uid=series_uid,
-            study_token=known.study_token,
-            patient_token=known.patient_token,
-        )
+        tokens = {"study_token": known.study_token, "patient_token": known.patient_token}
+        return replace(identity, series_uid=series_uid, **tokens)
 
     def write_report(self, result: SearchResult, file: Path | str) -> Path:
         """Write a self-contained HTML page of a result.
