@@ -63,10 +63,6 @@ class Recipe:
             raise RecipeError(f"crop {self.crop!r}: expected true or false")
         object.__setattr__(self, "slice_step_mm", float(self.slice_step_mm))
 
-    def asked_values(self) -> dict[str, Any]:
-        """The entries that a user chooses; the others follow from the encoder and the code."""
-        return {"plane": self.plane, "slice_step_mm": self.slice_step_mm, "crop": self.crop}
-
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no blanks, so that equal recipes have equal text."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
