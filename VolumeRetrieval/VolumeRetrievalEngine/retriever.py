@@ -111,13 +111,7 @@ class Retriever(OpenedStore):
         return retriever
 
     @classmethod
-    def open(
-        cls,
-        store: Path | str,
-        encoder: EncoderRequest | str = "",
-        *,
-        index_kind: str = "auto",
-    ) -> Retriever:
+    def open(cls, store: Path | str, encoder: EncoderRequest | str = "", *, index_kind: str = "auto") -> Retriever:
         """For searching: open the store that was used last, or that of an encoder.
 
         Raises:
