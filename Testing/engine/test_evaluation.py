@@ -267,7 +267,7 @@ def test_places_are_told_by_way_and_by_organ_with_how_many_of_the_certain_are_ne
     several = replace(results_of("plain", 0.5), places={HEAD_AND_NECK: ways}, certainty=certainty)
     text = page("", [several], {}, []).split("## Where it lies")[1]
     assert "| plain | path with context | 6 | 11.2 (8.0) |" in text and "| 0.67 | 0.75 |" in text
-    assert "| plain | control: body's centre | 6 |  |  |  |  |  |  | 80.0 (80.0) |" in text
+    assert "| plain | control: body's center | 6 |  |  |  |  |  |  | 80.0 (80.0) |" in text
     assert "| plain | path with context | 10.0 (10.0) / 9.0 (9.0) | 11.4 (7.0) / 9.0 (9.0) |" in text
     assert "| plain | within the whole volume | all | 0.83 | 1.00 | 0.33 |" in text
 

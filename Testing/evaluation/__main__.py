@@ -16,36 +16,23 @@ import argparse
 import os
 import shlex
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-
-from VolumeRetrievalEngine.errors import VolumeRetrievalError
 
 from .bars import bars_section
 from .controls import acquisition_distance, random_distance
 from .dataset import Case, read_cases
-from .errors import EvaluationError
 from .quoted_figures import quoted_figures
 from .quotes import section, update_documents
 from .report import page
-from .results import QUICK, Extent, Results, evaluate
-from .selection import REFERENCES, Choice, Places, everything_present, indexed, indexed_trunk, of_the_trunk
+from .results import QUICK, Extent
+from .rows import Row, evaluated_rows
+from .selection import REFERENCES, Choice, Places, everything_present
 from .whole_volume import ATTRIBUTES, Table, evaluate_orders, orders_by_distance
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SHARED = Path(os.environ.get("VOLUMERETRIEVAL_SHARED", _ROOT.parent / "shared"))
-
-
-@dataclass(frozen=True)
-class _Row:
-    """The figures of one encoder, and what they were made with."""
-
-    asked: str
-    results: Results
-    recipes: list[str]
 
 
 def main() -> int:
@@ -57,17 +44,16 @@ def main() -> int:
         return 1
     extent = QUICK if options.quick else Extent()
     cases = read_cases(places.data)
-    try:
-        rows, left_out = _rows(options, cases, places, extent)
-    except (EvaluationError, VolumeRetrievalError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    asked = [Choice.parse(text) for text in options.encoders or ()]
+    rows = evaluated_rows(asked or everything_present(places), cases, places, extent, options.jobs)
+    by_asked = {row.asked: row.results for row in rows if row.results is not None}
+    if not by_asked or (asked and len(by_asked) < len(rows)):
         return 1
     controls = _controls(cases) if extent.controls else {}
-    references = [row.results.name for name in REFERENCES for row in rows if row.asked == name]
-    by_asked = {row.asked: row.results for row in rows}
+    references = [by_asked[name].name for name in REFERENCES if name in by_asked]
     blocks = quoted_figures(by_asked, controls)
-    heading = _heading(cases, rows, left_out) + bars_section(by_asked)
-    text = page(heading, [row.results for row in rows], controls, references) + section(blocks)
+    heading = _heading(cases, rows) + bars_section(by_asked)
+    text = page(heading, list(by_asked.values()), controls, references) + section(blocks)
     print(text)
     if options.results is not None:
         options.results.write_text(text, encoding="utf-8")
@@ -100,41 +86,14 @@ def _options() -> argparse.Namespace:
         help="the default ranking only, no controls; written only where --results says",
     )
     parser.add_argument("--store", type=Path, default=_ROOT / "build" / "evaluation", help="where the indexes are kept")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        help="rows at a time (default: %(default)s); each needs some GB of memory",
+    )
     parser.add_argument("--results", type=Path, help="the file to write, and no other document")
     return parser.parse_args()
-
-
-def _rows(
-    options: argparse.Namespace, cases: list[Case], places: Places, extent: Extent
-) -> tuple[list[_Row], dict[str, str]]:
-    """What was asked for; or everything that is here, with the reason for each encoder that cannot run after all."""
-    asked = [Choice.parse(text) for text in options.encoders or ()]
-    rows, left_out = [], {}
-    for choice in asked or everything_present(places):
-        try:
-            rows.append(_row(choice, cases, places, extent))
-        except VolumeRetrievalError as error:
-            if asked:
-                raise
-            left_out[choice.name] = str(error)
-            print(f"{choice.name}: left out: {error}", file=sys.stderr)
-    return rows, left_out
-
-
-def _row(choice: Choice, cases: list[Case], places: Places, extent: Extent) -> _Row:
-    started = time.monotonic()
-    evaluated = indexed(choice, cases, places)
-    trunk = indexed_trunk(choice, of_the_trunk(cases, places), places) if extent.trunk else None
-    ready = time.monotonic()
-    try:
-        results = evaluate(evaluated, cases, extent, trunk)
-    finally:
-        evaluated.close()
-        if trunk is not None:
-            trunk[0].close()
-    done = time.monotonic()
-    print(f"{results.name}: indexed in {ready - started:.0f} s, searched in {done - ready:.0f} s", file=sys.stderr)
-    return _Row(choice.name, results, evaluated.recipes)
 
 
 def _controls(cases: list[Case]) -> dict[str, dict[str, Table]]:
@@ -149,11 +108,11 @@ def _controls(cases: list[Case]) -> dict[str, dict[str, Table]]:
     }
 
 
-def _heading(cases: list[Case], rows: Sequence[_Row], left_out: dict[str, str]) -> str:
+def _heading(cases: list[Case], rows: Sequence[Row]) -> str:
     command = shlex.join(["make", "evaluate"])
     patients = len({case.patient for case in cases})
-    recipes = "".join(f"- {row.results.name}: `{recipe}`\n" for row in rows for recipe in row.recipes)
-    absent = "".join(f"- {name}: left out: {reason}\n" for name, reason in left_out.items())
+    recipes = "".join(f"- {row.results.name}: `{one}`\n" for row in rows if row.results for one in row.recipes)
+    absent = "".join(f"- {row.asked}: left out: {row.problem}\n" for row in rows if row.problem)
     return (
         f"# Results\n\n`{command}` on {date.today().isoformat()}: {len(cases)} volumes of {patients} patients of "
         f"shared/data. Written by that command. No network but those of "

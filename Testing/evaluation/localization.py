@@ -80,7 +80,7 @@ def evaluate_organs(
 def evaluate_other_modality(
     evaluated: Evaluated, cases: Sequence[Case], query_modality: str, seed: int = 0
 ) -> list[LocalizationScore]:
-    """The tumour of each sarcoma patient in one modality searches for it in the other: CT finds MR, or MR finds CT.
+    """The tumor of each sarcoma patient in one modality searches for it in the other: CT finds MR, or MR finds CT.
 
     `found` asks whether the top-1 volume of the other modality is of the same patient; the position is judged in that
     patient's volume, wherever it was ranked.

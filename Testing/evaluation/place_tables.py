@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .certainty import ALONE, WITHIN, CertaintyScore, CertaintyScores, area_under_curve
+from .certainty import CertaintyScore, CertaintyScores, area_under_curve
 from .markdown import markdown
 from .metrics import confidence_interval
 from .places import NEAR_MM, WAYS, PlaceScore, PlaceScores
@@ -23,6 +23,16 @@ _CERTAINTY = (
     "Of head-and-neck organs in the volume where they are judged, against CT volumes of other body parts, where no "
     "place is right (controls). AUROC: of the certainty. The threshold was chosen on every other patient; the rows "
     f"of the others are those that count. Near: within {NEAR_MM:.0f} mm along the stack."
+)
+
+
+CERTAINTY_HEAD = (
+    "AUROC",
+    "called certain",
+    "of these near",
+    "interval",
+    "controls called certain",
+    "AUROC, near against far",
 )
 
 
@@ -83,25 +93,12 @@ def organs_table(results: Sequence[tuple[str, PlaceScores]], organs: Sequence[st
 
 def certainty_section(results: Sequence[tuple[str, CertaintyScores]]) -> str:
     """How far certainty can be relied on."""
-    header = [
-        "method",
-        "followed",
-        "patients",
-        "AUROC",
-        "called certain",
-        "of these near",
-        "interval",
-        "controls called certain",
-        "AUROC, near against far",
-    ]
     rows = []
     for name, by_reading in results:
-        for reading in (reading for reading in (WITHIN, ALONE) if by_reading.get(reading)):
-            scores = by_reading[reading]
-            others = set(sorted({score.patient for score in scores})[1::2])
-            held = [score for score in scores if score.patient in others]
-            rows.append([name, reading, "the others", *_certainty(held)])
-            rows.append([name, reading, "all", *_certainty(scores)])
+        for reading, scores in by_reading.items():
+            rows.append([name, reading, "the others", *certainty_cells(others(scores))])
+            rows.append([name, reading, "all", *certainty_cells(scores)])
+    header = ["method", "followed", "patients", *CERTAINTY_HEAD]
     return f"### Certainty\n\n{_CERTAINTY}\n\n{markdown(header, rows)}\n" if rows else ""
 
 
@@ -138,7 +135,14 @@ def _organ(scores: Sequence[PlaceScore]) -> str:
     return f"{_middle(scores, 'middle_mm') or '-'} / {_middle(scores, 'center_mm')}"
 
 
-def _certainty(scores: Sequence[CertaintyScore]) -> list[str]:
+def others(scores: Sequence[CertaintyScore]) -> list[CertaintyScore]:
+    """Those of the patients on whom the threshold was not chosen."""
+    chosen = set(sorted({score.patient for score in scores})[1::2])
+    return [score for score in scores if score.patient in chosen]
+
+
+def certainty_cells(scores: Sequence[CertaintyScore]) -> list[str]:
+    """The figures under CERTAINTY_HEAD."""
     right = [score for score in scores if not score.is_control]
     wrong = [score.certainty for score in scores if score.is_control]
     certain = [score for score in right if score.certain]

@@ -16,14 +16,15 @@ from VolumeRetrievalEngine.searching.registration import refine
 from .questions import Question
 
 #: What is compared, in the order of the tables. The first is what users get.
-CONTEXT, PATH, VOTES, REFINED = "path with context", "path of the region alone", "vote runs", "refined"
+CONTEXT, PATH, VOTES = "path with context", "path of the region alone", "vote runs"
+REFINED, MAPPED = "refined", "path with context, the refined queries"
 HEIGHT, MIDDLE, SHUFFLED, BODY = (
     "control: same relative height",
     "control: volume's middle",
     "control: shuffled matrix",
-    "control: body's centre",
+    "control: body's center",
 )
-WAYS = (CONTEXT, PATH, VOTES, REFINED, HEIGHT, MIDDLE, SHUFFLED, BODY)
+WAYS = (CONTEXT, PATH, VOTES, MAPPED, REFINED, HEIGHT, MIDDLE, SHUFFLED, BODY)
 
 #: A place may be relied on where it is so near.
 NEAR_MM = 20.0
@@ -84,7 +85,7 @@ def evaluate_places(questions: Sequence[Question], refined: int = 0, seed: int =
             BODY: one.by_body(),
         }
         if number in chosen:
-            ways[REFINED] = one.refined()
+            ways |= {MAPPED: ways[CONTEXT], REFINED: one.refined()}
         for name, score in ways.items():
             scores.setdefault(name, []).append(score)
     return {way: scores[way] for way in WAYS if way in scores}

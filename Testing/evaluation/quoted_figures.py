@@ -11,6 +11,7 @@ from .differences import cell, paired_difference
 from .localization import LocalizationScore
 from .markdown import markdown
 from .metrics import QueryScore, mean
+from .place_tables import CERTAINTY_HEAD, certainty_cells, others
 from .places import CONTEXT, WAYS, PlaceScore
 from .questions import HEAD_AND_NECK
 from .results import Results
@@ -41,6 +42,7 @@ def quoted_figures(rows: Mapping[str, Results], controls: Mapping[str, Mapping[s
         "model-card": _model_card(chosen),
         "encoders": _encoders(rows),
         "places": _places(chosen[NAMES[FOLDS]]),
+        "certainty": _certainty(chosen[NAMES[FOLDS]]),
         "score": _score(chosen),
         "marks": _marks(chosen),
         "likeness": _likeness(chosen),
@@ -104,6 +106,12 @@ def _places(one: Results) -> str:
         extent = f"{overlap.mean():.2f}" if has_range else ""
         lines.append([way, len(ways[way]), middles, extent, _distance(ways[way], "center_mm")])
     return markdown(["place by", "queries", "middles, mm", "IoU of the extents", "centers in space, mm"], lines)
+
+
+def _certainty(one: Results) -> str:
+    """Of the patients on whom the threshold was not chosen."""
+    lines = [[reading, *certainty_cells(others(scores))] for reading, scores in one.certainty.items()]
+    return markdown(["followed", *CERTAINTY_HEAD], lines)
 
 
 def _score(rows: Mapping[str, Results]) -> str:

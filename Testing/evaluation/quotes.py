@@ -26,7 +26,7 @@ DOCUMENTS = tuple(
         "VolumeRetrieval/VolumeRetrievalEngine/encoders/radiology_resnet/MODEL_CARD.md",
     )
 )
-_BLOCK = re.compile(r"<!-- make evaluate: ([a-z-]+) -->\n(.*?)\n<!-- end -->", re.DOTALL)
+_BLOCK = re.compile(r"<!-- make evaluate: ([a-z-]+) -->\n(.*?)\n?<!-- end -->", re.DOTALL)
 
 
 def blocks_in(text: str) -> dict[str, str]:
@@ -50,7 +50,7 @@ def with_blocks(text: str, blocks: Mapping[str, str], name: str) -> str:
 
 def as_block(name: str, text: str) -> str:
     """A block."""
-    return f"<!-- make evaluate: {name} -->\n{text}\n<!-- end -->"
+    return f"<!-- make evaluate: {name} -->\n{text}{chr(10) if text else ''}<!-- end -->"
 
 
 def section(blocks: Mapping[str, str]) -> str:

@@ -84,13 +84,13 @@ def _scores(results: Sequence[Results]) -> str:
 
 def _places(results: Sequence[Results]) -> str:
     places = places_section([(_row(one), one.places) for one in results])
-    return places + certainty_section([(_row(one), one.certainty) for one in results])
+    return "\n".join([places, certainty_section([(_row(one), one.certainty) for one in results])])
 
 
 def _other_modality(results: Sequence[Results]) -> str:
     scores = {(_row(one), direction): several for one in results for direction, several in one.other_modality.items()}
     table = localization_table(["method", "direction"], scores)
-    return f"## The other modality: the tumour of a sarcoma patient, in the same patient\n\n{table}\n"
+    return f"## The other modality: the tumor of a sarcoma patient, in the same patient\n\n{table}\n"
 
 
 def _compared(results: Sequence[Results], reference: Results) -> str:

@@ -46,6 +46,9 @@ class Choice:
         name, _, path = text.partition("=")
         return cls(name, Path(path).expanduser().resolve() if path else None)
 
+    def __str__(self) -> str:
+        return self.name if self.weights is None else f"{self.name}={self.weights}"
+
 
 @dataclass(frozen=True)
 class Places:
@@ -122,9 +125,14 @@ def of_the_trunk(cases: Sequence[Case], places: Places) -> list[Case]:
     ]
 
 
+def trunk_of(places: Places) -> Places:
+    """The same with the store that these volumes are indexed into: a ranking of the others must not see them."""
+    return replace(places, store=places.store / "trunk")
+
+
 def indexed_trunk(choice: Choice, cases: Sequence[Case], places: Places) -> tuple[Evaluated, list[Case]]:
     """Likewise these volumes, in a store of their own, and those of them that may be searched with."""
-    evaluated = indexed(choice, cases, replace(places, store=places.store / "trunk"))
+    evaluated = indexed(choice, cases, trunk_of(places))
     fold_of = evaluated.fold_of
     return evaluated, [case for case in cases if fold_of is None or case.patient in fold_of]
 
