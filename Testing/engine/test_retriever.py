@@ -84,8 +84,8 @@ def test_every_match_says_what_it_is_and_where(retriever, unseen_chest):
     assert best.similarity[best.best_query_row, best.best_row] == pytest.approx(on_path.max(), abs=0.02)
 
 
-def test_scores_are_the_mean_maximum_similarity_over_the_query_slices(retriever, unseen_chest):
-    for match in retriever.search(unseen_chest).matches:
+def test_plain_scores_are_the_mean_maximum_similarity_over_the_query_slices(retriever, unseen_chest):
+    for match in retriever.search(unseen_chest, options=SearchOptions.plain()).matches:
         assert match.score == pytest.approx(score(match.similarity) / len(match.similarity), abs=1e-5)
 
 

@@ -39,6 +39,7 @@ from .searching.search import Stopwatch, search_store
 from .searching.session import SearchSession, keep_kind, kept_kind
 from .slice_index.slice_index import SliceIndex
 from .store import VolumeStore
+from .store.archive_mean import keep_mean
 from .store.folder import StoreFolder
 from .store.volume_names import add_roots, ids_of
 from .volume import Identity, Volume
@@ -258,6 +259,7 @@ class Retriever(OpenedStore):
             return add_outlines(store, lambda record: read_again(store, record, self._tokens()), progress)
 
     def _update_indexes(self, store: VolumeStore) -> None:
+        keep_mean(store)
         for level in ("slices", "pooled"):
             SliceIndex.open(self._path, store, level, kept_kind(store, self._index_kind), writable=True)
 

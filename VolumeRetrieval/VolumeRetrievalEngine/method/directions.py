@@ -18,10 +18,12 @@ import numpy as np
 from .late_interaction import products
 
 #: How much the second direction counts.
-WEIGHT = 0.25
+WEIGHT = 0.35
 
 
-def scores_in_both_directions(query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
+def scores_in_both_directions(
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, mean: np.ndarray | None = None
+) -> np.ndarray:
     """RS(Q, C) / n_q and RS(C, Q) / n_c of some volumes of a matrix (see late_interaction.score_segments).
 
     Both come from the same products, so that the second direction costs little.
@@ -30,7 +32,7 @@ def scores_in_both_directions(query: np.ndarray, rows: np.ndarray, first: np.nda
         float32 [2, V].
     """
     scores = np.empty((2, len(first)), np.float32)
-    for chosen, product, starts in products(query, rows, first, count):
+    for chosen, product, starts in products(query, rows, first, count, mean):
         scores[0, chosen] = np.maximum.reduceat(product, starts, axis=1).mean(axis=0, dtype=np.float64)
         backward = np.add.reduceat(product.max(axis=0), starts, dtype=np.float64)
         scores[1, chosen] = backward / count[chosen]

@@ -60,7 +60,11 @@ def filter_for(n_query: int) -> FilterName:
 
 
 def candidates_by_slices(
-    index: RowSearch, query: np.ndarray, k: int = DISTINCT_VOLUMES, allowed_keys: np.ndarray | None = None
+    index: RowSearch,
+    query: np.ndarray,
+    k: int = DISTINCT_VOLUMES,
+    allowed_keys: np.ndarray | None = None,
+    mean: np.ndarray | None = None,
 ) -> Candidates:
     """Every volume that a query slice came upon while it searched for k distinct volumes.
 
@@ -68,10 +72,12 @@ def candidates_by_slices(
         index: of level "slices" (or "pooled", with pooled queries).
         query: float32 [n_q, d].
         allowed_keys: int64, the volumes that may be found; None for all.
+        mean: float32 [d], subtracted first (centering.py) where all rows are compared anyway; a search of the nearest
+            rows finds those that are near as they were embedded.
     """
     check_query(query)
     if index.compares_all:
-        return _by_maxima(*index.maxima(query, allowed_keys), k)
+        return _by_maxima(*index.maxima(query, allowed_keys, mean), k)
     return _by_late_interaction(search_distinct(index, query, k, allowed_keys))
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import QueryError
+from .centering import CenteredProduct
 
 #: Values of S computed at a time: 200k float32 are 0.8 MB, which stays in the second-level cache.
 BLOCK_VALUES = 200_000
@@ -33,51 +34,58 @@ def score(similarity: np.ndarray) -> float:
     return float(np.asarray(similarity).max(axis=1).sum(dtype=np.float64))
 
 
-def score_volumes(query: np.ndarray, rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def score_volumes(
+    query: np.ndarray, rows: np.ndarray, offsets: np.ndarray, mean: np.ndarray | None = None
+) -> np.ndarray:
     """RS of every volume of a contiguous matrix, exactly.
 
     Args:
         query: float32 [n_q, d].
         rows: float32 (or float16, see :func:`as_float32`) [N, d], the volumes' rows one after another.
         offsets: int [V + 1]; volume v is rows[offsets[v]:offsets[v + 1]] and has at least one row.
+        mean: float32 [d], subtracted from both sides first (centering.py); None for the score of the paper.
 
     Returns:
         float32 [V], each at most n_q.
     """
     bounds = np.asarray(offsets, dtype=np.int64)
-    return score_segments(query, rows, bounds[:-1], np.diff(bounds))
+    return score_segments(query, rows, bounds[:-1], np.diff(bounds), mean)
 
 
-def score_segments(query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
+def score_segments(
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, mean: np.ndarray | None = None
+) -> np.ndarray:
     """RS of some volumes of a matrix that holds more: volume v is rows[first[v]:first[v] + count[v]].
 
     Volumes that follow one another are scored in one product, so give them in the matrix's order where speed matters.
     Float32 rows are not copied. Returns float32 [V].
     """
     scores = np.empty(len(first), np.float32)
-    for chosen, best in _maxima(query, rows, first, count):
+    for chosen, best in _maxima(query, rows, first, count, mean):
         scores[chosen] = best.sum(axis=0, dtype=np.float64)
     return scores
 
 
-def maxima_of_segments(query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
+def maxima_of_segments(
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, mean: np.ndarray | None = None
+) -> np.ndarray:
     """max_j S[i, j] of every query slice i in each of these volumes (see :func:`score_segments`): float32 [n_q, V]."""
     maxima = np.empty((len(query), len(first)), np.float32)
-    for chosen, best in _maxima(query, rows, first, count):
+    for chosen, best in _maxima(query, rows, first, count, mean):
         maxima[:, chosen] = best
     return maxima
 
 
 def _maxima(
-    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, mean: np.ndarray | None
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Runs of volumes, and for each float32 [n_q, volumes of the run], the greatest similarities."""
-    for chosen, product, starts in products(query, rows, first, count):
+    for chosen, product, starts in products(query, rows, first, count, mean):
         yield chosen, np.maximum.reduceat(product, starts, axis=1)
 
 
 def products(
-    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray
+    query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, mean: np.ndarray | None
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """S of runs of volumes, small enough to be still in the cache.
 
@@ -89,6 +97,8 @@ def products(
     """
     check_dimensions(query, rows)
     query = np.ascontiguousarray(query, dtype=np.float32)
+    centering = None if mean is None else CenteredProduct(query, mean)
+    query = query if centering is None else centering.rows
     first, count = np.asarray(first, dtype=np.int64), np.asarray(count, dtype=np.int64)
     if len(count) and (count.min() < 1 or first.min() < 0 or (first + count).max() > len(rows)):
         raise ValueError(f"every volume needs one row or more within the {len(rows)} rows of the matrix")
@@ -98,7 +108,8 @@ def products(
         begin, end = int(first[v]), int(first[w - 1] + count[w - 1])
         product = buffer[: len(query) * (end - begin)].reshape(len(query), end - begin)
         np.matmul(query, as_float32(rows[begin:end]).T, out=product)
-        yield slice(v, w), product, first[v:w] - begin
+        similarity = product if centering is None else centering.similarity(product)
+        yield slice(v, w), similarity, first[v:w] - begin
 
 
 def as_float32(rows: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 #: What another modality costs, on the scale of the score.
-PENALTY = 0.05
+PENALTY = 0.1
 
 
 def with_preference(scores: np.ndarray, is_other: np.ndarray) -> np.ndarray:

@@ -40,15 +40,22 @@ class RowSearch(Protocol):
         """The k nearest rows for each query: float32 [q, d], among the volumes with these keys (None: all)."""
         ...
 
-    def scores(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [v] keys, and float32 [v] the late interaction RS of the query, float32 [n_q, d], with each."""
+    def scores(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [v] keys, and float32 [v] the late interaction RS of the query, float32 [n_q, d], with each; after
+        the mean, float32 [d], was subtracted (centering.py), where one is given."""
         ...
 
-    def directions(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def directions(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """int64 [v] keys, and float32 [2, v] RS(Q, C) / n_q and RS(C, Q) / n_c (directions.py)."""
         ...
 
-    def maxima(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def maxima(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """int64 [v] keys, and float32 [n_q, v] the greatest similarity of each query slice in each."""
         ...
 

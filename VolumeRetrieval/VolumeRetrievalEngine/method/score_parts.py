@@ -20,12 +20,16 @@ class ScoreParts:
     """Which parts are in a score.
 
     Attributes:
+        centering: the archive's mean embedding is subtracted first (centering.py).
         directions: whole volumes are compared in both directions (directions.py).
         modality: volumes of another modality than the query's count as a little less similar (modality.py).
+        neighbors: whole volumes whose own neighbors are not the query's count as less similar (reciprocal.py).
     """
 
+    centering: bool = False
     directions: bool = False
     modality: bool = False
+    neighbors: bool = False
 
     @classmethod
     def parse(cls, text: str) -> ScoreParts:
@@ -51,4 +55,4 @@ class ScoreParts:
 #: Names of the parts.
 PARTS = tuple(field.name for field in fields(ScoreParts))
 #: Those whose gain was measured on patients who had no say in choosing them (METHOD.md, stage 3).
-DEFAULT_PARTS = ScoreParts()
+DEFAULT_PARTS = ScoreParts(centering=True, directions=True, modality=True, neighbors=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..method import reciprocal
 from ..method.directions import combined, scores_in_both_directions
+from ..method.filtering import Candidates, ranked
 from ..method.late_interaction import score_volumes
 from ..method.modality import with_preference
 from ..method.row_search import RowSearch
@@ -24,38 +26,71 @@ _VOLUMES_AT_A_TIME = 200
 Scored = tuple[np.ndarray, np.ndarray]
 
 
+def _none() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Scoring:
-    """How similar volumes are to rows that are searched with: 1 for the same volume, at least -1.
+    """How similar volumes are to rows that are searched with: 1 for the same volume, at most.
 
     Attributes:
         parts: what the score has besides late interaction.
         others: int64, ascending: the volumes known to be of another modality than the query; empty where that does not
             count.
+        mean: float32 [d], the archive's mean embedding; None where nothing is centered.
+        neighbors: int64, ascending: the best candidates by pooled rows; empty where these are not asked.
+        agreed: float32, how far each of them has the query's neighbors (method/reciprocal.py); 0 for other volumes.
     """
 
     parts: ScoreParts = field(default_factory=ScoreParts)
-    others: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    others: np.ndarray = field(default_factory=_none)
+    mean: np.ndarray | None = None
+    neighbors: np.ndarray = field(default_factory=_none)
+    agreed: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @classmethod
-    def of(cls, store: StoreReader, query: Query, parts: ScoreParts, keep: AttributeFilter) -> Scoring:
-        """The score of a search, with the parts that suit it.
+    def of(cls, session: SearchSession, query: Query, parts: ScoreParts, keep: AttributeFilter) -> Scoring:
+        """The score of a search, with the parts that suit it, but for the neighbors (:meth:`with_neighbors`).
 
-        One direction for a region; no preference where the query's modality is not known, or where the user has chosen
-        modalities.
+        A region is compared in one direction and whatever the modality, and has no neighbors. Nothing is preferred
+        where the query's modality is not known, or where the user has chosen modalities. A small archive has no mean.
 
         Args:
             keep: which volumes the search may return.
         """
         is_chosen = any(one.attribute == "modality" for one in keep.conditions)
-        parts = replace(
-            parts,
-            directions=parts.directions and query.is_whole,
-            modality=parts.modality and bool(query.modality) and not is_chosen,
+        has_preference = parts.modality and query.is_whole and bool(query.modality) and not is_chosen
+        mean = session.mean() if parts.centering else None
+        return cls(
+            replace(
+                parts,
+                directions=parts.directions and query.is_whole,
+                modality=has_preference,
+                centering=mean is not None,
+                neighbors=False,
+            ),
+            session.store.keys_of_other_modality(query.modality) if has_preference else _none(),
+            mean,
         )
-        if not parts.modality:
-            return cls(parts)
-        return cls(parts, store.keys_of_other_modality(query.modality))
+
+    def with_neighbors(self, store: StoreReader, pooled: np.ndarray, candidates: Candidates) -> Scoring:
+        """This score, and what the candidates' neighbors say.
+
+        Args:
+            pooled: float32 [m, d], the query's pooled rows.
+            candidates: by pooled rows and this score. Of too few nothing is asked.
+        """
+        keys = candidates.keys[: reciprocal.NODES]
+        if len(keys) < reciprocal.AT_LEAST:
+            return self
+        rows, offsets = store.many_pooled(keys)
+        similarity = reciprocal.mutual_similarity(
+            np.concatenate((pooled, rows)), np.concatenate(([0], offsets + len(pooled))), self.mean
+        )
+        order = np.argsort(keys)
+        agreed = reciprocal.agreement(similarity)[order]
+        return replace(self, parts=replace(self.parts, neighbors=True), neighbors=keys[order], agreed=agreed)
 
     def by_index(self, index: RowSearch, query: np.ndarray, keys: np.ndarray | None = None) -> Scored:
         """Volumes scored by the rows of an index that holds them, slices or pooled rows.
@@ -65,17 +100,17 @@ class Scoring:
             keys: int64, the volumes; None for all. Keys that are not in the index are left out.
         """
         if self.parts.directions:
-            known, both = index.directions(query, keys)
+            known, both = index.directions(query, keys, self.mean)
             return known, self._finished(known, combined(both))
-        known, scores = index.scores(query, keys)
+        known, scores = index.scores(query, keys, self.mean)
         return known, self._finished(known, scores / np.float32(len(query)))
 
     def by_rows(self, query: np.ndarray, rows: np.ndarray, offsets: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """float32 [v]: these volumes scored by their rows, float32 [N, d], volume v's from offsets[v] on."""
         if self.parts.directions:
-            scores = combined(scores_in_both_directions(query, rows, offsets[:-1], np.diff(offsets)))
+            scores = combined(scores_in_both_directions(query, rows, offsets[:-1], np.diff(offsets), self.mean))
         else:
-            scores = score_volumes(query, rows, offsets) / np.float32(len(query))
+            scores = score_volumes(query, rows, offsets, self.mean) / np.float32(len(query))
         return self._finished(keys, scores)
 
     def exact(self, session: SearchSession, query: np.ndarray, keys: Sequence[int] | np.ndarray) -> Scored:
@@ -91,7 +126,33 @@ class Scoring:
             scores[part] = self.by_rows(query, *session.store.many_embeddings(wanted[part]), wanted[part])
         return wanted, scores
 
+    def pooled(self, session: SearchSession, pooled: np.ndarray, keys: np.ndarray) -> Candidates:
+        """All of these volumes by their pooled rows, likewise."""
+        index = session.opened("pooled")
+        if index is not None and index.holds_rows:
+            return ranked(*self.by_index(index, pooled, keys))
+        scores = np.empty(len(keys), np.float32)
+        for start in range(0, len(keys), _VOLUMES_AT_A_TIME):
+            part = slice(start, start + _VOLUMES_AT_A_TIME)
+            scores[part] = self.by_rows(pooled, *session.store.many_pooled(keys[part]), keys[part])
+        return ranked(keys, scores)
+
+    def again(self, candidates: Candidates) -> Candidates:
+        """Candidates that were scored without the neighbors, with them."""
+        return ranked(candidates.keys, self._with_agreement(candidates.keys, candidates.first_stage))
+
     def _finished(self, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Within [-1, 1], which rounding can leave by a few 1e-7; and with the preference."""
+        """Within [-1, 1], which rounding can leave by a few 1e-7; and with what does not depend on slices."""
         scores = np.clip(scores, -1, 1)
-        return with_preference(scores, np.isin(keys, self.others)) if self.parts.modality else scores
+        if self.parts.modality:
+            scores = with_preference(scores, np.isin(keys, self.others))
+        return self._with_agreement(keys, scores)
+
+    def _with_agreement(self, keys: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        if not self.parts.neighbors:
+            return scores
+        agreed = np.zeros(len(keys), np.float32)
+        place = np.minimum(np.searchsorted(self.neighbors, keys), len(self.neighbors) - 1)
+        is_neighbor = self.neighbors[place] == keys
+        agreed[is_neighbor] = self.agreed[place[is_neighbor]]
+        return reciprocal.with_agreement(scores, agreed)

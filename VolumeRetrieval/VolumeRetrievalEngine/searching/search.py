@@ -59,10 +59,10 @@ def ranked(session: SearchSession, query: Query, options: SearchOptions, clock: 
     keep = keep.without_series(options.exclude_series)
     allowed = session.store.keys(keep)
     clock.lap("filter")
-    scoring = Scoring.of(session.store, query, options.parts, options.attributes)
+    scoring = Scoring.of(session, query, options.parts, options.attributes)
     ranking = rank_volumes(session, query, allowed, options, scoring)
     clock.lap("rank")
-    return Ranked(ranking, allowed, keep, scoring)
+    return Ranked(ranking, allowed, keep, ranking.scoring)
 
 
 def search_store(

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
 from ..store import VolumeStore
+from ..store.archive_mean import archive_mean
 from ..store.reader import StoreReader
 
 _KIND = "index_kind"
@@ -42,6 +45,7 @@ class SearchSession:
         self._folder = folder
         self._kind = kept_kind(self.store, index_kind)
         self._indexes: dict[Level, SliceIndex] = {}
+        self._mean: tuple[int, np.ndarray | None] | None = None
 
     @property
     def slices(self) -> SliceIndex:
@@ -61,6 +65,13 @@ class SearchSession:
     def opened(self, level: Level) -> SliceIndex | None:
         """The index of a level, if it is open."""
         return self._indexes.get(level)
+
+    def mean(self) -> np.ndarray | None:
+        """The archive's mean embedding, float32 [d] (store/archive_mean.py); None for a small archive."""
+        generation = self.store.generation
+        if self._mean is None or self._mean[0] != generation:
+            self._mean = generation, archive_mean(self.store)
+        return self._mean[1]
 
     def close(self) -> None:
         self._indexes.clear()

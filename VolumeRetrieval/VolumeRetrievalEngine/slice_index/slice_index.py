@@ -161,23 +161,32 @@ class SliceIndex:
         key, row = self._map.locate(row)
         return Hits(similarity, key, row)
 
-    def scores(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def scores(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Late interaction (late_interaction.py) with the rows of these volumes, or of all of them: exact.
 
         Only where :attr:`holds_rows`. Keys that are not in the index are left out.
 
+        Args:
+            mean: float32 [d], subtracted from both sides first (method/centering.py).
+
         Returns:
             int64 [v] keys in the order of their rows, and float32 [v] RS.
         """
-        return self._compared(score_segments, query, keys)
+        return self._compared(score_segments, query, keys, mean)
 
-    def directions(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def directions(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Likewise, but int64 [v] keys and float32 [2, v], the score of each direction (method/directions.py)."""
-        return self._compared(scores_in_both_directions, query, keys)
+        return self._compared(scores_in_both_directions, query, keys, mean)
 
-    def maxima(self, query: np.ndarray, keys: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def maxima(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Likewise, but int64 [v] keys and float32 [n_q, v], the greatest similarity of each query slice in each."""
-        return self._compared(maxima_of_segments, query, keys)
+        return self._compared(maxima_of_segments, query, keys, mean)
 
     @property
     def compares_all(self) -> bool:
@@ -199,13 +208,17 @@ class SliceIndex:
         return wanted == self._index.kind and not (isinstance(self._index, FaissIndex) and self._index.outgrown)
 
     def _compared(
-        self, compare: Callable[..., np.ndarray], query: np.ndarray, keys: np.ndarray | None
+        self,
+        compare: Callable[..., np.ndarray],
+        query: np.ndarray,
+        keys: np.ndarray | None,
+        mean: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         chosen = self._map.chosen(keys)
         vectors = np.empty((0, query.shape[1]), np.float32) if self._index is None else self._index.vectors
         if vectors is None:
             raise QueryError(f"an index of kind {self.kind!r} does not hold the rows themselves")
-        return self._map.keys[chosen], compare(query, vectors, self._map.first[chosen], self._map.count[chosen])
+        return self._map.keys[chosen], compare(query, vectors, self._map.first[chosen], self._map.count[chosen], mean)
 
     def _agrees_with(self, store: IndexableStore) -> bool:
         """Whether the index holds the volumes of the store, with as many rows.
