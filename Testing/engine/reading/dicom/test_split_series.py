@@ -118,6 +118,11 @@ SEPARATED: dict[str, list[list[Truth]]] = {
     "InstanceNumber is the number of the repeat": [stack(str(n), 0, instance=lambda k, n=n: n) for n in (1, 2, 3)],
     "numbered there and back": [stack("0", 0), stack("1", 0, instance=lambda k: 60 - k)],
     "place by place": [stack(str(n), 0, instance=lambda k, n=n: 3 * k + n) for n in range(3)],
+    "trigger times that differ from place to place, InstanceNumber unknown": [
+        stack(str(n), 0, instance=lambda k: 0, TriggerTime=lambda k, n=n: 30.5 * n + k) for n in range(3)
+    ],
+    "stacks one behind the other": [stack(str(n), 20 * n, start=60 * n, StackID=n) for n in (1, 2)],
+    "both breasts": [stack(side, n, start=150 * n, ImageLaterality=side) for n, side in enumerate("LR")],
     "Siemens diffusion by the name of its sequence": [
         stack(name, 1, SequenceName=name) for name in ("*ep_b0", "*ep_b1000#1", "*ep_b1000#2")
     ],

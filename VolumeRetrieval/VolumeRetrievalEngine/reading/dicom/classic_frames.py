@@ -49,7 +49,7 @@ UNPLACED = (
 
 def classic_frames(data_set: Dataset) -> list[dict[str, Any]] | str:
     """Each frame as keyword arguments of SliceFacts, geometry None where missing; or why there is no volume."""
-    count = whole(data_set, "NumberOfFrames", 1)
+    count = max(whole(data_set, "NumberOfFrames", 1), 1)
     nuclear = text(data_set, "SOPClassUID") == NUCLEAR or text(data_set, "Modality").upper() == "NM"
     if nuclear and not any(value.upper() in _RECONSTRUCTED for value in texts(data_set, "ImageType")):
         return NOT_RECONSTRUCTED
@@ -57,10 +57,10 @@ def classic_frames(data_set: Dataset) -> list[dict[str, Any]] | str:
     origin = numbers(detector, "ImagePositionPatient", 3) or numbers(data_set, "ImagePositionPatient", 3)
     orientation = numbers(detector, "ImageOrientationPatient", 6) or numbers(data_set, "ImageOrientationPatient", 6)
     offsets = _offsets(data_set, count, nuclear)
-    if isinstance(offsets, str):
-        return offsets
     if origin is None or orientation is None:
         places: list[tuple[float, ...] | None] = [None] * count
+    elif isinstance(offsets, str):
+        return offsets
     else:
         along = np.asarray(origin) + np.outer(offsets, slice_normal(orientation))
         places = [tuple(one) for one in along.round(6).tolist()]
@@ -93,7 +93,7 @@ def _offsets(data_set: Dataset, count: int, nuclear: bool) -> list[float] | str:
         # Its sign is the direction of stacking (PS3.3 C.8.4.15); reconstructed slices are as thick as their spacing.
         step = step or (numbers(data_set, "SliceThickness", 1) or (0.0,))[0]
         slices = _vector(data_set, "SliceVector", count) or [float(n) for n in range(1, count + 1)]
-        return [step * (number - 1) for number in slices] if step else UNPLACED
+        return [step * (number - 1) for number in slices] if step or count == 1 else UNPLACED
     for keyword in _OFFSETS:
         if found := _vector(data_set, keyword, count):
             return [one - found[0] for one in found]

@@ -90,7 +90,8 @@ OF_INSTANCES = (
     # 0 magnitude, 1 phase, 2 real, 3 imaginary.
     _private("GE image part", Kind.CONTRAST, 0x0043102F, "GEMS_PARM_01"),
     _text("FrameOfReferenceUID", Kind.CONTRAST),
-    _text("StackID", Kind.REPETITION),
+    _text("StackID", Kind.CONTRAST),
+    _text("ImageLaterality", Kind.CONTRAST),
     _text("TemporalPositionIdentifier", Kind.REPETITION),
     _texts("EchoNumbers", Kind.REPETITION),
     _text("SequenceName", Kind.REPETITION),  # Siemens: "*ep_b1000#12"
@@ -98,7 +99,6 @@ OF_INSTANCES = (
     _private("Philips spin label", Kind.REPETITION, 0x20051429, "Philips MR Imaging DD 005"),
     _private("Philips b-value number", Kind.REPETITION, 0x20051412, "Philips MR Imaging DD 005"),
     _private("Philips direction number", Kind.REPETITION, 0x20051413, "Philips MR Imaging DD 005"),
-    _text("ImageLaterality", Kind.REPETITION),
     _number("TriggerTime", Kind.ACQUISITION),
     _number("TemporalPositionTimeOffset", Kind.ACQUISITION),
     _text("AcquisitionNumber", Kind.ACQUISITION),
@@ -136,7 +136,7 @@ def kind_of(name: str) -> Kind:
 
 def rank_of(name: str) -> tuple[float, str]:
     """To sort criteria in the order in which they are tried."""
-    return _RANKS.get(name, _RANKS["ImageLaterality"] + 0.5), name
+    return _RANKS.get(name, _RANKS["Philips direction number"] + 0.5), name
 
 
 def criteria_of(data_set: Dataset) -> Criteria:

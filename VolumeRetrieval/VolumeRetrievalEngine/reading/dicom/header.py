@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -114,6 +115,8 @@ def read_dicom_facts(path: Path, size: int, tokens: PatientTokens) -> FileFacts:
     try:
         data_set, pixels_at = _header(path, _TAGS)
         facts = _judge(path, data_set, size, pixels_at, tokens)
+    except zlib.error:
+        return failed("truncated: its compressed data set ends too early or is damaged; copy or export it again")
     except InvalidDicomError:
         return failed("not readable as DICOM: damaged, or another kind of file")
     except OSError as error:
@@ -224,7 +227,7 @@ def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[Sli
     if count > 1 or (of_frames and text(data_set, "NumberOfFrames")):
         groups, _ = _header(path, [*_TAGS, SHARED_GROUPS, FRAME_GROUPS, DIMENSIONS])
         found = [frame_values(frame, groups) for frame in frame_groups(groups)]
-        if not found and count > 1:
+        if not found and (count > 1 or position is None):
             classic = classic_frames.classic_frames(data_set)
             if isinstance(classic, str):
                 return skipped(classic)

@@ -3,7 +3,7 @@
 First by patient and study, orientation, matrix, pixel spacing and ImageType (stacks.py). Then by every criterion
 (criteria.py) that divides what is left, one after the other, so that an echo of a time point is told from the other
 echoes and from the other time points. A criterion whose values differ from slice to slice divides nothing. Where
-slices still share places, InstanceNumber decides (instance_order.py) or they are left out, with the reason.
+slices still share places, InstanceNumber decides (order_of_repeats.py) or they are left out, with the reason.
 
 Every part has a key, from which its volume's id is made (ARCHITECTURE, Identity). The part with the lowest
 InstanceNumber keeps the key of what was divided ("" for the series); the others add what makes them different, in
@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from ..facts import SliceFacts
 from .criteria import Kind, kind_of, rank_of
-from .instance_order import INSTANCE_ORDER, by_instance_order, runs
+from .order_of_repeats import INSTANCE_ORDER, by_order, runs
 from .slice_positions import Places
 from .stacks import STACK_CRITERIA, described, stacks_of
 
@@ -226,10 +226,8 @@ def _without_repeats(slices: Sequence[SliceFacts], group: _Group) -> tuple[list[
     places = Places(slices, group.members)
     if not places.repeats(group.members):
         return [group], []
-    images, left_out = by_instance_order(slices, group.members, places)
-    named = [
-        (INSTANCE_ORDER, f"repeat {n}", f"{INSTANCE_ORDER} repeat {n}", found) for n, found in enumerate(images, 1)
-    ]
+    order, images, left_out = by_order(slices, group.members, places)
+    named = [(order, f"repeat {n}", f"{order} repeat {n}", found) for n, found in enumerate(images, start=1)]
     return _keep_first(group, named), left_out
 
 

@@ -1,7 +1,8 @@
-"""What InstanceNumber says about slices that nothing else in their headers tells apart.
+"""What order says about slices that no value in their headers tells apart: that of InstanceNumber, or of time.
 
-It decides where slices are numbered image by image (all places once, then all again) or place by place (all repeats of
-a place, then those of the next). Any other order says nothing, and slices whose image is not known are left out.
+InstanceNumber decides where slices are numbered image by image (all places once, then all again) or place by place (all
+repeats of a place, then those of the next). Any other order says nothing, and slices whose image is not known are left
+out.
 """
 
 from __future__ import annotations
@@ -16,23 +17,27 @@ from .slice_positions import Places
 INSTANCE_ORDER = "InstanceNumber order"
 #: As the share of a part's places: with more undecidable ones, the order of all is in doubt.
 _FEW_PLACES = 0.2
+_TIMES = ("TriggerTime", "TemporalPositionTimeOffset")
 
 
-def by_instance_order(
+def by_order(
     slices: Sequence[SliceFacts], members: Sequence[int], places: Places
-) -> tuple[list[list[int]], list[int]]:
-    """Slices in InstanceNumber order with some places in common: the images they form, and those that are left out."""
+) -> tuple[str, list[list[int]], list[int]]:
+    """What order decides, the images that slices (in InstanceNumber order) form by it, and those that are left out."""
     images = _image_by_image(slices, members, places) or _place_by_place(slices, members, places)
     if images:
-        return images, []
+        return INSTANCE_ORDER, images, []
+    for name in _TIMES:
+        if images := _by_time(slices, members, places, name):
+            return f"{name} order", images, []
     counts = Counter(places.place[number] for number in members)
     usual = Counter(counts.values()).most_common(1)[0][0]
     odd = [number for number in members if counts[places.place[number]] != usual]
     rest = [number for number in members if counts[places.place[number]] == usual]
     if not odd or places.count(odd) > _FEW_PLACES * len(counts):
-        return [], list(members)
-    images = [rest] if usual == 1 else by_instance_order(slices, rest, places)[0]
-    return (images, odd) if images else ([], list(members))
+        return "", [], list(members)
+    order, images, left_out = (INSTANCE_ORDER, [rest], []) if usual == 1 else by_order(slices, rest, places)
+    return order, images, [*odd, *left_out]
 
 
 def runs(slices: Sequence[SliceFacts], members: Sequence[int], places: Places) -> list[list[int]]:
@@ -74,3 +79,18 @@ def _place_by_place(slices: Sequence[SliceFacts], members: Sequence[int], places
     if any(len({slices[number].instance for number in group}) < len(group) for group in groups):
         return []
     return [list(image) for image in zip(*groups, strict=True)]
+
+
+def _by_time(slices: Sequence[SliceFacts], members: Sequence[int], places: Places, name: str) -> list[list[int]]:
+    """Where the heart beats unevenly, trigger times differ from place to place: what counts is their order at each."""
+    try:
+        times = {number: float(dict(slices[number].criteria)[name]) for number in members}
+    except (KeyError, ValueError):
+        return []
+    at: dict[int, list[int]] = {}
+    for number in sorted(members, key=times.__getitem__):
+        at.setdefault(places.place[number], []).append(number)
+    distinct = all(len({times[number] for number in found}) == len(found) for found in at.values())
+    if not distinct or len({len(found) for found in at.values()}) != 1:
+        return []
+    return [list(image) for image in zip(*at.values(), strict=True)]
