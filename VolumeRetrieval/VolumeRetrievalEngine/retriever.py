@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,8 +42,6 @@ from .store.archive_mean import keep_mean
 from .store.folder import StoreFolder
 from .store.volume_names import add_roots, ids_of
 from .volume import Identity, Volume
-
-logger = logging.getLogger(__name__)
 
 
 class Retriever(OpenedStore):
@@ -246,8 +243,7 @@ class Retriever(OpenedStore):
     def add_outlines(self, progress: ProgressCallback | None = None) -> OutlinesReport:
         """Find the body's outlines of volumes that an older engine indexed without them (indexing/outlines.py).
 
-        Their files are read again; their embeddings stay. Searching works without outlines: places in plane are then
-        relative to the images instead of the bodies.
+        Their files are read again; their embeddings stay. Without outlines, places in plane are relative to the images.
 
         Args:
             progress: see progress.py; may raise Cancelled.
