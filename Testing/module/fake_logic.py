@@ -255,6 +255,9 @@ class FakeLogic:
     def onPairChanged(self, callback):
         self.pairChanged = callback
 
+    def indexAutomatically(self):
+        pass
+
     def cancelIndexing(self):
         self.indexingCancelled += 1
         if self.jobs and self.jobs[-1].isRunning:

@@ -301,6 +301,14 @@ class TestSearching:
         waitUntil(lambda: len(told.results) == 2)
         assert told.results[1] is matrix and logic._client._lastNumber == asked
 
+    def test_what_is_no_match_is_named(self, logic):
+        told = Told()
+        for ask in (logic.similarity, logic.loadMatch, lambda match: logic.showMatches([match])):
+            with pytest.raises(TypeError, match=r"^None is not a match: expected .*result\.matches\[0\]"):
+                ask(None)
+        logic.similarity("1", called(told))
+        assert str(told.errors[0]).startswith("'1' is not a match")
+
     def test_a_similarity_that_cannot_be_had_any_more_says_why(self, logic, archive):
         with pytest.raises(ValueError, match="search first"):
             logic.similarity(aMatch(1))

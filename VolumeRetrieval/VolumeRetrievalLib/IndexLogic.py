@@ -134,6 +134,16 @@ class IndexLogic:
 
         return Jobs.run(lambda answer: self._indexing.folder(str(path), answer), reportOf, callbacks)
 
+    def indexAutomatically(self) -> None:
+        """Index what is new or gone, if the settings say that this is done automatically, and nothing is running."""
+        if self._indexing.job is not None or self._index.watcher.present is None:
+            return
+        if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
+            try:
+                self._indexing.database(Callbacks(failed=self._onAutomaticFailure))
+            except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
+                self._onAutomaticFailure(error)
+
     def cancelIndexing(self) -> None:
         """Ask the indexing run that goes on to stop, whoever started it; what is finished stays."""
         self._indexing.cancel()
@@ -158,16 +168,7 @@ class IndexLogic:
             self._indexing.forget()
             self._onOtherDatabase()
         self._tell()
-        self._indexAutomatically()
-
-    def _indexAutomatically(self) -> None:
-        if self._indexing.job is not None or self._index.watcher.present is None:
-            return
-        if Settings.load().indexAutomatically and (self._index.notIndexed() or self._index.removed()):
-            try:
-                self._indexing.database(Callbacks(failed=self._onAutomaticFailure))
-            except RuntimeError as error:  # nobody has asked for it, so that nobody is told in the panel
-                self._onAutomaticFailure(error)
+        self.indexAutomatically()
 
     def _onAutomaticFailure(self, error: Exception) -> None:
         if getattr(error, "type", "") == "StoreLockedError":
@@ -178,7 +179,7 @@ class IndexLogic:
 
     def _indexAgain(self) -> None:
         self.refresh()
-        self._indexAutomatically()
+        self.indexAutomatically()
 
     def _tellSoon(self) -> None:
         """Of what changes many times a second."""

@@ -203,6 +203,9 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
     def loadMatch(self, match: Match) -> Any:
         """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
+        from .Search.LastSearch import checkMatches
+
+        checkMatches(match)
         return self._loader.load(match.volume_id, self._index.contents)
 
     def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
@@ -217,6 +220,9 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         Raises:
             RuntimeError: nothing could be shown; its text says why.
         """
+        from .Search.LastSearch import checkMatches
+
+        checkMatches(*matches)
         search = self._searching.searchToShow(matches)
         if search is None or not matches:
             raise RuntimeError(_("There is nothing to show: search first."))

@@ -239,6 +239,19 @@ class TestOffer:
         assert said.startswith("Installed:") and one.state().missingSmall == () and torch.constraints == []
         assert one.offerOnce() == "" and len(one.asked) == 1
 
+    @pytest.mark.parametrize(
+        ("there", "said"),
+        [
+            ({}, "are faster and find better matches with onnxruntime and faiss-cpu (about 50 MB"),
+            ({"onnxruntime": "1.31"}, "in large databases are faster with faiss-cpu (about 20 MB"),
+            ({"faiss_cpu": "1.15"}, "find better matches with onnxruntime (about 30 MB"),
+        ],
+    )
+    def test_it_says_what_the_missing_ones_bring_and_how_large_they_are(self, there, said):
+        one = installer(FakePip(**there), agrees=None)
+        one.offerOnce()
+        assert said in one.asked[0]
+
     def test_who_declines_is_not_asked_again_and_can_still_install(self):
         pip = FakePip()
         one = installer(pip, agrees=False)

@@ -136,10 +136,14 @@ def test_series_that_are_gone_and_another_slice_step_are_told(panel, logic):
     ]
 
 
-def test_automatic_indexing_is_a_setting(logic):
+def test_automatic_indexing_is_a_setting_that_takes_effect_at_once(logic):
+    saved = []
+    logic.indexAutomatically = lambda: saved.append(Settings.load().indexAutomatically)
     panel, _widget = makePanel(logic, settings=Settings.load())
     panel.ui.automaticIndexingCheckBox.checked = True
-    assert Settings.load().indexAutomatically
+    assert saved == [True]
+    panel.ui.automaticIndexingCheckBox.checked = False
+    assert saved == [True] and not Settings.load().indexAutomatically
 
 
 def test_how_a_run_ended_is_forgotten_when_series_come_or_the_index_goes(panel, logic):

@@ -17,8 +17,10 @@ PROTECTED_PACKAGES = ("numpy", "scipy", "SimpleITK", "pydicom", "pillow", "highd
 NEED_TORCH = ("monai", "safetensors", "einops")
 #: What of all this runs the encoder that ships with the extension, where there is no onnxruntime.
 RUN_DEFAULT = ("torch", "monai", "safetensors")
-#: The small way: no torch, and some 50 MB to download. onnxruntime runs the encoder that comes with the extension.
+#: The small way: no torch. onnxruntime runs the encoder that comes with the extension.
 SMALL = ("onnxruntime", "faiss-cpu")
+#: What is downloaded: the wheels of 2026 for Linux, 28 and 19 MB, and what onnxruntime needs.
+_DOWNLOAD_MB = {"onnxruntime": 30, "faiss-cpu": 20}
 TORCH_REQUIREMENT = ">=2.8"
 
 
@@ -164,12 +166,7 @@ class PackageInstaller:
         state = self.state()
         if not self._isWorthOffering(state) or self._hasFailed or self.questions.isDeclined():
             return ""
-        # The sizes of the wheels of 2026 for Linux: 28 and 19 MB, and what onnxruntime needs.
-        text = _(
-            "Searches are faster and find better matches with {packages} (Python packages, about 50 MB to download; "
-            "packages that came with Slicer are not changed)."
-        ).format(packages=_listed(state.missingSmall))
-        answer = self.questions.offer(text, _("Install and search"), _("Search without"))
+        answer = self.questions.offer(_offer(state.missingSmall), _("Install and search"), _("Search without"))
         if not answer:
             if answer is not None:
                 self.questions.setDeclined(True)
@@ -272,6 +269,21 @@ class PackageInstaller:
             packages="\n".join(f"- {package}: {_purpose(package)}" for package in missing),
             size=size,
         )
+
+
+def _offer(packages: tuple[str, ...]) -> str:
+    """What these small packages bring to a search, and how much is downloaded."""
+    if packages == ("faiss-cpu",):
+        text = _("Searches in large databases are faster with {packages} (about {size} MB to download, {rest}).")
+    elif packages == ("onnxruntime",):
+        text = _("Searches find better matches with {packages} (about {size} MB to download, {rest}).")
+    else:
+        text = _("Searches are faster and find better matches with {packages} (about {size} MB to download, {rest}).")
+    return text.format(
+        packages=_listed(packages),
+        size=sum(_DOWNLOAD_MB[package] for package in packages),
+        rest=_("from the Python Package Index; packages that came with Slicer are not changed"),
+    )
 
 
 def _purpose(package: str) -> str:

@@ -136,6 +136,8 @@ class IndexSection:
     def _onAutomaticToggled(self, checked: bool) -> None:
         self.settings.indexAutomatically = checked
         self.settings.save()
+        if checked:
+            self.logic.indexAutomatically()
 
     def _showSkippedCount(self, status: DatabaseStatus) -> None:
         self.ui.skippedButton.visible = bool(status.skipped)

@@ -81,6 +81,9 @@ class LogicProtocol(Protocol):
     def indexDatabase(self, callbacks: Callbacks | None = None, encoder: str = "") -> Job | IndexReport:
         """With another encoder than the settings' if one is named."""
 
+    def indexAutomatically(self) -> None:
+        """Index now what is new or gone, if the settings say that this is done automatically; tells nobody."""
+
     def cancelIndexing(self) -> None:
         """Stop the indexing run, whoever started it, between two volumes; nothing happens if none is running."""
 

@@ -20,7 +20,7 @@ from ..Scene.LoadedVolumes import LoadedVolumes, seriesUID
 from ..Settings import Settings
 from ..Values import ROI, SEGMENT, SLICES, Callbacks, SceneRegion, SearchCriteria
 from . import QueryRegion, QueryStack, QueryVolume
-from .LastSearch import LastSearch
+from .LastSearch import LastSearch, checkMatches
 
 #: Searches whose results can still be shown.
 _REMEMBERED = 8
@@ -46,7 +46,9 @@ class Searching:
         self._done: deque[LastSearch] = deque(maxlen=_REMEMBERED)
 
     def searchOf(self, match: Match) -> LastSearch:
-        """The search, one of the last few, that has found this match; ValueError if there is none."""
+        """The search, one of the last few, that has found this match; ValueError if there is none, TypeError if it is
+        no match."""
+        checkMatches(match)
         if not self._done:
             raise ValueError(_("There are no search results yet: search first."))
         found = self._find(match)
