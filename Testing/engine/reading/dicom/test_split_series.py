@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
+from VolumeRetrievalEngine.reading.dicom.criteria import OF_INSTANCES
 from VolumeRetrievalEngine.reading.dicom.series_splitting import UNDECIDED, SeriesPart, split_series
 from VolumeRetrievalEngine.reading.facts import SliceFacts
 
@@ -211,3 +212,38 @@ def test_the_key_of_a_part_names_all_that_tells_it_apart_and_stays_when_further_
     assert keys((10, 1), (20, 1)) == ["", "EchoTime 20"]
     both = ["", "EchoTime 20", "EchoTime 20; TemporalPositionIdentifier 2", "TemporalPositionIdentifier 2"]
     assert keys((10, 1), (20, 1), (10, 2), (20, 2)) == both
+
+
+@pytest.mark.parametrize("thickness", [0.0, 6.0])
+def test_values_that_alternate_evenly_are_marked_where_the_header_leaves_them_open(thickness: float):
+    slices = [one_slice(3.0 * k, k, thickness=2 * thickness, AcquisitionNumber=k % 2) for k in range(20)]
+    (part,) = split_series(slices)
+    assert part.notes == (
+        "slices with 2 values of AcquisitionNumber alternate: read as one image, which the header leaves open",
+    )
+
+
+def random_series(seed: int) -> list[Truth]:
+    """Images of one place that differ in one or two criteria, some shifted, some slices missing, in any numbering."""
+    random = np.random.default_rng(seed)
+    names = random.choice([one.name for one in OF_INSTANCES if one.name != "SliceThickness"], 2, replace=False)
+    images = list(itertools.product(range(1, 1 + random.integers(1, 4)), range(1, 1 + random.integers(1, 4))))
+    count, gap = int(random.choice([5, 12, 20])), float(random.choice([0.6, 1.0, 5.0]))
+    shift, by = float(random.choice([0.0, 0.0, 0.02, 0.08, 0.3])) * gap, int(random.integers(2))
+    order = [range(count * len(images)), random.permutation(count * len(images))][random.integers(2)]
+    return [
+        (f"{values}", one_slice(k * gap + shift * values[by], int(order[i * count + k]), thickness=gap, **own))
+        for i, values in enumerate(images)
+        for own in [{name.replace(" ", "_"): str(value) for name, value in zip(names, values, strict=True)}]
+        for k in range(count)
+        if random.random() > 0.02
+    ]
+
+
+def test_no_random_series_is_mixed_or_lost():
+    for seed in range(120):
+        truth = random_series(seed)
+        found = volumes([one for _, one in truth])
+        images = [{truth[number][0] for number in part.members} for part in found]
+        assert all(len(one) == 1 for one in images), seed
+        assert len(images) == len({image for image, _ in truth}), seed

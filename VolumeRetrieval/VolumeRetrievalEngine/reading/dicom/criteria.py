@@ -21,7 +21,7 @@ Criteria = tuple[tuple[str, str], ...]
 
 
 class Kind(Enum):
-    """When a criterion divides slices of one geometry (series_splitting.py); all do where it ends a repeat."""
+    """When a criterion divides slices of one geometry (telling_apart.py); all do where it ends a repeat."""
 
     CONTRAST = "wherever each value has enough slices for a volume"
     REPETITION = "where, besides, the slices of its values interleave"

@@ -15,19 +15,15 @@ echo is new.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 from ..facts import SliceFacts
 from .criteria import Kind, kind_of, rank_of
 from .order_of_repeats import INSTANCE_ORDER, by_order, runs
 from .slice_positions import Places
 from .stacks import STACK_CRITERIA, described, stacks_of
+from .telling_apart import FEWEST_SLICES, Verdict, verdict_on
 
-#: A volume has at least this many slices; smaller parts (a scout, a few repeated slices) are no volumes.
-FEWEST_SLICES = 3
-#: Contrast parameters (an echo time, say) that differ by less than this share are the same: they are rounded.
-_SAME_CONTRAST = 0.01
 #: Pixels by which slices may shift in plane and still lie in one column.
 _SAME_COLUMN = 2.0
 IN_PLANE = "place in plane"
@@ -54,11 +50,12 @@ class SeriesPart:
 
 @dataclass(frozen=True)
 class _Group:
-    """Slices on the way to a part: their key so far, and what has told them from others, as (criterion, value)."""
+    """Slices on the way to a part: their key, what has told them from others as (criterion, value), and doubts left."""
 
     key: str
     members: list[int]
     told: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def split_series(slices: Sequence[SliceFacts], owners: Sequence[str] = ()) -> list[SeriesPart]:
@@ -89,9 +86,9 @@ def _is_large(members: Sequence[int]) -> bool:
 
 def _notes(group: _Group, volumes: int) -> tuple[str, ...]:
     if volumes < 2 or not _is_large(group.members) or not group.told:
-        return ()
+        return group.doubts
     told = "; ".join(f"{name}: {value or 'none'}" for name, value in group.told)
-    return (f"one of {volumes} volumes of its series, divided by {told}",)  # VolumeRecord.part reads it
+    return (f"one of {volumes} volumes of its series, divided by {told}", *group.doubts)  # VolumeRecord.part reads it
 
 
 def _keep_first(parent: _Group, groups: Sequence[tuple[str, str, str, list[int]]]) -> list[_Group]:
@@ -100,7 +97,8 @@ def _keep_first(parent: _Group, groups: Sequence[tuple[str, str, str, list[int]]
     made = []
     for name, value, text, members in groups:
         key = parent.key if large and members is large[0] else "; ".join(filter(None, (parent.key, text)))
-        made.append(_Group(key, members, (*parent.told, (name, value)) if len(large) > 1 else parent.told))
+        told = (*parent.told, (name, value)) if len(large) > 1 else parent.told
+        made.append(_Group(key, members, told, parent.doubts))
     return made
 
 
@@ -150,48 +148,16 @@ def _by_criteria(slices: Sequence[SliceFacts], stack: _Group) -> list[_Group]:
 
 
 def _divided(group: _Group, name: str, pieces: list[tuple[str, list[int]]], kind: Kind, places: Places) -> list[_Group]:
-    if len(pieces) < 2 or not _tells_images_apart(group.members, pieces, kind, places):
+    if len(pieces) < 2:
         return [group]
-    return _keep_first(group, [(name, value, f"{name} {value}", members) for value, members in pieces])
-
-
-def _tells_images_apart(
-    members: Sequence[int], pieces: list[tuple[str, list[int]]], kind: Kind, places: Places
-) -> bool:
-    groups = [found for _, found in pieces]
-    counts = [places.count(found) for found in groups]
-    all_large = min(counts) >= FEWEST_SLICES
-    if repeats := places.repeats(members):
-        in_volumes = sum(len(found) for found, count in zip(groups, counts, strict=True) if count >= FEWEST_SLICES)
-        if in_volumes * 2 > len(members) and sum(map(places.repeats, groups)) < repeats:
-            return True
-    if not all_large:
-        return False
-    if kind is Kind.CONTRAST:
-        return _clearly_different([value for value, _ in pieces])
-    if not places.interleave(groups):
-        return False
-    return kind is Kind.REPETITION or _even_only_apart(members, groups, places)
-
-
-def _clearly_different(values: Sequence[str]) -> bool:
-    try:
-        numbers = sorted(float(value) for value in values)
-    except ValueError:
-        return True
-    return all(b - a > _SAME_CONTRAST * abs(b) for a, b in pairwise(numbers))
-
-
-def _even_only_apart(members: Sequence[int], groups: Sequence[Sequence[int]], places: Places) -> bool:
-    """Whether slices are evenly spaced, or spaced as their headers say, within groups and not all together."""
-    if together := places.uneven(members):
-        return sum(map(places.uneven, groups)) * 4 <= together
-    gap = places.gap(members)
-    own = [places.gap(found) for found in groups]
-    if places.nominal_step > 0:
-        return all(abs(one - places.nominal_step) < 0.1 * one for one in own)
-    # As thick as the spacing within each group, slices of all together overlap by half or more.
-    return gap < 0.6 * places.thickness and all(abs(one - places.thickness) < 0.25 * one for one in own)
+    values, groups = [value for value, _ in pieces], [members for _, members in pieces]
+    verdict = verdict_on(group.members, values, groups, kind, places)
+    if verdict is Verdict.APART:
+        return _keep_first(group, [(name, value, f"{name} {value}", members) for value, members in pieces])
+    if verdict is Verdict.OPEN:
+        doubt = f"slices with {len(pieces)} values of {name} alternate: read as one image, which the header leaves open"
+        return [replace(group, doubts=(*group.doubts, doubt))]
+    return [group]
 
 
 def _columns(slices: Sequence[SliceFacts], members: Sequence[int]) -> list[tuple[str, list[int]]]:
@@ -219,7 +185,10 @@ def _passes(slices: Sequence[SliceFacts], group: _Group, places: Places) -> list
     if len(group.members) < 2 * FEWEST_SLICES or places.repeats(group.members):
         return [group]
     found = [(f"pass {number}", members) for number, members in enumerate(runs(slices, group.members, places), 1)]
-    return _divided(group, INSTANCE_ORDER, found, Kind.ACQUISITION, places)
+    # Slices that are acquired in packages, every other one first, are numbered so, too: no reason for a doubt.
+    return [
+        replace(one, doubts=group.doubts) for one in _divided(group, INSTANCE_ORDER, found, Kind.ACQUISITION, places)
+    ]
 
 
 def _without_repeats(slices: Sequence[SliceFacts], group: _Group) -> tuple[list[_Group], list[int]]:

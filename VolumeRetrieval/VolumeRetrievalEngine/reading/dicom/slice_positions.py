@@ -65,6 +65,14 @@ class Places:
         gaps = self._gaps(members)
         return int(np.count_nonzero(np.abs(gaps - np.median(gaps)) > _EVEN * np.median(gaps))) if len(gaps) else 0
 
+    def off_grid(self, members: Sequence[int]) -> int:
+        """How many gaps between neighbors are no whole multiple of the smaller ones: no holes explain them."""
+        gaps = self._gaps(members)
+        if not len(gaps):
+            return 0
+        steps = gaps / np.median(gaps[gaps < 1.5 * gaps.min()])
+        return int(np.count_nonzero(np.abs(steps - np.maximum(np.round(steps), 1)) > _EVEN))
+
     def gap(self, members: Sequence[int]) -> float:
         """The usual gap between neighbors, mm; 0 for fewer than two places."""
         gaps = self._gaps(members)

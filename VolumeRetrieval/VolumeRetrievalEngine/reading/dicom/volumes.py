@@ -16,9 +16,10 @@ from ..modality import with_modality
 from ..quiet import quiet
 from ..source import Skipped, VolumeSource
 from ..voxels import checked_voxels
-from .series_splitting import FEWEST_SLICES, SeriesPart, split_series
+from .series_splitting import SeriesPart, split_series
 from .slice_geometry import affine_of, geometry_notes, order_along_normal, slice_table
 from .slice_pixels import read_slices, without_padding
+from .telling_apart import FEWEST_SLICES
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import NotAVolumeError, UnreadableFileError
 from ...volume import SliceTable, Volume
 from ..dicom.header import failed, skipped
-from ..dicom.series_splitting import FEWEST_SLICES
+from ..dicom.telling_apart import FEWEST_SLICES
 from ..facts import FileFacts, FileStamp, ImageFacts
 from ..modality import with_modality
 from ..source import VolumeSource
