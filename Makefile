@@ -20,7 +20,7 @@ PYTHON := $(shell for name in python3.11 python3.12 python3; do \
 	"$$name" -c '$(IS_SUITABLE)' 2>/dev/null && echo "$$name" && break; done)
 endif
 
-.PHONY: help venv test demo screenshots benchmark evaluate totalsegmentator mir3d train lint clean
+.PHONY: help venv test demo screenshots benchmark evaluate totalsegmentator mir3d fuzz train lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make evaluate    quality on the real volumes in ../shared; writes Testing/RESULTS.md"
 	@echo "make totalsegmentator DATA=DIR, make mir3d DATA=DIR TABLES=DIR"
 	@echo "                 the papers' experiments on public data that you downloaded (docs/PAPERS.md)"
+	@echo "make fuzz        mutated files and killed runs against the rules of reading and storing; hours"
 	@echo "make train       train the default encoder again on the volumes in ../shared; about an hour on two cores"
 	@echo "make venv        only the Python environment ($(VENV)) with everything for the tests"
 	@echo "make clean       remove what the targets made, but not the environment ($(VENV))"
@@ -63,6 +64,9 @@ totalsegmentator: $(VENV)/.installed-test
 mir3d: $(VENV)/.installed-test
 	@test -n "$(DATA)" -a -n "$(TABLES)" || { echo "make mir3d DATA=DIR TABLES=DIR (docs/PAPERS.md)"; exit 1; }
 	cd Testing && $(RUN) -m evaluation.mir3d "$(abspath $(DATA))" --tables "$(abspath $(TABLES))" $(ARGS)
+
+fuzz: $(VENV)/.installed-test
+	cd Testing && $(RUN) -m fuzz $(ARGS)
 
 train: $(VENV)/.installed-test
 	$(RUN) -m Training $(ARGS)

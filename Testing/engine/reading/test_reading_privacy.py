@@ -103,3 +103,31 @@ def test_the_patients_of_real_series_appear_nowhere(
     assert len(secrets) > 5
     for secret in secrets:
         assert secret not in said
+
+
+def test_a_name_that_one_file_of_a_series_has_lost_is_known_from_the_others(tmp_path: Path):
+    paths = write_series(tmp_path / "a", stored_values(), SeriesDescription="Ottilie KIRNBERGER thin")
+    for path, name in ((paths[0], None), (paths[2], "")):
+        data_set = pydicom.dcmread(path)
+        if name is None:
+            del data_set.PatientName
+        else:
+            data_set.PatientName = name
+        data_set.save_as(path)
+    assert "kirnberger" not in everything_said(tmp_path / "a", tmp_path / "cache").lower()
+    (source,) = discover([tmp_path / "a"], root=Roots(), tokens=PatientTokens(b"k" * 32)).sources
+    assert source.attributes.series_description == "[removed] [removed] thin"
+
+
+def test_a_text_under_a_damaged_tag_is_not_kept(tmp_path: Path):
+    """One bit makes ContrastBolusAgent (0018,0010) of PatientName (0010,0010); the order of the tags tells."""
+    for path in write_series(tmp_path / "a", stored_values()):
+        content = path.read_bytes()
+        tag = b"\x10\x00\x10\x00PN"
+        assert content.count(tag) == 1
+        path.write_bytes(content.replace(tag, b"\x18\x00\x10\x00LO"))
+    said = everything_said(tmp_path / "a", tmp_path / "cache")
+    assert "Kirnberger" not in said
+    (source,) = discover([tmp_path / "a"], root=Roots(), tokens=PatientTokens(b"k" * 32)).sources
+    assert source.attributes.modality == "CT"
+    assert source.attributes.contrast_agent == ""

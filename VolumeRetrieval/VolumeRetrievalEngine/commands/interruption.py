@@ -14,6 +14,7 @@ from types import FrameType
 
 import SimpleITK as sitk
 
+from ..encoders.networks.device import CONCURRENT_CALLS
 from ..progress import Cancelled, Progress, ProgressCallback
 
 _LESS_IMPORTANT = 10  # "nice" levels below a normal process
@@ -102,6 +103,7 @@ def use_cores(count: int, asked: bool) -> None:
     """
     if asked or "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(count)
+    os.environ[CONCURRENT_CALLS] = os.environ["OMP_NUM_THREADS"]
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))[:count]

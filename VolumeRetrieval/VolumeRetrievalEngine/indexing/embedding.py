@@ -9,12 +9,14 @@ from typing import Protocol
 import numpy as np
 
 from ..encoders.base import Encoder
+from ..encoders.networks.device import concurrent_calls
 from ..errors import EncoderError, UnreadableFileError
 from ..method.pooling import pool
 from ..preprocessing import chain
 from ..reading import Skipped, VolumeSource
 from ..recipe import Recipe
 from ..store import NewVolume
+from .concurrent_embedding import embedded
 from .read_ahead import BATCH_SIZE, PreparedVolume, ReadAhead
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ class InThisProcess:
     ) -> Generator[tuple[VolumeSource, Outcome], None, None]:
         """See :class:`VolumeEmbedding`; in the order of the sources."""
         compose = getattr(self._encoder, "compose", chain)
-        batch_size = max(BATCH_SIZE, getattr(self._encoder, "batch_size", BATCH_SIZE))
+        # Of a volume with few slices every thread shall have some.
+        fewest = BATCH_SIZE // _calls_at_once(self._encoder)
+        batch_size = max(fewest, getattr(self._encoder, "batch_size", fewest))
         with ReadAhead(sources, recipe, compose, batch_size) as volumes:
             for item, source in zip(volumes, sources, strict=True):
                 tell(source)
@@ -71,7 +75,8 @@ class InThisProcess:
 def embedded_volume(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
     """The volume as it is stored; EncoderError unless the encoder gave one finite row for each slice."""
     source, table = prepared.source, prepared.table
-    embeddings = np.concatenate([_checked(encoder.embed(images), len(images), encoder) for images in prepared.batches])
+    made = embedded(prepared.batches, encoder, _calls_at_once(encoder))
+    embeddings = np.concatenate([_checked(rows, count, encoder) for rows, count in made])
     pooled, first = pool(embeddings, table.position)
     return NewVolume(
         identity=source.identity,
@@ -90,6 +95,11 @@ def embedded_volume(prepared: PreparedVolume, encoder: Encoder) -> NewVolume:
         precision=encoder.precision,
         notes=prepared.notes,
     )
+
+
+def _calls_at_once(encoder: Encoder) -> int:
+    """How many batches to embed at once: a graphics card takes one after the other."""
+    return concurrent_calls() if encoder.device == "cpu" else 1
 
 
 def _where(encoder: Encoder) -> str:

@@ -21,6 +21,7 @@ from .metadata import MetadataRow, MetadataTable, described, modality_name, read
 from .quiet import quiet
 from .reasons import reason_of
 from .scan_cache import ScanCache
+from .series_patients import SeriesPatients
 from .source import Discovery, Skipped, VolumeSource
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 _HEAD_BYTES = 132
 _TELL_EVERY = 50
+#: Files whose facts are put into the cache at once.
+_KEPT_TOGETHER = 2000
 NOT_AN_IMAGE = "not an image"
 _NOTHING_KNOWN = Attributes()
 
@@ -93,6 +96,8 @@ class _Scan:
     cache: ScanCache | None
     progress: ProgressCallback | None
     shared: Shared = field(default_factory=Shared)
+    patients: SeriesPatients = field(default_factory=SeriesPatients)
+    new: list[tuple[FileStamp, FileFacts]] = field(default_factory=list)  # not in the cache yet
 
     def run(self, stamps: Sequence[tuple[FileStamp, str]]) -> Discovery:
         """What these files hold; with each, the series that it is said to be of ("" if nothing is said)."""
@@ -107,8 +112,7 @@ class _Scan:
                         self.progress(Progress("scan", number, len(stamps), stamp.path))
                     self._sort_in(stamp, uid, series, discovery)
         finally:
-            if self.cache is not None:
-                self.cache.flush()
+            self._keep_new()
         for uid, found in series.items():
             self._put_together(uid, found, discovery)
         if self.progress is not None:
@@ -134,7 +138,10 @@ class _Scan:
         """The volumes of one series; whatever its headers do, the other series are found."""
         try:
             sources, too_small = volumes_of_series(found, self.roots)
-            completed = [self._completed(one, Path(one.slice_paths[0])) for one in sources]
+            completed = [
+                replace(whole, attributes=self.patients.removed_from(uid, whole.attributes))
+                for whole in (self._completed(one, Path(one.slice_paths[0])) for one in sources)
+            ]
         except Exception as error:
             for path in dict.fromkeys(one.stamp.path for one in found):
                 discovery.skipped.append(Skipped(Path(path), reason_of(error, Path(path)), True, uid))
@@ -156,9 +163,18 @@ class _Scan:
         facts = None if self.cache is None else self.cache.get(stamp)
         if facts is None:
             facts = read()
-            if self.cache is not None:
-                self.cache.put(stamp, facts)
+            self.new.append((stamp, facts))
+            if len(self.new) >= _KEPT_TOGETHER:
+                self._keep_new()
         return facts.shared_by(self.shared)
+
+    def _keep_new(self) -> None:
+        """Put what was read into the cache: late, when the other files of a series may have named the patient."""
+        if self.cache is not None:
+            for stamp, facts in self.new:
+                self.cache.put(stamp, self.patients.removed_from_facts(facts))
+            self.cache.flush()
+        self.new.clear()
 
     def _dicom_facts(self, stamp: FileStamp, name: str) -> FileFacts:
         path = Path(stamp.path)
@@ -171,7 +187,7 @@ class _Scan:
         except OSError as error:
             return failed(f"not readable: {error.strerror or type(error).__name__}")
         if looks_like_dicom(head):
-            return read_dicom_facts(path, stamp.size, self.tokens)
+            return read_dicom_facts(path, stamp.size, self.tokens, self.patients)
         if header := header_of_voxels(path):
             return skipped(f"the voxels of {header}")
         if not dicom_ending:

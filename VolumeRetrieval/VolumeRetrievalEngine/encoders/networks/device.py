@@ -11,6 +11,9 @@ from ...errors import EncoderError, MissingPackageError
 if TYPE_CHECKING:
     import torch
 
+#: The variable by which a command says how many batches to embed at once.
+CONCURRENT_CALLS = "VOLUMERETRIEVAL_CONCURRENT_CALLS"
+
 FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
 #: What can be asked for.
 PRECISIONS = ("auto", FLOAT32, BFLOAT16, FLOAT16)
@@ -19,6 +22,16 @@ PRECISIONS = ("auto", FLOAT32, BFLOAT16, FLOAT16)
 def available_cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def concurrent_calls() -> int:
+    """How many batches an indexing run embeds at once on the CPU, each on one thread; 1 outside of such a run.
+
+    Threads that share the work on one batch wait for each other after every layer: where other programs use the cores,
+    too, two took twice as long as one (docs/METHOD.md). Threads with a batch of their own do not wait.
+    """
+    asked = os.environ.get(CONCURRENT_CALLS, "")
+    return max(1, int(asked)) if asked.isdecimal() else 1
 
 
 def choose_device(asked: str | None = None) -> tuple[str, str]:

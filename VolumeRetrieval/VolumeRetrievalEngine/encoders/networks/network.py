@@ -21,6 +21,7 @@ from .device import (
     autocast,
     choose_device,
     choose_precision,
+    concurrent_calls,
     forget_peak_memory,
     free_memory,
     is_out_of_memory,
@@ -84,8 +85,8 @@ class Network:
         threads: int | None = None,
     ):
         torch = require_torch("a network")
-        if threads:
-            torch.set_num_threads(threads)
+        if threads or concurrent_calls() > 1:
+            torch.set_num_threads(threads or 1)
         self.selector, self.source, self.name, self.weights_path = selector, source, name, weights_path
         self.weights = sha256_of(weights_path)
         self.input_size, self.normalisation = spec.input_size, spec.normalisation

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import EncoderError, MissingPackageError, WeightsError
-from ..networks.device import available_cores
+from ..networks.device import available_cores, concurrent_calls
 from ..networks.input_spec import InputSpec
 from ..unit_rows import unit_rows
 from .description import NAME, Description, read_description
@@ -126,6 +126,8 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
 
 def _usual_threads() -> int:
+    if concurrent_calls() > 1:
+        return 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)

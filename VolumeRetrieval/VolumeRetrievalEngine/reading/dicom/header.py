@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +16,11 @@ from pydicom.uid import UID
 from ...patients import PatientTokens
 from ...volume import Attributes
 from ..facts import FileFacts, SeriesFacts, SliceFacts
+from ..series_patients import SeriesPatients
 from . import classic_frames, mosaic
 from .criteria import OF_INSTANCES, criteria_of
 from .functional_groups import DIMENSIONS, FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
-from .identifiers import without_identifiers
+from .identifiers import without_identifiers, words_of_patient
 from .pixel_bytes import is_deflated, missing_bytes
 from .values import numbers, text, texts, whole
 
@@ -110,11 +112,17 @@ def looks_like_dicom(head: bytes) -> bool:
     return explicit or (length <= 1024 and length % 2 == 0)
 
 
-def read_dicom_facts(path: Path, size: int, tokens: PatientTokens) -> FileFacts:
-    """The facts of a file that looks like DICOM, `size` bytes long. Never raises for what the file holds."""
+def read_dicom_facts(path: Path, size: int, tokens: PatientTokens, patients: SeriesPatients | None = None) -> FileFacts:
+    """The facts of a file that looks like DICOM, `size` bytes long. Never raises for what the file holds.
+
+    Args:
+        patients: is told what names the patient.
+    """
     try:
         data_set, pixels_at = _header(path, _TAGS)
         facts = _judge(path, data_set, size, pixels_at, tokens)
+        if patients is not None and facts.series is not None:
+            patients.note(facts.series.series_uid, words_of_patient(data_set))
     except zlib.error:
         return failed("truncated: its compressed data set ends too early or is damaged; copy or export it again")
     except InvalidDicomError:
@@ -205,13 +213,24 @@ def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> Series
         attributes=Attributes(
             modality=modality,
             modality_from="dicom" if modality else "",
-            body_part=without_identifiers(text(data_set, "BodyPartExamined").upper(), data_set),
+            body_part=_free_text(data_set, "BodyPartExamined").upper(),
             study_date=date if len(date) == 8 and date.isdigit() else "",
-            manufacturer=without_identifiers(text(data_set, "Manufacturer"), data_set),
-            contrast_agent=without_identifiers(text(data_set, "ContrastBolusAgent"), data_set),
-            series_description=without_identifiers(text(data_set, "SeriesDescription"), data_set),
+            manufacturer=_free_text(data_set, "Manufacturer"),
+            contrast_agent=_free_text(data_set, "ContrastBolusAgent"),
+            series_description=_free_text(data_set, "SeriesDescription"),
         ),
     )
+
+
+def _free_text(data_set: Dataset, keyword: str) -> str:
+    """A text without what names the patient; "" if the elements are not in the order of their tags (PS3.5 7.1).
+
+    Then a tag is damaged, and the text may be of another element: one bit makes a contrast agent of a patient's name.
+    """
+    tags = list(data_set.keys())
+    if any(after < before for before, after in pairwise(tags)):
+        return ""
+    return without_identifiers(text(data_set, keyword), data_set)
 
 
 def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | FileFacts:
