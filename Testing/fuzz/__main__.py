@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from .inputs import BATCH_SECONDS, BATCH, HANG_SECONDS, input_of, reference, tried
+from .inputs import BATCH, BATCH_SECONDS, HANG_SECONDS, input_of, reference, tried
 from .kills import kill_often
 from .state import State
 
