@@ -25,7 +25,8 @@ class Kind(Enum):
 
     CONTRAST = "wherever each value has enough slices for a volume"
     REPETITION = "where, besides, the slices of its values interleave"
-    ACQUISITION = "where, besides, spacing is even only among the slices of each value"
+    ACQUISITION = "where, besides, spacing is even, or as headers state it, only among the slices of each value"
+    NUMBERING = "where, besides, spacing is even only among the slices of each value"
 
 
 @dataclass(frozen=True)

@@ -185,10 +185,7 @@ def _passes(slices: Sequence[SliceFacts], group: _Group, places: Places) -> list
     if len(group.members) < 2 * FEWEST_SLICES or places.repeats(group.members):
         return [group]
     found = [(f"pass {number}", members) for number, members in enumerate(runs(slices, group.members, places), 1)]
-    # Slices that are acquired in packages, every other one first, are numbered so, too: no reason for a doubt.
-    return [
-        replace(one, doubts=group.doubts) for one in _divided(group, INSTANCE_ORDER, found, Kind.ACQUISITION, places)
-    ]
+    return _divided(group, INSTANCE_ORDER, found, Kind.NUMBERING, places)
 
 
 def _without_repeats(slices: Sequence[SliceFacts], group: _Group) -> tuple[list[_Group], list[int]]:

@@ -44,7 +44,7 @@ def verdict_on(
         return Verdict.APART if _clearly_differ(values) else Verdict.TOGETHER
     if not places.interleave(groups):
         return Verdict.TOGETHER
-    return Verdict.APART if kind is Kind.REPETITION else _by_spacing(members, groups, places)
+    return Verdict.APART if kind is Kind.REPETITION else _by_spacing(members, groups, kind, places)
 
 
 def _clearly_differ(values: Sequence[str]) -> bool:
@@ -55,12 +55,14 @@ def _clearly_differ(values: Sequence[str]) -> bool:
     return all(b - a > _SAME_CONTRAST * abs(b) for a, b in pairwise(numbers))
 
 
-def _by_spacing(members: Sequence[int], groups: Sequence[Sequence[int]], places: Places) -> Verdict:
+def _by_spacing(members: Sequence[int], groups: Sequence[Sequence[int]], kind: Kind, places: Places) -> Verdict:
     """Images that interleave are evenly spaced each for itself; all together they are not, or overlap too much."""
     for measure in (places.off_grid, places.uneven):
         together, apart = measure(members), sum(map(measure, groups))
         if together and apart <= _FEW * together:
             return Verdict.APART
+    if kind is Kind.NUMBERING:  # packages of every other slice are numbered one after the other, too
+        return Verdict.TOGETHER
     if max(together, apart) > _FEW * len(members):  # more than holes: neither is evenly spaced
         return Verdict.TOGETHER
     gap, own = places.gap(members), [places.gap(found) for found in groups]
