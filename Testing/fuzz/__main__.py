@@ -79,7 +79,8 @@ def _find(folder: Path, state: State, numbers: Sequence[int], good: dict[str, in
             kind = input_of(state.seed, number)[0]
             state.findings.append(f"{number} ({kind}): {faults[0].splitlines()[0]}, see {kept}")
     if len(state.findings) == before:
-        state.findings.append(f"{numbers[0]} to {numbers[-1]}: only together, or only once")
+        faults = tried(folder / "batch", state.seed, numbers, good, BATCH_SECONDS).faults
+        state.findings.append(f"{numbers[0]} to {numbers[-1]} together: {faults[0] if faults else 'once, not again'}")
 
 
 class _Told:

@@ -17,7 +17,7 @@ from pathlib import Path
 from .children import Ended, run
 from .mutations import mutated
 from .planted import found_in
-from .seeds import SERIES, Files, good_files, seeds, series_uid
+from .seeds import SERIES, Files, good_files, seed_of, seeds, series_uid
 
 BATCH = 100
 #: Processor seconds of one input, and of a batch (of which nearly all are good time); and by the clock, on a machine
@@ -39,7 +39,7 @@ def input_of(seed: int, number: int) -> tuple[str, Files]:
     """The kind and the files of the input of this number."""
     chance = random.Random(f"{seed} {number}")
     kind = chance.choice(sorted(seeds()))
-    files = mutated(seeds()[kind], kind, chance)
+    files = mutated(seed_of(kind, number), kind, chance)
     return kind, {name: content.replace(SERIES.encode(), series_uid(number)) for name, content in files.items()}
 
 

@@ -47,10 +47,10 @@ def voxels() -> np.ndarray:
     return (blob + np.random.default_rng(5).integers(0, 40, SHAPE)).astype(np.int16)
 
 
-def _dicom(syntax: str) -> Files:
+def _dicom(syntax: str, series: str = SERIES) -> Files:
     files = {}
     for k, pixels in enumerate(voxels()):
-        data_set = _named(slice_data_set(pixels, (-10.0, -12.0, 3.0 * k), series=SERIES, instance=k + 1))
+        data_set = _named(slice_data_set(pixels, (-10.0, -12.0, 3.0 * k), series=series, instance=k + 1))
         # Only of a series: where a mutation takes the name out of one file, the others still say whose it is.
         data_set.SeriesDescription = "thin 李明 QUIRINIUS"
         files[f"{k}.dcm"] = _written(data_set, syntax)
@@ -91,6 +91,7 @@ def _compressed(name: str) -> Files:
         data_set = pydicom.dcmread(path)
         syntax = data_set.file_meta.TransferSyntaxUID
         data_set.SeriesInstanceUID, data_set.SOPInstanceUID = SERIES, f"{SERIES}.{k}"
+        data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
         data_set.ImagePositionPatient, data_set.InstanceNumber = [0, 0, 3.0 * k], k + 1
         data_set.ImageOrientationPatient, data_set.PixelSpacing = [1, 0, 0, 0, 1, 0], [1, 1]
         pixel_data, vr = data_set.PixelData, data_set["PixelData"].VR
@@ -189,6 +190,13 @@ _KINDS: dict[str, Callable[[], Files]] = {
     "MetaImage compressed": lambda: {"a.mha": _meta("CompressedData = True\n", "LOCAL") + zlib.compress(_raw())},
     "MetaImage detached": lambda: {"a.mhd": _meta("", "a.raw"), "a.raw": _raw()},
 }
+
+
+def seed_of(kind: str, number: int) -> Files:
+    """The good input of a kind, with a series of its own where that cannot be put in later."""
+    if kind == "DICOM deflated":
+        return _dicom(DeflatedExplicitVRLittleEndian, series_uid(number).decode())
+    return seeds()[kind]
 
 
 @lru_cache(maxsize=1)

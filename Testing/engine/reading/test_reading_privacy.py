@@ -131,3 +131,20 @@ def test_a_text_under_a_damaged_tag_is_not_kept(tmp_path: Path):
     (source,) = discover([tmp_path / "a"], root=Roots(), tokens=PatientTokens(b"k" * 32)).sources
     assert source.attributes.modality == "CT"
     assert source.attributes.contrast_agent == ""
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "AcquisitionTime", "ImageType"],
+)
+def test_a_name_in_an_element_that_is_no_free_text_is_not_kept(tmp_path: Path, keyword: str):
+    """As a faulty export leaves it; what stands there is otherwise cached, stored and quoted in reasons."""
+    with pydicom.config.disable_value_validation():
+        for number, path in enumerate(write_series(tmp_path / "a", stored_values())):
+            data_set = pydicom.dcmread(path)
+            setattr(data_set, keyword, NAME)
+            if number == 0:
+                del data_set.PixelData
+            data_set.save_as(path)
+    said = everything_said(tmp_path / "a", tmp_path / "cache").lower()
+    assert "kirnberger" not in said and "ottilie" not in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..volume import Attributes
-from .facts import FileFacts
+from .facts import FileFacts, SliceFacts
 from .patient_words import PatientWords
 
 
@@ -39,3 +39,27 @@ class SeriesPatients:
         return replace(
             facts, series=replace(series, attributes=self.removed_from(series.series_uid, series.attributes))
         )
+
+
+def without_patient(facts: FileFacts, words: PatientWords) -> FileFacts:
+    """The facts without what names the patient in values that are no free text: a damaged header has it anywhere."""
+    return replace(facts, slices=tuple(_slice_without(one, words) for one in facts.slices))
+
+
+def names_patient(text: str, words: PatientWords) -> bool:
+    """Whether a text that should have no letters names the patient. IDs of digits are part of many UIDs by design."""
+    return _has_letters(text) and words.removed_from(text) != text
+
+
+def _slice_without(facts: SliceFacts, words: PatientWords) -> SliceFacts:
+    criteria = tuple(
+        (name, words.removed_from(value) if _has_letters(value) else value) for name, value in facts.criteria
+    )
+    image_type = tuple(words.removed_from(value) for value in facts.image_type)
+    if criteria == facts.criteria and image_type == facts.image_type:
+        return facts
+    return replace(facts, criteria=criteria, image_type=image_type)
+
+
+def _has_letters(text: str) -> bool:
+    return any(map(str.isalpha, text))

@@ -11,18 +11,17 @@ from typing import Any, cast
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID
 
 from ...patients import PatientTokens
 from ...volume import Attributes
 from ..facts import FileFacts, SeriesFacts, SliceFacts
-from ..series_patients import SeriesPatients
+from ..series_patients import SeriesPatients, names_patient, without_patient
 from . import classic_frames, mosaic
 from .criteria import OF_INSTANCES, criteria_of
 from .functional_groups import DIMENSIONS, FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
 from .identifiers import without_identifiers, words_of_patient
 from .pixel_bytes import is_deflated, missing_bytes
-from .values import numbers, text, texts, whole
+from .values import numbers, text, texts, uid_in_words, whole
 
 #: Study tokens are made with this issuer, from StudyInstanceUID or what a metadata table calls the study.
 STUDY_ISSUER = "study"
@@ -121,8 +120,14 @@ def read_dicom_facts(path: Path, size: int, tokens: PatientTokens, patients: Ser
     try:
         data_set, pixels_at = _header(path, _TAGS)
         facts = _judge(path, data_set, size, pixels_at, tokens)
-        if patients is not None and facts.series is not None:
-            patients.note(facts.series.series_uid, words_of_patient(data_set))
+        if facts.series is None:
+            return facts
+        words = words_of_patient(data_set)
+        if patients is not None:
+            patients.note(facts.series.series_uid, words)
+        if any(names_patient(uid, words) for uid in (facts.series.series_uid, *(one.sop_uid for one in facts.slices))):
+            return failed("the patient's name stands where a UID belongs, and would be stored; export the file again")
+        facts = without_patient(facts, words)
     except zlib.error:
         return failed("truncated: its compressed data set ends too early or is damaged; copy or export it again")
     except InvalidDicomError:
@@ -156,7 +161,7 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
     rows, columns = whole(data_set, "Rows"), whole(data_set, "Columns")
     if not (rows and columns) or (pixels_at >= size and not is_deflated(data_set)):
         if sop_class and sop_class not in _TOMOGRAPHIC:
-            return skipped(f"no image ({UID(sop_class).name})")
+            return skipped(f"no image ({uid_in_words(sop_class)})")
         return failed("truncated: it ends before the pixel data; copy or export it again")
     if whole(data_set, "SamplesPerPixel", 1) > 1 or text(data_set, "PhotometricInterpretation") == "PALETTE COLOR":
         return skipped("a color image (secondary capture), no volume of intensities")

@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from .codestream import size_in
-from .values import whole
+from .values import uid_in_words, whole
 
 #: GE's own: implicit little-endian, but the pixel data big-endian.
 GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
@@ -102,11 +102,15 @@ def _stored(data_set: Dataset, syntax: UID, bits: Bits, frame: int) -> StoredFra
         cells = _packed_12(data_set, frame) if bits.allocated == 12 else _cells(data_set, syntax, frame)
         return StoredFrame(_from_cells(cells, bits), cells)
     if bits.high != bits.stored - 1:
-        raise UndecodableError(f"BitsStored {bits.stored} with HighBit {bits.high} is not defined for {syntax.name}")
+        raise UndecodableError(
+            f"BitsStored {bits.stored} with HighBit {bits.high} is not defined for {uid_in_words(syntax)}"
+        )
     size, announced = size_in(encoded), (whole(data_set, "Rows"), whole(data_set, "Columns"))
     if size != announced:
         found = f"an image of {size[0]} x {size[1]}" if size else "something else"
-        raise UndecodableError(f"its header announces {announced[0]} x {announced[1]} {syntax.name}, it holds {found}")
+        raise UndecodableError(
+            f"its header announces {announced[0]} x {announced[1]} {uid_in_words(syntax)}, it holds {found}"
+        )
     return StoredFrame(_with_sign(_decompressed(data_set, syntax, frame, encoded), bits))
 
 
@@ -118,7 +122,7 @@ def _transfer_syntax(data_set: Dataset) -> UID:
     elif syntax == GE_BIG_ENDIAN_PIXELS:
         syntax = ExplicitVRBigEndian
     elif not syntax.is_transfer_syntax or syntax.is_private:
-        raise UndecodableError(f"its transfer syntax is not one of the standard's ({syntax}); convert it")
+        raise UndecodableError(f"its transfer syntax is not one of the standard's ({uid_in_words(syntax)}); convert it")
     data_set.file_meta.TransferSyntaxUID = syntax
     return syntax
 
@@ -173,7 +177,7 @@ def _decompressed(data_set: Dataset, syntax: UID, frame: int, encoded: bytes) ->
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise UndecodableError(f"{syntax.name} is not decoded here; convert it") from None
+        raise UndecodableError(f"{uid_in_words(syntax)} is not decoded here; convert it") from None
     if decoder.is_available:
         try:
             return decoder.as_array(data_set, index=frame, raw=True)[0]
@@ -205,7 +209,7 @@ def _decompressed_by_gdcm(data_set: Dataset, syntax: UID, encoded: bytes) -> np.
             pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
         except RuntimeError:
             raise UndecodableError(
-                f"neither GDCM nor pydicom can decode it ({syntax.name}): install the Python packages pylibjpeg and "
-                "pylibjpeg-openjpeg, or convert it"
+                f"neither GDCM nor pydicom can decode it ({uid_in_words(syntax)}): install the Python packages "
+                "pylibjpeg and pylibjpeg-openjpeg, or convert it"
             ) from None
     return pixels.reshape(pixels.shape[-2:])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 
 def text(data_set: Dataset, keyword: str | int) -> str:
@@ -86,3 +88,10 @@ def _from_bytes(value: bytes, count: int) -> list[float] | None:
         if len(value) == size * count:
             return list(struct.unpack(f"<{count}{code}", value))
     return None
+
+
+def uid_in_words(uid: str) -> str:
+    """The name of a UID, or the UID; for what is none, that: a damaged header may have the patient's name there."""
+    if not re.fullmatch(r"[0-9.]{1,64}", uid):
+        return "no valid UID"
+    return UID(uid).name
