@@ -216,6 +216,22 @@ def test_copies_of_an_instance_are_left_out_and_noted(tmp_path: Path):
     np.testing.assert_array_equal(source.read().voxels, stored)
 
 
+def test_copies_that_lack_elements_are_copies_all_the_same(tmp_path: Path):
+    stored = stored_values()
+    write_series(tmp_path / "a", stored, EchoTime=10, AcquisitionNumber=1, SOPInstanceUID=lambda k: f"1.2.{k}")
+    write_series(tmp_path / "b", stored, ContentTime="101500", SOPInstanceUID=lambda k: f"1.2.{k}")
+    (source,) = sources_of(tmp_path)
+    assert source.notes == ("5 files left out as copies of instances in the series",)
+
+
+def test_echoes_that_share_sop_uids_are_no_copies(tmp_path: Path):
+    stored = stored_values((2, 5, 12, 10))
+    for number, echo in enumerate((10, 20)):
+        write_series(tmp_path / str(echo), stored[number], EchoTime=echo, SOPInstanceUID=lambda k: f"1.2.{k}")
+    found = by_first_instance(tmp_path)
+    np.testing.assert_array_equal([source.read().voxels for source in found], stored)
+
+
 def test_slices_that_share_one_sop_uid_are_no_copies(tmp_path: Path):
     stored = stored_values()
     write_series(tmp_path, stored, SOPInstanceUID="1.2.3.4")

@@ -348,11 +348,11 @@ def series_of(folder: Path, syntax: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLosslessSV1])
-@pytest.mark.parametrize("lost", [1, 300, 700])
+@pytest.mark.parametrize("lost", [1, 4, 5, 300, 700])
 def test_a_compressed_file_that_is_cut_off_costs_its_slice(tmp_path: Path, syntax: str, lost: int):
     stored = series_of(tmp_path, syntax)
     torn = tmp_path / "slice004.dcm"
-    torn.write_bytes(torn.read_bytes()[: -8 - lost])  # the last 8 bytes end the sequence of items
+    torn.write_bytes(torn.read_bytes()[: -4 - lost])  # the last 8 bytes end the sequence of items; 4 would do
     found = discover([tmp_path], root=Roots(), tokens=PatientTokens(b"k" * 32))
     (source,) = found.sources
     assert source.notes == ("1 slice missing (slices lie 2.5 mm apart)",)

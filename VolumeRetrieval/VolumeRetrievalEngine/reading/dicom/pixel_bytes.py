@@ -10,7 +10,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from .values import whole
 
-_ITEM = (0xFFFE, 0xE000)
+_ITEM, _TAG = (0xFFFE, 0xE000), 4
 
 
 def missing_bytes(path: Path, data_set: Dataset, size: int, pixels_at: int) -> int:
@@ -56,5 +56,5 @@ def _missing_of_fragments(path: Path, size: int, pixels_at: int) -> int:
                 return 0
             at += 8 + length
             if at > size:
-                return at - size
-    return max(0, at - size)
+                break
+    return max(0, at + _TAG - size)  # without the tag that ends the items, pydicom finds no pixel data

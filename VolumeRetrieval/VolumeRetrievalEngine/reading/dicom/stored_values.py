@@ -78,7 +78,9 @@ class StoredFrame:
 def stored_frames(data_set: Dataset, frames: list[int]) -> Iterator[StoredFrame | Exception]:
     """These frames (0-based), each decoded or why not. `data_set` is changed: what its pixels need is completed."""
     syntax = _transfer_syntax(data_set)
-    if "PixelData" not in data_set:  # FloatPixelData or DoubleFloatPixelData
+    if "PixelData" not in data_set:
+        if "FloatPixelData" not in data_set and "DoubleFloatPixelData" not in data_set:
+            raise UndecodableError("there is none, or it is cut off; copy or export it again")
         for values, _ in get_decoder(syntax).iter_array(data_set, indices=frames, raw=True):
             yield StoredFrame(values)
         return

@@ -16,6 +16,7 @@ from ..modality import with_modality
 from ..quiet import quiet
 from ..source import Skipped, VolumeSource
 from ..voxels import checked_voxels
+from .criteria import Kind, kind_of
 from .series_splitting import SeriesPart, split_series
 from .slice_geometry import affine_of, geometry_notes, order_along_normal, slice_table
 from .slice_pixels import read_slices, without_padding
@@ -91,17 +92,27 @@ def volumes_of_series(found: Sequence[FoundSlice], roots: Roots) -> tuple[list[D
 def _without_copies(found: Sequence[FoundSlice]) -> tuple[list[FoundSlice], int]:
     """One of each instance and frame (of copies the first by path), and how many files were left out for it.
 
-    Slices at different positions, or of another echo, say, are no copies: some de-identifiers give all slices of a
-    series one SOPInstanceUID.
+    Slices at different positions, or of different echoes, say, are no copies: some de-identifiers give all slices of a
+    series one SOPInstanceUID. Copies may lack elements, or have another time of their content.
     """
-    kept: dict[tuple, FoundSlice] = {}
+    kept: dict[tuple, list[FoundSlice]] = {}
     copies = set()
     for one in sorted(found, key=lambda one: (one.stamp.path, one.facts.frame)):
         facts = one.facts
-        key = (facts.sop_uid, facts.frame, facts.instance, facts.position, facts.criteria)
-        if kept.setdefault(key, one) is not one:
+        alike = kept.setdefault((facts.sop_uid, facts.frame, facts.instance, facts.position), [])
+        if any(_same_image(other.facts, facts) for other in alike):
             copies.add(one.stamp.path)
-    return list(kept.values()), len(copies)
+        else:
+            alike.append(one)
+    return [one for alike in kept.values() for one in alike], len(copies)
+
+
+def _same_image(one: SliceFacts, other: SliceFacts) -> bool:
+    values = dict(one.criteria)
+    return all(values.get(name, value) == value for name, value in other.criteria if kind_of(name) in _NAMES_IMAGES)
+
+
+_NAMES_IMAGES = (Kind.CONTRAST, Kind.REPETITION)
 
 
 def _too_few(members: Sequence[FoundSlice]) -> str:
