@@ -183,7 +183,7 @@ class Retriever(OpenedStore):
         Raises:
             StoreLockedError: another process is writing to it. StoreReadOnlyError, StoreError
         """
-        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+        with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             yield store
             self._update_indexes(store)
 
@@ -212,8 +212,8 @@ class Retriever(OpenedStore):
                 exclude=exclude,
                 metadata=metadata,
                 modality=modality,
-                tokens=self._folder.tokens,
-                scan_cache=ScanCache(self._folder.scan_cache_path),
+                tokens=self.folder.tokens,
+                scan_cache=ScanCache(self.folder.scan_cache_path),
                 progress=progress,
             )
         except Cancelled:
@@ -234,11 +234,11 @@ class Retriever(OpenedStore):
 
     def rebuild(self) -> None:
         """Rebuild what is derived from the embeddings: pooled rows, and indexes (of this kind from now on)."""
-        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+        with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             keep_kind(store, self._index_kind)
             store.rebuild_pooled(pool)
             for level in ("slices", "pooled"):
-                SliceIndex.made_anew(self._path, store, level, kept_kind(store, self._index_kind))
+                SliceIndex.made_anew(self.path, store, level, kept_kind(store, self._index_kind))
 
     def add_outlines(self, progress: ProgressCallback | None = None) -> OutlinesReport:
         """Find the body's outlines of volumes that an older engine indexed without them (indexing/outlines.py).
@@ -251,13 +251,13 @@ class Retriever(OpenedStore):
         Raises:
             StoreLockedError, StoreReadOnlyError, StoreError
         """
-        with VolumeStore.open(self._path, self.recipe, writable=True) as store:
+        with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             return add_outlines(store, lambda record: read_again(store, record, self._tokens()), progress)
 
     def _update_indexes(self, store: VolumeStore) -> None:
         keep_mean(store)
         for level in ("slices", "pooled"):
-            SliceIndex.open(self._path, store, level, kept_kind(store, self._index_kind), writable=True)
+            SliceIndex.open(self.path, store, level, kept_kind(store, self._index_kind), writable=True)
 
     # Looking
 

@@ -79,6 +79,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--root", default="", metavar="NAME", help="name of the folder in the index (default: its own name)"
     )
+    parser.add_argument(
+        "--from",
+        dest="map_from",
+        default="",
+        metavar="OLD",
+        help="make the new index of --encoder searchable at once: map the index of the encoder OLD into it, and embed "
+        "the volumes afterwards",
+    )
     parser.add_argument("--prune", action="store_true", help="remove volumes whose files are gone from these folders")
     parser.add_argument("--plane", choices=PLANES, help="plane of the slices (default: auto)")
     parser.add_argument(

@@ -19,6 +19,7 @@ from ..progress import Cancelled, ProgressCallback, ProgressClock
 from ..reading import Discovery, Roots, Skipped, VolumeSource
 from ..reading.dicom.series_splitting import UNDECIDED
 from ..store import NewVolume, VolumeRecord, VolumeStore
+from ..store.mapping import MAPPED
 from ..volume import Attributes, Identity, SourceFiles
 from .embedding import VolumeEmbedding
 from .no_volumes import NoVolumes
@@ -199,7 +200,7 @@ def _what_to_do(
                 report.moved.append(source.identity.volume_id)
             else:
                 todo.append(source)
-        elif _modality_changed(source, known):
+        elif known.precision == MAPPED or _modality_changed(source, known):
             todo.append(source)  # the modality decides on the intensities
         elif known.files != source.files:
             _keep(known, source, store)
@@ -209,7 +210,8 @@ def _what_to_do(
             report.updated.append(source.identity.volume_id)
         else:
             report.unchanged += 1
-    return todo
+    # What can be found already, by mapped rows, comes last.
+    return sorted(todo, key=lambda one: store.find(one.identity.volume_id) is not None)
 
 
 def _keep(known: VolumeRecord, source: VolumeSource, store: VolumeStore) -> None:

@@ -31,12 +31,13 @@ class OpenedStore:
 
     Attributes:
         recipe: what its embeddings were made with.
+        folder: of all stores of an archive; `path`: of this one.
     """
 
     def __init__(self, folder: StoreFolder, path: Path, recipe: Recipe, index_kind: str):
         self.recipe = recipe
-        self._folder = folder
-        self._path = path
+        self.folder = folder
+        self.path = path
         self._index_kind = index_kind
         self._open_session: SearchSession | None = None
 
@@ -45,7 +46,7 @@ class OpenedStore:
         session = self._session()
         counts = session.store.statistics()
         return Status(
-            folder=str(self._path),
+            folder=str(self.path),
             encoder=self.recipe.encoder,
             recipe=self.recipe.to_json(),
             preprocessing_version=self.recipe.preprocessing_version,
@@ -54,12 +55,12 @@ class OpenedStore:
             rows=counts.rows,
             dimension=counts.dimension,
             generation=counts.generation,
-            size_bytes=sum(file.stat().st_size for file in self._path.iterdir() if file.is_file()),
+            size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
             index_kind=session.slices.kind,
             without_outlines=len(session.store.without_outlines()),
             modalities=counts.modalities,
             made_on=counts.made_on,
-            problems=tuple(f"{path}: {reason}" for path, reason in self._folder.problems()),
+            problems=tuple(f"{path}: {reason}" for path, reason in self.folder.problems()),
         )
 
     def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
@@ -150,13 +151,13 @@ class OpenedStore:
 
     def _session(self) -> SearchSession:
         if self._open_session is None:
-            self._open_session = SearchSession(self._path, self._index_kind)
+            self._open_session = SearchSession(self.path, self._index_kind)
         return self._open_session
 
     def _tokens(self) -> PatientTokens:
         """The store's tokens; where its secret cannot be read (another account's), tokens that equal none of it."""
         try:
-            return self._folder.tokens
+            return self.folder.tokens
         except StoreError as error:
             logger.warning("volumes of the query's patient or study cannot be recognized: %s", error)
             return PatientTokens.ephemeral()

@@ -139,6 +139,10 @@ class StoreReader:
         rows = self._all(sql, modality.casefold())
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def count_of_precision(self, precision: str) -> int:
+        """How many volumes' embeddings were made in this precision."""
+        return int(self._only("SELECT COUNT(*) FROM volumes WHERE precision = ?", precision)[0])
+
     def records(self, keys: Iterable[int]) -> list[VolumeRecord]:
         """The volumes with these keys, in this order.
 
