@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -50,9 +49,12 @@ class MappingReport:
     reason: str = ""
     cancelled: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """Values for JSON."""
-        return asdict(self)
+    def in_words(self) -> str:
+        """A sentence for the user."""
+        if self.reason:
+            return f"nothing was mapped from {self.source}: {self.reason}"
+        state = "stopped" if self.cancelled else f"cosine {self.cosine:.2f} with their own embeddings"
+        return f"{self.mapped:,} volumes mapped from {self.source}, by {self.embedded:,} embedded by both ({state})"
 
 
 def map_index(
@@ -216,4 +218,3 @@ class _Stored(VolumeSource):
 
     def read(self) -> Volume:
         return read_again(self.store, self.record, self.tokens)
-

@@ -16,6 +16,7 @@ from ..encoders.networks.device import available_cores
 from ..errors import QueryError, UnreadableFileError, VolumeRetrievalError
 from ..indexing.embedding import VolumeEmbedding
 from ..indexing.run import IndexingReport
+from ..mapped_index import map_index
 from ..progress import ProgressCallback
 from ..reading import MetadataTable, Skipped
 from ..recipe import PLANES
@@ -167,14 +168,14 @@ def _index(options: argparse.Namespace, progress: ProgressCallback) -> tuple[Ind
     listed = _listed_series(options)
     if listed is not None:
         store = _required(options.store or listed.default_store)
-        retriever = _retriever(options, store)
+        retriever = _retriever(options, store, progress)
         with _embedding(options, retriever) as embedding:
             return index_series(retriever, listed, progress, embedding), retriever
     for path in options.paths:
         if not path.exists():
             raise UnreadableFileError(path, "there is no such file or folder")
     metadata = MetadataTable.from_csv(options.metadata) if options.metadata else None
-    retriever = _retriever(options, _required(options.store))
+    retriever = _retriever(options, _required(options.store), progress)
     with _embedding(options, retriever) as embedding:
         report = retriever.add(
             options.paths,
@@ -212,8 +213,12 @@ def _required(store: Path | None) -> Path:
     return store
 
 
-def _retriever(options: argparse.Namespace, store: Path) -> Retriever:
-    return Retriever.create(store, encoder_request(options), renew=options.renew, **_recipe_values(options))
+def _retriever(options: argparse.Namespace, store: Path, progress: ProgressCallback) -> Retriever:
+    retriever = Retriever.create(store, encoder_request(options), renew=options.renew, **_recipe_values(options))
+    if options.map_from:  # stopped here, the run stops at its own first step, too
+        report = map_index(retriever, options.map_from, progress)
+        print_line(report.in_words(), error=True)
+    return retriever
 
 
 def _exit_code(report: IndexingReport) -> int:

@@ -1,10 +1,10 @@
 """From one encoder's space to another's: a linear map that is fitted on slices embedded by both.
 
-Ridge regression on centered rows: min_W |X W - Y|^2 + lambda t |W|^2 with the old rows X, the new rows Y, and t the mean
-eigenvalue of X^T X; in closed form (Hoerl and Kennard, 1970). That spaces of embeddings are related well enough by a linear map is from Mikolov, Le and
-Sutskever (arXiv 1309.4168); that an archive need not be embedded again when the model changes is the aim of
-backward-compatible embeddings (Shen et al., arXiv 2003.11942), which train the new model to that end. We map instead,
-because our encoders are given.
+Ridge regression on centered rows: min_W |X W - Y|^2 + lambda t |W|^2 with the old rows X, the new rows Y, and t the
+mean eigenvalue of X^T X; in closed form (Hoerl and Kennard, 1970). That spaces of embeddings are related well enough by
+a linear map is from Mikolov, Le and Sutskever (arXiv 1309.4168); that an archive need not be embedded again when the
+model changes is the aim of backward-compatible embeddings (Shen et al., arXiv 2003.11942), which train the new model to
+that end. We map instead, because our encoders are given.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _held_out(old: Sequence[np.ndarray], new: Sequence[np.ndarray], folds: np.nd
     """The mean cosine over volumes that were held out."""
     cosines = []
     for fold in np.unique(folds):
-        seen, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        seen, held = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
         fitted = _fitted(np.concatenate([old[i] for i in seen]), np.concatenate([new[i] for i in seen]), ridge, 0.0, 0)
         cosines += [float(np.einsum("nd,nd->n", fitted(old[i]), new[i]).mean()) for i in held]
     return float(np.mean(cosines))

@@ -15,6 +15,7 @@ from ..recipe import Recipe
 from ..store import VolumeRecord, VolumeStore
 from ..store.attribute_filter import AttributeFilter
 from ..store.folder import StoreFolder
+from ..store.mapping import mapped_in_words
 from ..store.status import Status
 from ..store.volume_names import ids_of, path_of, roots_of
 from ..volume import SliceTable, Volume
@@ -58,6 +59,7 @@ class OpenedStore:
             size_bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
             index_kind=session.slices.kind,
             without_outlines=len(session.store.without_outlines()),
+            mapping=mapped_in_words(session.store),
             modalities=counts.modalities,
             made_on=counts.made_on,
             problems=tuple(f"{path}: {reason}" for path, reason in self.folder.problems()),

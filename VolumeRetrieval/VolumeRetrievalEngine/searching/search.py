@@ -11,6 +11,7 @@ import numpy as np
 
 from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
+from ..store.mapping import mapped_in_words
 from ..store.records import VolumeRecord
 from .match import Match, SearchResult
 from .matching import localized_match
@@ -106,7 +107,7 @@ def search_store(
         score=str(scoring.parts) if is_exact else "",
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, found.keep, is_empty) + _notes_of_maps(matches),
+        notes=_notes(query, allowed, found.keep, is_empty) + _notes_of_maps(matches) + _notes_of_mapping(session),
         encoder=encoder,
         ordinary_score=ordinary,
         query_box=query.box,
@@ -145,6 +146,11 @@ def _notes_of_maps(matches: tuple[Match, ...]) -> tuple[str, ...]:
         f"{lacking} of {len(maps)} results have no outline of the body (indexed by an older version, or nothing but "
         "air): places in plane are less exact there; `rebuild --outlines` adds what can be added",
     )
+
+
+def _notes_of_mapping(session: SearchSession) -> tuple[str, ...]:
+    words = mapped_in_words(session.store)
+    return (words,) if words else ()
 
 
 def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool) -> tuple[str, ...]:

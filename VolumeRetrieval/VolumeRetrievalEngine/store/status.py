@@ -22,6 +22,7 @@ class Status:
         modalities: volumes by modality ("" for unknown).
         without_outlines: how many volumes were indexed by an older engine that did not find the body's outlines; points
             in them are found less exactly (Retriever.add_outlines).
+        mapping: what to tell about volumes whose embeddings were mapped from another encoder's; "" if there are none.
         made_on: volumes by what computed their embeddings, and in which precision: "cpu (onnxruntime), float32".
         preprocessing_version: which version of the preprocessing made its slices (part of the recipe).
         problems: stores in the same folder that cannot be opened, and why.
@@ -46,6 +47,7 @@ class Status:
     made_on: dict[str, int]
     problems: tuple[str, ...] = ()
     without_outlines: int = 0
+    mapping: str = ""
     preprocessing_version: int = PREPROCESSING_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,4 +69,5 @@ class Status:
         return (
             f"{self.volumes:,} volumes indexed ({kinds or 'none'}), {self.rows:,} slices embedded with {self.encoder}, "
             f"{readable_size(self.size_bytes)}, index: {self.index_kind}{lacking}{earlier}"
+            + (f"; {self.mapping}" if self.mapping else "")
         )
