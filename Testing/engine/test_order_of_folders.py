@@ -21,7 +21,7 @@ ENGINE = (
     ("__main__",),
     ("commands",),
     ("worker",),
-    ("slicer_database",),
+    ("slicer_database", "mapped_index"),
     ("retriever",),
     ("report",),
     ("searching", "cluster"),

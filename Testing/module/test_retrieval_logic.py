@@ -17,6 +17,7 @@ from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDa
 from VolumeRetrievalEngine.method.directions import combined
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
+from VolumeRetrievalLib.Database.DatabaseIndex import DatabaseIndex
 from VolumeRetrievalLib.Encoders.Encoders import canRun
 from VolumeRetrievalLib.Processes import ProcessIDs
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError, WorkCancelled
@@ -644,11 +645,15 @@ class TestLife:
         monkeypatch.setattr("VolumeRetrievalLib.Database.DatabaseIndex.canRun", lambda name: False)
         assert fresh.status(wait=True).better == ""
 
-    def test_another_encoder_than_the_settings_can_be_indexed_with(self, makeLogic, tmp_path):
+    def test_another_encoder_than_the_settings_can_be_indexed_with(self, makeLogic, tmp_path, monkeypatch):
         openDatabase(tmp_path / "database")
         body = 'hello(); say(type="error", error={"type": "E", "text": " ".join(sys.argv)}); sys.exit(1)'
         logic = makeLogic(makeCommand=lambda: fakeCommand(tmp_path / "engine", body))
-        with pytest.raises(EngineError, match=r"--encoder radiology-resnet.*--renew"):
+        with pytest.raises(EngineError, match=r"--encoder radiology-resnet.*--renew --slicer-database"):
+            logic.indexDatabase(encoder="radiology-resnet")
+        # Made from the index that is there, so that it can be searched at once.
+        monkeypatch.setattr(DatabaseIndex, "presentStore", lambda self: "descriptor-1234")
+        with pytest.raises(EngineError, match="--renew --from descriptor-1234 --slicer-database"):
             logic.indexDatabase(encoder="radiology-resnet")
 
     def test_children_know_the_folder_of_weights(self, makeLogic, tmp_path):

@@ -61,6 +61,10 @@ class DatabaseIndex:
         """What the engine calls the store that the settings mean; "" for the one used last."""
         return IndexedStores.chosen(self.folder, self._loadSettings())
 
+    def presentStore(self) -> str:
+        """The folder name of the index that is searched now; "" if there is none."""
+        return self._readSummary().name if self.directory else ""
+
     def status(self) -> DatabaseStatus:
         settings = self._loadSettings()
         # Each of these settings has an index of its own, and packages may have been installed since.

@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 class IndexSummary:
     """The index in numbers.
 
-    `encoder` is what the index was made with, "" if there is none, `sliceStepMm` the distance of its slices,
-    `isEarlier` whether an earlier version of the preprocessing made them, and `madeOn` how many volumes by what ran it;
-    `seen` is what became of each series of the database (SeriesRegister.seen), `files` how many files of a series are
-    in the index; both by SeriesInstanceUID. `modalities` and `bodyParts` are those of its volumes. `problem` says why
-    an index that is there cannot be read.
+    `name` is the folder's of the store, `encoder` what the index was made with; both "" if there is none.
+    `sliceStepMm` is the distance of its slices, `isEarlier` whether an earlier version of the preprocessing made
+    them, and `madeOn` how many volumes by what ran it; `seen` is what became of each series of the database
+    (SeriesRegister.seen), `files` how many files of a series are in the index by volumes that were embedded for it;
+    both by SeriesInstanceUID. `modalities` and `bodyParts` are those of its volumes. `problem` says why an index
+    that is there cannot be read.
     """
 
     volumes: int = 0
     slices: int = 0
     sizeBytes: int = 0
+    name: str = ""
     encoder: str = ""
     sliceStepMm: float = 0.0
     isEarlier: bool = False
@@ -85,6 +87,7 @@ class IndexContents:
         from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION
         from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
         from VolumeRetrievalEngine.store.folder import StoreFolder
+        from VolumeRetrievalEngine.store.mapping import MAPPED
 
         folder = StoreFolder(self.folder)
         isSound = False
@@ -99,12 +102,13 @@ class IndexContents:
                 for record in store.listing():
                     modalities.add(record.attributes.modality)
                     bodyParts.add(record.attributes.body_part)
-                    if record.series_uid:
+                    if record.series_uid and record.precision != MAPPED:  # mapped ones are still to be embedded
                         files[record.series_uid] = files.get(record.series_uid, 0) + record.n_files
                 return IndexSummary(
                     volumes=counts.volumes,
                     slices=counts.slices,
                     sizeBytes=_size(store.folder),
+                    name=store.folder.name,
                     encoder=store.recipe.encoder,
                     sliceStepMm=store.recipe.slice_step_mm,
                     isEarlier=store.recipe.preprocessing_version < PREPROCESSING_VERSION,

@@ -123,7 +123,9 @@ class Indexing:
         settings = self._loadSettings()
         if encoder:
             settings = replace(settings, encoder=encoder)
-            what = ["--renew", *what]
+            # The new index is searchable at once, by what the present one holds (`index --from`).
+            present = self._index.presentStore()
+            what = ["--renew", *(["--from", present] if present else []), *what]
         arguments = [*indexArguments(self._index.folder, settings), *what]
 
         def end(notify: Callable[[], None]) -> None:
