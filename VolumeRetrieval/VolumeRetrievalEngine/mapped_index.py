@@ -104,7 +104,7 @@ def _embedded_by_both(
     both = [one.volume_id for one in source.listing() if _is_embedded(store.find(one.volume_id), one)]
     clock = ProgressClock("embed", wanted, float(wanted), progress, done=len(both), weight=float(len(both)))
     tokens = retriever.folder.tokens
-    chosen = iter(_spread(missing))
+    chosen = iter(spread(missing))
     embedding = InThisProcess(retriever.encoder())
     while len(both) < wanted and (record := next(chosen, None)) is not None:
         clock.tell(path_of(roots_of(source), record))
@@ -121,7 +121,7 @@ def _is_embedded(known: VolumeRecord | None, record: VolumeRecord) -> bool:
     return known is not None and known.precision != MAPPED and known.fingerprint == record.fingerprint
 
 
-def _spread(records: Sequence[VolumeRecord], seed: int = 0) -> Iterator[VolumeRecord]:
+def spread(records: Sequence[VolumeRecord], seed: int = 0) -> Iterator[VolumeRecord]:
     """The records in an order that comes to every kind of volume early: one of each modality and body part in turn."""
     kinds: dict[tuple[str, str], list[VolumeRecord]] = defaultdict(list)
     for place in np.random.default_rng(seed).permutation(len(records)):

@@ -73,9 +73,15 @@ def databaseStatus(status: DatabaseStatus) -> str:
             )
         )
     if status.better and status.isEarlier:
-        lines.append(_("Slices are prepared better now than when this index was made. A new index is made from this one, and searched while it is refined."))
+        lines.append(
+            _(
+                "Slices are prepared better now than when this index was made. A new index is made from this one, and searched while it is refined."
+            )
+        )
     elif status.better:
-        lines.append(_("A better encoder can run here now. Its index is made from this one, and searched while it is refined."))
+        lines.append(
+            _("A better encoder can run here now. Its index is made from this one, and searched while it is refined.")
+        )
     return "\n".join(lines)
 
 
