@@ -23,6 +23,7 @@ from pathlib import Path
 from .bars import bars_section
 from .controls import acquisition_distance, random_distance
 from .dataset import Case, read_cases
+from .mapped import mapped_section
 from .quoted_figures import quoted_figures
 from .quotes import section, update_documents
 from .report import page
@@ -53,7 +54,8 @@ def main() -> int:
     references = [by_asked[name].name for name in REFERENCES if name in by_asked]
     blocks = quoted_figures(by_asked, controls)
     heading = _heading(cases, rows) + bars_section(by_asked)
-    text = page(heading, list(by_asked.values()), controls, references) + section(blocks)
+    mapped = mapped_section(cases, places, list(by_asked)) if extent.scores else ""
+    text = page(heading, list(by_asked.values()), controls, references) + mapped + section(blocks)
     print(text)
     if options.results is not None:
         options.results.write_text(text, encoding="utf-8")

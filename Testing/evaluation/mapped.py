@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 from VolumeRetrievalEngine.mapped_index import VOLUMES, spread
@@ -19,8 +20,7 @@ from .whole_volume import Orders, Table, evaluate_orders
 
 _GROUPS = "body_part"
 
-#: From which encoder's rows, by which one's queries. FOLDS stands for the bundled encoder, whose networks never saw
-#: who queries.
+#: Whose rows are mapped.
 _OLD = REFERENCES[0]
 
 
@@ -97,9 +97,7 @@ class _Archive:
         self._mapped: Mapping[str, np.ndarray] = {}
         if old is not new:
             records = {record.key: case for case, record in old.records.items()}
-            chosen = [
-                records[one.key] for one, _ in zip(spread(list(old.records.values())), range(VOLUMES), strict=False)
-            ]
+            chosen = [records[one.key] for one in islice(spread(list(old.records.values())), VOLUMES)]
             self.space = fit(*zip(*(_paired(one, old, new) for one in chosen), strict=True))
             self.fitted_on = frozenset(chosen)
             self._mapped = {

@@ -72,16 +72,13 @@ def databaseStatus(status: DatabaseStatus) -> str:
                 now=sliceStep(status.sliceStepMm), then=sliceStep(status.nextSliceStepMm)
             )
         )
-    if status.better and status.isEarlier:
-        lines.append(
-            _(
-                "Slices are prepared better now than when this index was made. A new index is made from this one, and searched while it is refined."
-            )
+    if status.better:
+        why = (
+            _("Slices are prepared better now than when this index was made.")
+            if status.isEarlier
+            else _("A better encoder can run here now.")
         )
-    elif status.better:
-        lines.append(
-            _("A better encoder can run here now. Its index is made from this one, and searched while it is refined.")
-        )
+        lines.append(why + " " + _("A new index is made from this one, and can be searched meanwhile."))
     return "\n".join(lines)
 
 
