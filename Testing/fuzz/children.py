@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import importlib
 import os
 import resource
 import signal
@@ -16,6 +18,11 @@ from VolumeRetrievalEngine.commands import main
 
 #: A run with more than this is refused memory, so that the machine is not.
 _MEMORY_BYTES = 6 << 30
+
+
+for name in ("faiss", "scipy.ndimage", "PIL.Image"):  # or every child would import them for itself
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
 
 
 @dataclass(frozen=True)

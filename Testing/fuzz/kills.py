@@ -18,7 +18,7 @@ from .children import run, started, text_of
 from .seeds import good_files, seeds, voxels
 from .state import State
 
-_VOLUMES = 24
+_VOLUMES = 9
 #: Every so many kills each byte of the store is checked.
 _VERIFY_EVERY = 10
 

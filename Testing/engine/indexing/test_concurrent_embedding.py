@@ -6,6 +6,8 @@ import threading
 
 import numpy as np
 import pytest
+from VolumeRetrievalEngine.encoders.networks.device import CONCURRENT_CALLS, concurrent_calls
+from VolumeRetrievalEngine.encoders.radiology_resnet import onnx_backend
 from VolumeRetrievalEngine.indexing.concurrent_embedding import embedded
 
 
@@ -43,3 +45,13 @@ def test_an_error_of_one_batch_is_raised():
 
     with pytest.raises(ValueError, match="no"):
         list(embedded(batches(5), Failing(1), 2))
+
+
+def test_where_batches_are_embedded_at_once_each_is_on_one_thread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv(CONCURRENT_CALLS, raising=False)
+    assert concurrent_calls() == 1
+    everything = onnx_backend._usual_threads()
+    for written, calls, threads in (("4", 4, 1), ("1", 1, everything), ("none", 1, everything)):
+        monkeypatch.setenv(CONCURRENT_CALLS, written)
+        assert (concurrent_calls(), onnx_backend._usual_threads()) == (calls, threads)

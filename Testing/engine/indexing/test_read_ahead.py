@@ -75,8 +75,10 @@ def test_what_cannot_be_read_is_skipped_and_the_rest_goes_on() -> None:
     assert skipped == [
         Skipped(Path("a"), "truncated", failed=True),
         Skipped(Path("b"), "no contrast", failed=False),
-        Skipped(Path("c"), "not enough memory to read it", failed=True),
-        Skipped(Path("d"), "not readable: Input/output error", failed=True),
+        Skipped(Path("c"), "not enough memory to read it; close other programs, or save it smaller", failed=True),
+        Skipped(
+            Path("d"), "not readable: Input/output error; check the rights to it, the disk and the network", failed=True
+        ),
     ]
     assert isinstance(last, PreparedVolume)
 

@@ -112,7 +112,7 @@ def test_damaged_dicom_files_are_failures_that_name_file_and_reason(tmp_path: Pa
     found = scan(tmp_path)
     said = reasons(found)
     assert all(failed for failed, _ in said.values())
-    assert said["empty.dcm"][1] == "an empty file"
+    assert said["empty.dcm"][1] == "an empty file; copy or export it again"
     assert said["no.dcm"][1] == "not DICOM, though its name says so: damaged or truncated; copy or export it again"
     assert said[paths[2].name][1] == "truncated: 7 bytes of pixel data are missing; copy or export it again"
     assert "truncated" in said[paths[5].name][1]

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine.dicom_files import stored_values, write_series
-from VolumeRetrievalEngine.errors import MetadataError
+from VolumeRetrievalEngine.errors import MetadataError, UnreadableFileError
 from VolumeRetrievalEngine.patients import PatientTokens
-from VolumeRetrievalEngine.reading import Discovery, MetadataTable, Roots, ScanCache, discover, discovery
-from VolumeRetrievalEngine.reading.image_files import image_header
+from VolumeRetrievalEngine.reading import Discovery, MetadataTable, Roots, ScanCache, discover, discovery, memory
 
 NRRD = "NRRD0004\ntype: short\ndimension: 3\nsizes: 10 8 6\nendian: little\nencoding: raw\n"
 META = "ObjectType = Image\nNDims = 3\nDimSize = 10 8 6\nElementType = MET_SHORT\n"
@@ -32,7 +31,8 @@ def reasons(found: Discovery) -> dict[str, str]:
 #: Headers of NRRD and MetaImage files, and what is said of them. A header without an empty line at its end gets one.
 ODD_HEADERS = {
     "a.nhdr": (f"{NRRD}data file:\n", "names no file of voxels"),
-    "b.nhdr": (f"{NRRD}data file: /dev/zero\n", "is no file"),
+    "b.nhdr": (f"{NRRD}data file: /dev/zero\n", "a file of another name, which is no file"),
+    "i.nhdr": (f"{NRRD}data file: \0patient:=Kirnberger\n", "a file of another name, which is not there"),
     "c.nhdr": (f"{NRRD}data file: gone.raw\n", "gone.raw, which is not there"),
     "d.nhdr": (f"{NRRD}data file: s%03d%s.raw 1 6 1\n", "no pattern such as"),
     "e.nhdr": (f"{NRRD}data file: s%03d.raw 1 999999999 1\n", "names 999999999 files"),
@@ -86,9 +86,13 @@ def test_a_header_that_no_native_reader_should_see_is_reported_and_the_rest_is_r
 
 def test_a_volume_larger_than_the_memory_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "x.nrrd").write_bytes(f"{NRRD}\n".encode() + VOXELS)
-    monkeypatch.setattr(image_header, "physical_memory", lambda: 1000)
-    (reason,) = reasons(scan(tmp_path)).values()
+    write_series(tmp_path / "series", stored_values((3, 20, 20)))
+    monkeypatch.setattr(memory, "physical_memory", lambda: 1000)
+    found = scan(tmp_path)
+    (reason,) = reasons(found).values()
     assert "10 x 8 x 6 voxels, which take 2.9 kB of memory, and this computer has 1.0 kB" in reason
+    with pytest.raises(UnreadableFileError, match=r"3 x 20 x 20 voxels, which take 7\.2 kB of memory"):
+        found.sources[0].read()
 
 
 @pytest.mark.parametrize("kind", [RecursionError, MemoryError, KeyError, ZeroDivisionError, OverflowError, OSError])

@@ -19,7 +19,7 @@ from .image_files.headers import image_ending
 from .image_files.image_file import ImageFileSource, header_of_voxels, read_image_facts
 from .metadata import MetadataRow, MetadataTable, described, modality_name, read_sidecar
 from .quiet import quiet
-from .reasons import reason_of
+from .reasons import EMPTY, not_readable, reason_of
 from .scan_cache import ScanCache
 from .series_patients import SeriesPatients
 from .source import Discovery, Skipped, VolumeSource
@@ -180,12 +180,12 @@ class _Scan:
         path = Path(stamp.path)
         dicom_ending = name.lower().endswith(_DICOM_ENDINGS)
         if stamp.size == 0:  # also what systems show as files without a size, some of which wait for ever
-            return failed("an empty file") if dicom_ending else skipped(NOT_AN_IMAGE)
+            return failed(EMPTY) if dicom_ending else skipped(NOT_AN_IMAGE)
         try:
             with path.open("rb") as file:
                 head = file.read(_HEAD_BYTES)
         except OSError as error:
-            return failed(f"not readable: {error.strerror or type(error).__name__}")
+            return failed(not_readable(error))
         if looks_like_dicom(head):
             return read_dicom_facts(path, stamp.size, self.tokens, self.patients)
         if header := header_of_voxels(path):

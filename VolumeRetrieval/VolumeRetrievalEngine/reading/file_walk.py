@@ -12,6 +12,7 @@ from pathlib import Path
 from ..progress import Progress, ProgressCallback
 from ..roots import Roots, absolute_path
 from .facts import FileStamp
+from .reasons import not_readable
 from .source import Skipped
 
 #: Opening one of these may wait for ever, or never come to an end.
@@ -56,7 +57,7 @@ class FileWalk:
 
     def _walk(self, top: Path, stamps: dict[str, FileStamp], visited: set[str], found: Found) -> None:
         def unreadable(error: OSError) -> None:
-            found.skipped.append(Skipped(Path(error.filename or top), f"not readable: {error.strerror}", failed=True))
+            found.skipped.append(Skipped(Path(error.filename or top), not_readable(error), failed=True))
 
         for folder, folders, names in os.walk(top, followlinks=True, onerror=unreadable):
             real = os.path.realpath(folder)
@@ -77,7 +78,7 @@ class FileWalk:
         try:
             state = path.stat()
         except OSError as error:
-            found.skipped.append(Skipped(path, f"not readable: {error.strerror}", failed=True))
+            found.skipped.append(Skipped(path, not_readable(error), failed=True))
             return
         if not stat.S_ISREG(state.st_mode):
             found.skipped.append(Skipped(path, NO_FILE, failed=False))

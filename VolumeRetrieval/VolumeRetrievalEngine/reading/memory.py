@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UnreadableFileError
+from ..readable import readable_size
+
+
+def check_memory(path: Path, shape: Sequence[int], stored_bytes: int = 2) -> None:
+    """UnreadableFileError if this computer cannot hold voxels of this shape as float32 next to the stored ones."""
+    needed = math.prod(shape) * (4 + stored_bytes)
+    if needed > (memory := physical_memory()):
+        raise UnreadableFileError(
+            path,
+            f"its header announces {' x '.join(map(str, shape))} voxels, which take {readable_size(needed)} of memory, "
+            f"and this computer has {readable_size(memory)}; if that is right, save it smaller",
+        )
 
 
 def physical_memory() -> int:

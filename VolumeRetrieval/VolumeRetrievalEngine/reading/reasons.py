@@ -11,6 +11,14 @@ from ..errors import NotAVolumeError, UnreadableFileError, VolumeRetrievalError
 logger = logging.getLogger(__name__)
 
 
+EMPTY = "an empty file; copy or export it again"
+
+
+def not_readable(error: OSError) -> str:
+    """Why the system gave no access to a file or folder, and what to look at."""
+    return f"not readable: {error.strerror or type(error).__name__}; check the rights to it, the disk and the network"
+
+
 def reason_of(error: Exception, path: Path) -> str:
     """Why a file could not be read, without anything that could be from the file itself.
 
@@ -22,10 +30,10 @@ def reason_of(error: Exception, path: Path) -> str:
     if isinstance(error, VolumeRetrievalError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "not enough memory to read it"
+        return "not enough memory to read it; close other programs, or save it smaller"
     if isinstance(error, OSError) and error.strerror:
-        return f"not readable: {error.strerror}"
+        return not_readable(error)
     frames = traceback.extract_tb(error.__traceback__, limit=-50)  # of a recursion the end tells enough
     logger.debug("%s: %s\n%s", path, type(error).__name__, "".join(traceback.format_list(frames)))
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"not readable ({type(error).__name__}{place})"
+    return f"not readable ({type(error).__name__}{place}); copy or export it again"

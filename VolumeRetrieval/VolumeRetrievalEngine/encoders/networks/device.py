@@ -28,7 +28,7 @@ def concurrent_calls() -> int:
     """How many batches an indexing run embeds at once on the CPU, each on one thread; 1 outside of such a run.
 
     Threads that share the work on one batch wait for each other after every layer: where other programs use the cores,
-    too, two took twice as long as one (docs/METHOD.md). Threads with a batch of their own do not wait.
+    too, two took twice as long as one (docs/COMMAND_LINE.md). Threads with a batch of their own do not wait.
     """
     asked = os.environ.get(CONCURRENT_CALLS, "")
     return max(1, int(asked)) if asked.isdecimal() else 1

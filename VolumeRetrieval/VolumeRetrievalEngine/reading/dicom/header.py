@@ -15,6 +15,7 @@ from pydicom.errors import InvalidDicomError
 from ...patients import PatientTokens
 from ...volume import Attributes
 from ..facts import FileFacts, SeriesFacts, SliceFacts
+from ..reasons import not_readable
 from ..series_patients import SeriesPatients, names_patient, without_patient
 from . import classic_frames, mosaic
 from .criteria import OF_INSTANCES, criteria_of
@@ -133,7 +134,7 @@ def read_dicom_facts(path: Path, size: int, tokens: PatientTokens, patients: Ser
     except InvalidDicomError:
         return failed("not readable as DICOM: damaged, or another kind of file")
     except OSError as error:
-        return failed(f"not readable: {error.strerror or type(error).__name__}")
+        return failed(not_readable(error))
     except Exception as error:  # pydicom raises many kinds for damaged files; their text may quote values
         return failed(f"damaged DICOM header ({type(error).__name__}); export the file again")
     return facts

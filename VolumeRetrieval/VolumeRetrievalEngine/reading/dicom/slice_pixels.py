@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 
 from ...errors import NotAVolumeError, UnreadableFileError
+from ..reasons import not_readable
 from .measured_values import measured_values
 from .stored_values import UndecodableError, stored_frames
 
@@ -62,7 +63,7 @@ def _frames(path: Path, frames: list[int]) -> Iterator[np.ndarray | UnreadableFi
     try:
         data_set = pydicom.dcmread(path, force=True)
     except OSError as error:
-        raise UnreadableFileError(path, f"not readable: {error.strerror or type(error).__name__}") from None
+        raise UnreadableFileError(path, not_readable(error)) from None
     except Exception as error:
         yield from [_undecodable(path, error)] * len(frames)
         return
@@ -76,7 +77,7 @@ def _frames(path: Path, frames: list[int]) -> Iterator[np.ndarray | UnreadableFi
     except MemoryError:
         raise
     except OSError as error:
-        raise UnreadableFileError(path, f"not readable: {error.strerror or type(error).__name__}") from None
+        raise UnreadableFileError(path, not_readable(error)) from None
     except Exception as error:
         yield from [_undecodable(path, error)] * (len(frames) - given)
 

@@ -12,6 +12,7 @@ from ...errors import UnreadableFileError
 from ...roots import Roots
 from ...volume import Identity, Volume, dicom_volume_id
 from ..facts import FileStamp, SeriesFacts, SliceFacts
+from ..memory import check_memory
 from ..modality import with_modality
 from ..quiet import quiet
 from ..source import Skipped, VolumeSource
@@ -40,6 +41,7 @@ class DicomSource(VolumeSource):
     slice_paths: tuple[str, ...] = ()
 
     def read(self) -> Volume:
+        check_memory(self.path, (len(self.slices), *self.slices[0].matrix))
         with quiet():
             places = zip(map(Path, self.slice_paths), (one.frame for one in self.slices), strict=True)
             voxels, damaged = read_slices(list(places))

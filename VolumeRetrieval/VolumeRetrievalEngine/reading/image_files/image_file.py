@@ -14,6 +14,7 @@ from ..dicom.header import failed, skipped
 from ..dicom.telling_apart import FEWEST_SLICES
 from ..facts import FileFacts, FileStamp, ImageFacts
 from ..modality import with_modality
+from ..reasons import EMPTY, not_readable
 from ..source import VolumeSource
 from ..voxels import checked_voxels
 from .headers import image_header
@@ -49,7 +50,7 @@ def read_image_facts(stamp: FileStamp) -> FileFacts:
     """The facts of an image file from its header."""
     path = Path(stamp.path)
     if stamp.size == 0:
-        return failed("an empty file")
+        return failed(EMPTY)
     try:
         if path.suffix.lower() == ".hdr" and not _is_nifti(path):
             return skipped("not an image")  # ENVI, radiance pictures and others have this ending, too
@@ -61,7 +62,7 @@ def read_image_facts(stamp: FileStamp) -> FileFacts:
     except NotAVolumeError as error:
         return skipped(error.reason)
     except OSError as error:
-        return failed(f"not readable: {error.strerror or type(error).__name__}")
+        return failed(not_readable(error))
     files = [path, *(file for file in header.data.files if file != path)]
     return FileFacts(image=ImageFacts(_fingerprint(files), header.shape, header.notes))
 

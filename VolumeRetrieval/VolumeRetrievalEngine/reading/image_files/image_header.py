@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import UnreadableFileError
 from ...readable import readable_size
-from ..memory import physical_memory
+from ..memory import check_memory
 
 #: Where a header gives no orientation.
 NO_ORIENTATION = "no orientation in the file: its axes are taken for left, back and up"
@@ -110,13 +110,8 @@ class ImageHeader:
                     f"truncated or damaged: {room} bytes cannot hold the {readable_size(each)} of voxels that its "
                     "header announces; copy or export it again",
                 )
-        needed = math.prod(self.sizes) * self.components * 4 + self.n_bytes
-        if needed > (memory := physical_memory()):
-            raise UnreadableFileError(
-                self.path,
-                f"its header announces {' x '.join(map(str, self.sizes))} voxels, which take {readable_size(needed)} "
-                f"of memory, and this computer has {readable_size(memory)}; if that is right, save it smaller",
-            )
+        shape = self.sizes if self.components == 1 else (*self.sizes, self.components)
+        check_memory(self.path, shape, self.value_type.itemsize)
 
 
 def truncated(missing: int) -> str:
@@ -202,8 +197,8 @@ def existing_files(path: Path, files: list[Path]) -> tuple[Path, ...]:
 
 
 def _shown(file: Path) -> str:
-    """The name of a file as it can be printed; it comes from a header that may hold anything."""
-    return "".join(one if one.isprintable() else "?" for one in file.name or str(file))[:80]
+    """The name of a file, if it looks like one: it comes from a header that may hold anything."""
+    return file.name if re.fullmatch(r"[\w .()+-]{1,80}\.\w{1,8}", file.name) else "a file of another name"
 
 
 def _exists(file: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import IO, cast
 import numpy as np
 
 from ...errors import UnreadableFileError
+from ..reasons import not_readable
 from .image_header import Encoding, ImageHeader, VoxelData, truncated
 
 _BLOCK_BYTES = 1 << 20
@@ -82,7 +83,7 @@ def _fill(target: memoryview, file: Path, data: VoxelData, path: Path) -> None:
     except OSError as error:
         if error.errno is None:  # bz2 raises a plain OSError for damaged data
             raise _cannot_be_decompressed(path) from error
-        raise UnreadableFileError(path, f"not readable: {error.strerror or type(error).__name__}") from error
+        raise UnreadableFileError(path, not_readable(error)) from error
 
 
 def _cannot_be_decompressed(path: Path) -> UnreadableFileError:
