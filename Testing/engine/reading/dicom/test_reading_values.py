@@ -18,6 +18,7 @@ from pydicom.uid import (
     MPEG2MPML,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -29,6 +30,7 @@ from VolumeRetrievalEngine.reading import Roots, discover, read_volume
 from VolumeRetrievalEngine.reading.dicom import stored_values as decoding
 from VolumeRetrievalEngine.reading.dicom.measured_values import measured_values
 from VolumeRetrievalEngine.reading.dicom.stored_values import UndecodableError, stored_frames
+from VolumeRetrievalEngine.reading.quiet import quiet
 
 # 32 x 40, because GDCM, which compresses some of them, writes beyond its memory for smaller JPEG 2000 images.
 UNSIGNED, SIGNED = stored_values((32, 40), signed=False), stored_values((32, 40))
@@ -36,8 +38,9 @@ UNSIGNED, SIGNED = stored_values((32, 40), signed=False), stored_values((32, 40)
 
 def measured(path: Path) -> np.ndarray:
     """float64 [j, i] of a single-frame file; raises what its frame cannot be decoded for."""
-    data_set = pydicom.dcmread(path, force=True)
-    (frame,) = stored_frames(data_set, [0])
+    with quiet():
+        data_set = pydicom.dcmread(path, force=True)
+        (frame,) = stored_frames(data_set, [0])
     if isinstance(frame, Exception):
         raise frame
     return measured_values(data_set)(frame, 0)
@@ -154,6 +157,35 @@ def test_values_are_taken_from_the_stored_bits(tmp_path: Path, name: str, syntax
     np.testing.assert_array_equal(measured(tmp_path / "slice.dcm"), expected)
 
 
+def test_what_the_header_leaves_out_has_its_usual_value(tmp_path: Path):
+    left_out = ("SamplesPerPixel", "PhotometricInterpretation", "PixelRepresentation", "BitsStored", "HighBit")
+    path = as_file(tmp_path, UNSIGNED, **dict.fromkeys(left_out))
+    np.testing.assert_array_equal(measured(path), UNSIGNED)
+
+
+def test_the_pixels_of_ge_s_own_syntax_are_big_endian_in_a_little_endian_file(tmp_path: Path):
+    made = slice_data_set(UNSIGNED)
+    made.PixelData = UNSIGNED.astype(">u2").tobytes()
+    path = write(tmp_path / "slice.dcm", made, ImplicitVRLittleEndian)
+    plain, own = b"1.2.840.10008.1.2\0", b"1.2.840.113619.5.2"
+    assert path.read_bytes().count(plain) == 1
+    path.write_bytes(path.read_bytes().replace(plain, own))
+    np.testing.assert_array_equal(measured(path), UNSIGNED)
+
+
+@pytest.mark.parametrize(("prefix", "kind", "pad"), [("Float", np.float32, "FL"), ("DoubleFloat", np.float64, "FD")])
+def test_floating_point_pixels_and_their_padding(tmp_path: Path, prefix: str, kind: type, pad: str):
+    values = (SIGNED / 7).astype(kind)
+    stored, where = padded(values, -1e6)
+    made = slice_data_set(SIGNED, PixelData=None, BitsStored=None, HighBit=None, PixelRepresentation=None)
+    made.BitsAllocated = values.itemsize * 8
+    setattr(made, f"{prefix}PixelData", stored.tobytes())
+    made.add_new(f"{prefix}PixelPaddingValue", pad, -1e6)
+    found = measured(write(tmp_path / "slice.dcm", made))
+    np.testing.assert_array_equal(np.isnan(found), where)
+    np.testing.assert_array_equal(found[~where], values[~where])
+
+
 def lut(first: int, entries: np.ndarray, bits: int = 16, count: int | None = None, **attributes: Any) -> list[Dataset]:
     made = item(**attributes)
     made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(entries) if count is None else count, first, bits])
@@ -237,7 +269,7 @@ PADDINGS: dict[str, tuple[np.ndarray, int, dict[str, tuple[str, int]]]] = {
 }
 
 
-def padded(pixels: np.ndarray, value: int) -> tuple[np.ndarray, np.ndarray]:
+def padded(pixels: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray]:
     """The pixels with a frame of padding, and where it is."""
     where = np.ones(pixels.shape, bool)
     where[..., 1:-1, 2:-2] = False

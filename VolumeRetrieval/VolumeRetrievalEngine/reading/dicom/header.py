@@ -11,6 +11,7 @@ from typing import Any, cast
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import BaseTag, Tag
 
 from ...patients import PatientTokens
 from ...volume import Attributes
@@ -27,7 +28,7 @@ from .values import numbers, text, texts, uid_in_words, whole
 #: Study tokens are made with this issuer, from StudyInstanceUID or what a metadata table calls the study.
 STUDY_ISSUER = "study"
 
-_TAGS: list[str | int] = [
+_ELEMENTS: tuple[str | int, ...] = (
     "SOPClassUID",
     "SOPInstanceUID",
     "SeriesInstanceUID",
@@ -54,7 +55,9 @@ _TAGS: list[str | int] = [
     *mosaic.ELEMENTS,
     *classic_frames.ELEMENTS,
     *(element for criterion in OF_INSTANCES for element in criterion.elements),
-]
+)
+#: Made into tags once, because pydicom would for every file.
+_TAGS = list(dict.fromkeys(map(Tag, _ELEMENTS)))
 
 _NO_IMAGE_CLASSES = {
     "1.2.840.10008.1.3.10": "a DICOM media directory (DICOMDIR)",
@@ -148,10 +151,10 @@ def skipped(reason: str) -> FileFacts:
     return FileFacts(skip=reason)
 
 
-def _header(path: Path, tags: Sequence[str | int]) -> tuple[Dataset, int]:
+def _header(path: Path, tags: Sequence[BaseTag]) -> tuple[Dataset, int]:
     """The elements with these tags, and where in the file the pixel data begins (its end, if there is none)."""
     with path.open("rb") as file:
-        data_set = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=cast(list[str], tags), force=True)
+        data_set = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=cast(list[int], tags), force=True)
         return data_set, file.tell()
 
 
@@ -250,7 +253,7 @@ def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[Sli
     position = numbers(data_set, "ImagePositionPatient", 3)
     of_frames = position is None or text(data_set, "SOPClassUID") not in _SINGLE_FRAME
     if count > 1 or (of_frames and text(data_set, "NumberOfFrames")):
-        groups, _ = _header(path, [*_TAGS, SHARED_GROUPS, FRAME_GROUPS, DIMENSIONS])
+        groups, _ = _header(path, [*_TAGS, *map(Tag, (SHARED_GROUPS, FRAME_GROUPS, DIMENSIONS))])
         found = [frame_values(frame, groups) for frame in frame_groups(groups)]
         if not found and (count > 1 or position is None):
             classic = classic_frames.classic_frames(data_set)

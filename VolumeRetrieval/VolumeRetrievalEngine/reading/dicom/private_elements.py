@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 
 from .values import text
 
-#: Other makers' blocks may come first, so a block may lie a few places later than usual.
-_LATER = 3
+#: Another maker's block may come first, so a block may lie one place later than usual.
+_LATER = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PrivateElement:
 
     def tag(self, data_set: Dataset) -> int:
         """Its tag in this data set; the usual one if no block is reserved, as after some de-identifiers."""
-        for shift in range(_LATER):
+        for shift in range(1, _LATER):
             if text(data_set, self._reserved(shift)).upper() == self.creator.upper():
                 return self.usual + (shift << 8)
         return self.usual

@@ -85,8 +85,10 @@ def stored_frames(data_set: Dataset, frames: list[int]) -> Iterator[StoredFrame 
             yield StoredFrame(values)
         return
     bits = Bits.of(data_set)
-    data_set.BitsStored, data_set.HighBit = bits.stored, bits.high
+    data_set.BitsAllocated, data_set.BitsStored, data_set.HighBit = bits.allocated, bits.stored, bits.high
     data_set.PixelRepresentation = int(bits.signed)
+    # pydicom needs these, and scanning let nothing through that says otherwise.
+    data_set.SamplesPerPixel, data_set.PhotometricInterpretation = 1, "MONOCHROME2"
     for frame in frames:
         try:
             yield _stored(data_set, syntax, bits, frame)

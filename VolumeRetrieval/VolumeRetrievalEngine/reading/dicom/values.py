@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import struct
+from functools import cache
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 
@@ -70,11 +72,15 @@ def first_item(data_set: Dataset | None, keyword: str) -> Dataset | None:
 def raw(data_set: Dataset, keyword: str | int) -> Any:
     """The element's value as pydicom converts it; None if it is absent or its value cannot be converted."""
     try:
-        if isinstance(keyword, str):
-            return data_set.get(keyword)
-        return data_set[keyword].value if keyword in data_set else None
+        tag = _tag(keyword)
+        return data_set[tag].value if tag in data_set else None
     except Exception:  # pydicom raises many kinds for a malformed value, and their text may quote it
         return None
+
+
+@cache
+def _tag(keyword: str | int) -> BaseTag:
+    return Tag(keyword)
 
 
 def _from_bytes(value: bytes, count: int) -> list[float] | None:
