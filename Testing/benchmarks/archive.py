@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from VolumeRetrievalEngine.method.filtering import candidates_by_pooled, candidates_by_slices
+from VolumeRetrievalEngine.method.centering import mean_of_volumes
+from VolumeRetrievalEngine.method.filtering import RERANK, candidates_by_pooled, candidates_by_slices, ranked
 from VolumeRetrievalEngine.method.late_interaction import score_segments, score_volumes
 from VolumeRetrievalEngine.method.pooling import pool
 from VolumeRetrievalEngine.method.reranking import rerank
+from VolumeRetrievalEngine.method.score_parts import DEFAULT_PARTS
+from VolumeRetrievalEngine.searching.scoring import Scoring
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store.records import Changes
 
@@ -67,8 +71,34 @@ class Archive:
         count = self.stacks.offsets[keys + 1] - first
         return keys, score_segments(query, self.stacks.rows, first, count) / np.float32(len(query))
 
+    @cached_property
+    def default_score(self) -> Scoring:
+        """The default score of whole volumes, without neighbors; a stack of the benchmark has no modality."""
+        return Scoring(replace(DEFAULT_PARTS, modality=False, neighbors=False), mean=mean_of_volumes(*self.pooled))
+
+    def exact_by_default(self, query: np.ndarray) -> np.ndarray:
+        """The default score of every volume, float32 [V]: the engine's exhaustive search."""
+        everything, pooled_query = np.arange(len(self.stacks)), pool(query, positions(len(query)))[0]
+        scores = self.default_score.by_rows(pooled_query, *self.pooled, everything)
+        scoring = self.default_score.with_neighbors(self, pooled_query, ranked(everything, scores))
+        return scoring.by_rows(query, self.stacks.rows, self.stacks.offsets, everything)
+
+    def two_stage_by_default(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
+        """Keys that were compared in full, best first, by the default score: the default search for whole volumes."""
+        index, scoring = self.index("pooled", kind), self.default_score
+        candidates = candidates_by_pooled(index, query, positions(len(query)), None, score=scoring.by_index)
+        scoring = scoring.with_neighbors(self, pool(query, positions(len(query)))[0], candidates)
+
+        def scores(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            keys = np.sort(keys)
+            first = self.stacks.offsets[keys]
+            count = self.stacks.offsets[keys + 1] - first
+            return keys, scoring.by_segments(query, self.stacks.rows, first, count, keys)
+
+        return rerank(scoring.again(candidates).best(RERANK), scores, 10)[0]
+
     def two_stage(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
-        """Keys that were compared in full, best first: the default search for whole volumes."""
+        """The same by the paper's score."""
         candidates = candidates_by_pooled(self.index("pooled", kind), query, positions(len(query)))
         return rerank(candidates, lambda keys: self.scores(query, keys), 10)[0]
 

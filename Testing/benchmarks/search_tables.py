@@ -87,7 +87,7 @@ def two_stage_table(
 ) -> None:
     """Figures 2 and 3: the default search against exhaustive ones, and against the peers' cascades."""
     archive = Archive(stacks)
-    timings, recalls, compared = Timings(), {}, []
+    timings, recalls, compared, by_default = Timings(), {}, [], []
     peer = None
     if edge:
         try:
@@ -100,18 +100,24 @@ def two_stage_table(
             "plain": lambda query=query: plain_scores(query, stacks.rows, stacks.offsets),
             "own": lambda query=query: archive.exact(query),
             "two-stage": lambda query=query: archive.two_stage(query),
+            "own-default": lambda query=query: archive.exact_by_default(query),
+            "default": lambda query=query: archive.two_stage_by_default(query),
         }
         if peer:
             prepared = peer.prepare(query, _pooled_query(query))
             calls["edge"] = lambda prepared=prepared: peer.cascade(prepared)
         found = timings.take_turns(calls)
         compared.append(len(found["two-stage"]))
-        for name in set(calls) - {"plain", "own"}:
+        by_default.append(len(found["default"]))
+        recalls.setdefault("default", []).append(recall_at_10(found["default"], found["own-default"]))
+        for name in set(calls) - {"plain", "own", "own-default", "default"}:
             recalls.setdefault(name, []).append(recall_at_10(found[name], found["own"]))
     names = {
         "plain": "plain blocked numpy, every volume",
-        "own": "ours, every volume",
-        "two-stage": f"ours, default: pooled ({kind}), then {np.mean(compared):.0f} compared in full",
+        "own": "ours, paper's score, every volume",
+        "two-stage": f"ours, paper's score: pooled ({kind}), then {np.mean(compared):.0f} compared in full",
+        "own-default": "ours, default score, every volume",
+        "default": f"ours, default score: pooled ({kind}), then {np.mean(by_default):.0f} compared in full",
     }
     if peer:
         names["edge"] = f"{peer.title}: pooled, then 100 in full"
@@ -131,14 +137,15 @@ def two_stage_table(
         rows.append(_fast_plaid_row(stacks, plaid, timings, archive))
     header = ["search", "CPU ms", "faster than plain numpy", "faster than our exact", "recall@10"]
     print_table(f"2. Two-stage search, {stacks}", header, rows)
-    print(f"- recall@10 of the default: {met(float(np.mean(recalls['two-stage'])), 0.99, at_most=False)}")
+    print(f"- recall@10 of the default: {met(float(np.mean(recalls['default'])), 0.99, at_most=False)}")
+    print(f"- default / paper's score, both in two stages: {timings.ratio('default', 'two-stage'):.2f}")
     if target is not None:
-        print(f"- default / plain numpy: {met(timings.ratio('two-stage', 'plain'), target)}")
+        print(f"- default / plain numpy: {met(timings.ratio('default', 'plain'), target)}")
     if peer:
-        print(f"- default / {peer.title} cascade: {met(timings.ratio('two-stage', 'edge'), 0.65)}")
+        print(f"- default / {peer.title} cascade: {met(timings.ratio('default', 'edge'), 0.65)}")
     if plaid is not None and rows[-1][1] is not None:
         # Both as shares of plain numpy in the same process.
-        share = timings.ratio("two-stage", "plain") * rows[-1][2]
+        share = timings.ratio("default", "plain") * rows[-1][2]
         print(f"- default / fast-plaid with {_FULL_SCORES} full scores: {met(share, 0.2)}")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from engine.memory_store import stack
 from VolumeRetrievalEngine.method.reciprocal import (
     AT_LEAST,
     NODES,
@@ -55,6 +56,17 @@ def test_two_nodes_can_be_compared_and_one_alone_has_nothing_to_say() -> None:
 def test_volumes_are_compared_in_both_directions() -> None:
     rows = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], np.float32)
     np.testing.assert_allclose(mutual_similarity(rows, np.array([0, 2, 3])), [[1.0, 0.75], [0.75, 1.0]])
+
+
+def test_long_volumes_are_shortened_without_a_change_to_who_is_like_whom() -> None:
+    rng = np.random.default_rng(3)
+    slices = [np.repeat(stack(rng, 9), 8, axis=0), np.repeat(stack(rng, 9), 8, axis=0), stack(rng, 5)]
+    offsets = np.cumsum([0, *map(len, slices)])
+    similarity = mutual_similarity(np.concatenate(slices), offsets)
+    each_once = [slices[0][::8], slices[1][::8], slices[2]]
+    expected = mutual_similarity(np.concatenate(each_once), np.cumsum([0, *map(len, each_once)]))
+    np.testing.assert_allclose(np.diag(similarity), 1.0, atol=1e-6)
+    np.testing.assert_allclose(similarity, expected, atol=0.1)
 
 
 def test_what_does_not_agree_is_subtracted() -> None:

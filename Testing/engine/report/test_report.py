@@ -269,6 +269,24 @@ def test_a_baseline_without_matrices_and_an_empty_result_are_reported():
     assert "No volume was found" in report_html(a_result(0), when=WHEN)
 
 
+@pytest.mark.parametrize(
+    ("score", "said", "not_said"),
+    [
+        ("", (), ("The score",)),
+        ("paper", ("The score, 1 for the same volume",), ("the other way", "lowered", "subtracted")),
+        ("centering+directions", ("mean is subtracted", "the other way counts a third."), ("lowered",)),
+        (
+            "modality+neighbors",
+            ("lowered for volumes of another modality and for volumes whose nearest",),
+            ("other way",),
+        ),
+    ],
+)
+def test_the_report_says_what_the_score_is_made_of(score, said, not_said):
+    text = report_html(a_result(1, score=score), when=WHEN)
+    assert all(words in text for words in said) and not any(words in text for words in not_said)
+
+
 def test_the_report_says_which_encoder_ran():
     text = report_html(a_result(1, encoder="radiology-resnet by onnxruntime on cpu, float32"), when=WHEN)
     assert "Encoder: radiology-resnet by onnxruntime on cpu, float32." in text

@@ -17,6 +17,8 @@ volumes beyond the best candidates, so that none of them passes one of these.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .centering import centered
@@ -27,6 +29,10 @@ NODES = 40
 NEIGHBORS = 15
 EXPANSION = 2
 WEIGHT = 0.3
+
+#: Rows of a node at most; those of a longer volume are averaged by twos, threes and so on. A whole body has 70 pooled
+#: rows, and the time goes with their square; mean average precision stays within .0003 with 16, within .0015 with 8.
+_ROWS = 16
 
 #: Of fewer candidates nothing is asked: who is whose neighbor says little among a handful.
 AT_LEAST = 20
@@ -79,11 +85,24 @@ def mutual_similarity(rows: np.ndarray, offsets: np.ndarray, mean: np.ndarray | 
     Returns:
         float64 [m, m], symmetric; 1 on its diagonal, up to rounding.
     """
-    rows = as_float32(rows) if mean is None else centered(as_float32(rows), mean)
-    first, count = np.asarray(offsets[:-1], np.int64), np.diff(offsets)
+    rows, offsets = _shortened(as_float32(rows), np.asarray(offsets, np.int64))
+    if mean is not None:
+        rows = centered(rows, mean)
+    first, count = offsets[:-1], np.diff(offsets)
     best = np.maximum.reduceat(rows @ rows.T, first, axis=1)  # of each row in each volume
     one_way = np.add.reduceat(best, first, axis=0, dtype=np.float64) / count[:, None]
     return (one_way + one_way.T) / 2
+
+
+def _shortened(rows: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Volumes of at most _ROWS unit rows each, and their offsets; neighboring rows are averaged in equal groups."""
+    starts = [np.arange(begin, end, -(-(end - begin) // _ROWS)) for begin, end in pairwise(offsets)]
+    counts = [len(one) for one in starts]
+    if sum(counts) == len(rows):
+        return rows, offsets
+    sums = np.add.reduceat(rows, np.concatenate(starts), axis=0)
+    lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-6)
+    return sums / lengths, np.concatenate(([0], np.cumsum(counts)))
 
 
 def with_agreement(scores: np.ndarray, agreed: np.ndarray) -> np.ndarray:

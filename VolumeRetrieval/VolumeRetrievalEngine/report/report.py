@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import VolumeRetrievalError
 from ..method.place import Place
+from ..method.score_parts import ScoreParts
 from ..searching.match import Match, SearchResult
 from ..searching.place_notes import box_in_words, place_notes
 from .color_map import VIRIDIS, color_range
@@ -240,9 +241,28 @@ def _footer(result: SearchResult) -> str:
     return (
         f'<p class="soft" style="margin-top:2rem;font-size:.85rem">{encoder}Ranking: {escape(result.ranking)}; '
         f"candidates by: {escape(result.filter)}, {result.n_candidates} of {result.n_volumes} volumes"
-        f"{'; ' + seconds if seconds else ''}. The score is the mean, over the query's slices, of the highest cosine "
-        f"similarity to any slice of the volume; slices are counted from 1.{notes}</p>"
+        f"{'; ' + seconds if seconds else ''}.{_score_in_words(result)} Slices are counted from 1.{notes}</p>"
     )
+
+
+def _score_in_words(result: SearchResult) -> str:
+    """What the score is; nothing of a baseline's."""
+    if not result.score:
+        return ""
+    parts = ScoreParts.parse(result.score)
+    words = [
+        " The score, 1 for the same volume, is the mean, over the query's slices, of the highest cosine similarity"
+    ]
+    words.append(" to any slice of the volume")
+    if parts.centering:
+        words.append(", after the archive's mean is subtracted")
+    if parts.directions:
+        words.append("; the same the other way counts a third")
+    lowered = ["volumes of another modality"] * parts.modality
+    lowered += ["volumes whose nearest others are not the query's"] * parts.neighbors
+    if lowered:
+        words.append(f"; it is lowered for {' and for '.join(lowered)}")
+    return "".join(words) + "."
 
 
 def _score(match: Match) -> str:

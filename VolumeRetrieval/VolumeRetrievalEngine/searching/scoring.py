@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
 from ..method import reciprocal
 from ..method.directions import combined, scores_in_both_directions
 from ..method.filtering import Candidates, ranked
-from ..method.late_interaction import score_volumes
+from ..method.late_interaction import score_segments
 from ..method.modality import with_preference
 from ..method.row_search import RowSearch
 from ..method.score_parts import ScoreParts
 from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
-from ..store.reader import StoreReader
 from .session import SearchSession
 
 #: Volumes whose rows are read from the store at a time: some 20 to 80 MB.
@@ -24,6 +24,14 @@ _VOLUMES_AT_A_TIME = 200
 
 #: Keys and scores of volumes, in any order: int64 [v], float32 [v].
 Scored = tuple[np.ndarray, np.ndarray]
+
+
+class PooledRows(Protocol):
+    """What is needed of a store to ask candidates for their neighbors."""
+
+    def many_pooled(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float32 [N, d] pooled rows of these volumes one after another, and int64 [v + 1] offsets."""
+        ...
 
 
 def _none() -> np.ndarray:
@@ -74,11 +82,12 @@ class Scoring:
             mean,
         )
 
-    def with_neighbors(self, store: StoreReader, pooled: np.ndarray, candidates: Candidates) -> Scoring:
+    def with_neighbors(self, store: PooledRows, pooled: np.ndarray, candidates: Candidates) -> Scoring:
         """This score, and what the candidates' neighbors say.
 
         Args:
-            pooled: float32 [m, d], the query's pooled rows.
+            store: where the candidates' pooled rows are read.
+            pooled: float32 [m, d], the query's.
             candidates: by pooled rows and this score. Of too few nothing is asked.
         """
         keys = candidates.keys[: reciprocal.NODES]
@@ -107,10 +116,17 @@ class Scoring:
 
     def by_rows(self, query: np.ndarray, rows: np.ndarray, offsets: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """float32 [v]: these volumes scored by their rows, float32 [N, d], volume v's from offsets[v] on."""
+        bounds = np.asarray(offsets, np.int64)
+        return self.by_segments(query, rows, bounds[:-1], np.diff(bounds), keys)
+
+    def by_segments(
+        self, query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, keys: np.ndarray
+    ) -> np.ndarray:
+        """Likewise, of a matrix that holds more: volume v's are count[v] rows from first[v] on."""
         if self.parts.directions:
-            scores = combined(scores_in_both_directions(query, rows, offsets[:-1], np.diff(offsets), self.mean))
+            scores = combined(scores_in_both_directions(query, rows, first, count, self.mean))
         else:
-            scores = score_volumes(query, rows, offsets, self.mean) / np.float32(len(query))
+            scores = score_segments(query, rows, first, count, self.mean) / np.float32(len(query))
         return self._finished(keys, scores)
 
     def exact(self, session: SearchSession, query: np.ndarray, keys: Sequence[int] | np.ndarray) -> Scored:
