@@ -9,7 +9,7 @@ on to the last; mostly it ends soon after the first twenty.
 
 Measured by `make benchmark` (recall of the exact top ten; candidates compared, on average, of 100): synthetic sets of
 1000 volumes, the hard one too, and real embeddings of three encoders, 107 volumes and extended to 1000: 1.000 by the
-paper's score, with 23 to 51 compared, and 1.000 by the default score, with 20 to 27: neighbors move apart what is alike.
+paper's score, with 23 to 51 compared, and 1.000 by the default score, with 20 to 27.
 """
 
 from __future__ import annotations
