@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.reading import Discovery, Roots, discover, read_volume
+from VolumeRetrievalEngine.volume import dicom_volume_id
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,14 @@ def test_every_volume_is_found_and_nothing_else(shared: Path, manifest: dict, fo
     assert found.failures == []
     assert {one.path.name for one in found.skipped} == {"README.md", "manifest.csv"}
     assert len({source.identity.volume_id for source in found.sources}) == len(manifest)
+
+
+def test_an_ordinary_series_is_one_volume_with_the_id_of_the_series(found: Discovery):
+    """Ids of the first edition: an index that was made with it stays valid."""
+    series = [source for source in found.sources if source.identity.series_uid]
+    assert len(series) > 10
+    for source in series:
+        assert source.identity.volume_id == dicom_volume_id(source.identity.series_uid, ""), source.path
 
 
 def test_every_volume_is_read_with_the_geometry_of_the_manifest(shared: Path, manifest: dict, found: Discovery):

@@ -186,6 +186,19 @@ def test_floating_point_pixels_and_their_padding(tmp_path: Path, prefix: str, ki
     np.testing.assert_array_equal(found[~where], values[~where])
 
 
+@pytest.mark.parametrize("kind", [np.uint32, np.int32])
+def test_32_bit_pixels_that_a_big_endian_file_has_in_little_endian_order_are_recognized(tmp_path: Path, kind: type):
+    smooth = (np.arange(32)[:, None] * 1000 + np.arange(40) * 300).astype(kind)
+    values = smooth - kind(20000) if kind is np.int32 else smooth
+    for order in "<>":
+        made = slice_data_set(values)
+        made.PixelData = values.astype(np.dtype(kind).newbyteorder(order)).tobytes()
+        made.file_meta = pydicom.dataset.FileMetaDataset()
+        made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+        made.save_as(tmp_path / "slice.dcm", enforce_file_format=True)
+        np.testing.assert_array_equal(measured(tmp_path / "slice.dcm"), values)
+
+
 def lut(first: int, entries: np.ndarray, bits: int = 16, count: int | None = None, **attributes: Any) -> list[Dataset]:
     made = item(**attributes)
     made.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(entries) if count is None else count, first, bits])

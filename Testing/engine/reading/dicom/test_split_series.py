@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,6 +184,15 @@ def test_slices_that_nothing_tells_apart_are_refused_with_the_reason(instances: 
     slices = [one_slice(3.0 * k, instances(k, n), x=0.1 * n) for n in (0, 1) for k in range(20)]
     parts = split_series(slices)
     assert [(len(part.members), part.refused) for part in parts] == [(40, UNDECIDED)]
+
+
+@pytest.mark.parametrize("place_by_place", [True, False])
+def test_frames_of_one_instance_that_nothing_else_tells_apart_are_so_by_their_number(place_by_place: bool):
+    frames = [(k, n) for k in range(10) for n in range(2)]
+    frames = frames if place_by_place else sorted(frames, key=lambda frame: frame[1])
+    slices = [replace(one_slice(3.0 * k, 1), frame=number, sop_uid="1.2") for number, (k, _) in enumerate(frames)]
+    images = [{frames[number][1] for number in part.members} for part in volumes(slices)]
+    assert sorted(images, key=str) == [{0}, {1}]
 
 
 def test_a_few_undecided_places_cost_these_places_only():

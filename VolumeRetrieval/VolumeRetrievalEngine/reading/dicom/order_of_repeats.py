@@ -52,11 +52,16 @@ def runs(slices: Sequence[SliceFacts], members: Sequence[int], places: Places) -
     return found
 
 
+def _number(one: SliceFacts) -> tuple[int, int]:
+    """InstanceNumber, and within a multi-frame instance the number of the frame."""
+    return one.instance, one.frame
+
+
 def _image_by_image(slices: Sequence[SliceFacts], members: Sequence[int], places: Places) -> list[list[int]]:
     """A new image begins where a place comes again; [] if that gives more images than any place has slices."""
     images: list[list[int]] = []
     taken: set[int] = set()
-    for _, same in groupby(members, key=lambda number: slices[number].instance):
+    for _, same in groupby(members, key=lambda number: _number(slices[number])):
         group = list(same)
         here = {places.place[number] for number in group}
         if len(here) < len(group):
@@ -76,7 +81,7 @@ def _place_by_place(slices: Sequence[SliceFacts], members: Sequence[int], places
     lengths = {len(group) for group in groups}
     if len(groups) != places.count(members) or len(lengths) != 1:
         return []
-    if any(len({slices[number].instance for number in group}) < len(group) for group in groups):
+    if any(len({_number(slices[number]) for number in group}) < len(group) for group in groups):
         return []
     return [list(image) for image in zip(*groups, strict=True)]
 

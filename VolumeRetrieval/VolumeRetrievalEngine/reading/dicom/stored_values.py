@@ -33,6 +33,8 @@ from .values import uid_in_words, whole
 GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 #: So many zeros at the end of a compressed frame were not written by an encoder: the file was not copied to its end.
 _UNWRITTEN = 64
+#: An image in the right byte order is smoother than in the wrong one by this factor at least.
+_FAR_SMOOTHER = 100.0
 _END_OF_IMAGE = b"\xff\xd9"  # JPEG, JPEG-LS and JPEG 2000 alike
 
 
@@ -134,7 +136,17 @@ def _transfer_syntax(data_set: Dataset) -> UID:
 def _cells(data_set: Dataset, syntax: UID, frame: int) -> np.ndarray:
     """Unsigned [j, i]: all bits that are allocated to each pixel."""
     array, _ = get_decoder(syntax).as_array(data_set, index=frame, raw=True, correct_unused_bits=False)  # type: ignore[arg-type]
-    return array.view(f"u{array.dtype.itemsize}") if array.dtype.isnative else array.astype(f"u{array.dtype.itemsize}")
+    if array.dtype.isnative:
+        return array.view(f"u{array.dtype.itemsize}")
+    # Some writers of big-endian files do not swap the bytes of 32-bit pixels, which then are noise in the right order.
+    other = array.view(array.dtype.newbyteorder())
+    swapped = array.dtype.itemsize == 4 and _roughness(other) * _FAR_SMOOTHER < _roughness(array)
+    return (other if swapped else array).astype(f"u{array.dtype.itemsize}")
+
+
+def _roughness(pixels: np.ndarray) -> float:
+    """How much neighbors in a row differ, on average."""
+    return float(np.abs(np.diff(pixels.astype(np.float64))).mean()) if pixels.shape[-1] > 1 else 0.0
 
 
 def _packed_12(data_set: Dataset, frame: int) -> np.ndarray:
