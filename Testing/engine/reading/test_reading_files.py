@@ -192,7 +192,10 @@ def test_a_sheared_orientation_is_made_perpendicular_and_noted(tmp_path: Path):
     np.testing.assert_array_equal(volume.voxels, intensities())
     directions = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
     np.testing.assert_allclose(directions.T @ directions, np.eye(3), atol=1e-5)
-    assert volume.notes == ("sheared orientation in the file: the nearest perpendicular one is used",)
+    assert volume.notes == (
+        "two spacings in the file (pixdim, sform): read as 3D Slicer reads it, with pixdim",
+        "sheared orientation in the file: the nearest perpendicular one is used",
+    )
 
 
 def test_scaled_nifti_values_are_scaled_in_float(tmp_path: Path):

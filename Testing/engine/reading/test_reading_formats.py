@@ -174,8 +174,8 @@ GEOMETRIES = {
     "contradictory, sform in MNI space": (nifti(quaternion=TURNED, codes=(1, 4)), CONTRADICTION),
     "qform alone": (nifti(quaternion=TURNED, codes=(1, 0)), ""),
     "sheared sform with a qform": (nifti(SHEARED, TURNED, codes=(1, 1)), CONTRADICTION),
-    "sform of other spacing": (nifti(tuple(2 * value for value in SFORM)), ""),
-    "spacing of zero": (nifti(pixdim=(1, 0, 0, 0)), ""),
+    "sform of other spacing": (nifti(tuple(2 * value for value in SFORM)), "two spacings in the file"),
+    "spacing of zero": (nifti(pixdim=(1, 0, 0, 0)), "two spacings in the file"),
     "negative spacing": (nifti(pixdim=(1, -1.5, 1.5, 3)), ""),
     "micrometers": (nifti(units=3), ""),
     "meters": (nifti(units=1), ""),
@@ -226,6 +226,14 @@ def test_the_orientation_of_nrrd_and_metaimage_files_is_read_as_itk_reads_it(tmp
     nrrd, meta, note = GEOMETRIES_OF_TEXT[name]
     compared_with_itk(written(tmp_path, {"a.nrrd": f"{nrrd}encoding: raw\n\n".encode() + VOXELS}), note)
     compared_with_itk(written(tmp_path, {"a.mha": f"{meta}ElementDataFile = LOCAL\n".encode() + VOXELS}), note)
+
+
+def test_spacings_next_to_space_directions_are_noted(tmp_path: Path):
+    """ITK refuses such a file."""
+    nrrd = f"{NRRD}spacings: 9 9 9\nencoding: raw\n\n".encode() + VOXELS
+    volume = read_volume(written(tmp_path, {"a.nrrd": nrrd}))
+    np.testing.assert_allclose(volume.affine, RAS, atol=1e-6)
+    assert volume.notes == ("spacings in the file besides its space directions: the directions are used",)
 
 
 @pytest.mark.parametrize("scale", [(0, 5), (-2, 5), (0.5, -1000), (float("nan"), 5), (2, float("nan"))])

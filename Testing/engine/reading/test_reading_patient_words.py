@@ -22,6 +22,8 @@ TYPED = [
     ("Li^Ming", "MINGLI_axial li", "[removed]_axial [removed]"),
     ("Li^Al", "li AXIAL LIVER al", "[removed] AXIAL LIVER [removed]"),
     ("X^A", "XA axial a.x MAX", "[removed] axial [removed] MAX"),
+    ("LiMing", "Li Ming, Ming Li and LIMING T1", "[removed], [removed] and [removed] T1"),
+    ("KIRNBERGEROTTILIE", "Kirnberger, Ottilie T1", "[removed] T1"),
     ("Kirnberger^Ottilie", "KIRNBERGEROTTILIE T1", "[removed] T1"),
     ("Kirnberger^Ottilie", "ottiliekirnberger", "[removed]"),
     ("Müller^Jörg", "MUELLER Joerg T1", "[removed] [removed] T1"),

@@ -31,6 +31,8 @@ _UNSPACED = re.compile(
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U0001b000-\U0001b16f"
     "\U00020000-\U0003ffff]"
 )
+#: Where one word begins within another: "LiMing".
+_JOINED = re.compile("([a-zà-öø-ÿ])([A-ZÀ-ÖØ-Þ])")
 #: What decomposition leaves whole.
 _PLAIN = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th", "ħ": "h"})
 #: The ways in which ä, ö and ü are written without these letters.
@@ -78,8 +80,9 @@ def _pattern(words: PatientWords) -> re.Pattern[str] | None:
     found: set[tuple[str, ...]] = set()
     for name in words.names:
         for group in name.split("="):
-            for variant in set(_variants(group)):
+            for variant in {*_variants(group), *_variants(_JOINED.sub(r"\1 \2", group))}:
                 found.update(_orders(_parts(variant)))
+                found.update(_apart(_parts(variant)))
     for one in words.ids:
         if parts := _parts(one):
             found.add(parts)
@@ -114,6 +117,12 @@ def _orders(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield from permutations(parts, count)
     else:
         yield from (parts, parts[::-1], (*parts[1:], parts[0]), parts[:2], parts[1::-1])
+
+
+def _apart(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The letters of a name that is written as one word, for it may be typed as two."""
+    if len(parts) == 1 and len(parts[0]) >= _LONG_TOGETHER:
+        yield tuple(parts[0])
 
 
 def _dates(date: str) -> Iterator[tuple[str, ...]]:

@@ -67,7 +67,7 @@ class SeriesList:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise MetadataError(f"{path}: cannot be read ({error.strerror})") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise MetadataError(f"{path}: expected a list of series as in series_list.py ({error!r})") from error
 
     @classmethod

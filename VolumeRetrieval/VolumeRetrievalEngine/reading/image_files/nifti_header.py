@@ -52,6 +52,9 @@ _COMPLEX = (32, 1792, 2048)
 _NOT_READ = {1: "single bits", 1536: "128-bit floating point"}
 #: Where two orientations of one file are this far apart at a corner, in voxels, they contradict each other.
 _CONTRADICTION = 0.5
+#: Where the lengths of the sform's columns differ from the spacing by more than this share, they contradict each other.
+_OTHER_SPACING = 0.02
+OTHER_SPACING = "two spacings in the file (pixdim, sform): read as 3D Slicer reads it, with pixdim"
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,11 @@ def _with_usable_orientations(path: Path, fields: _Fields) -> _Fields:
 def _notes(fields: _Fields, sizes: tuple[int, ...]) -> tuple[str, ...]:
     if fields.qform_code <= 0 and fields.sform_code <= 0:
         return (NO_ORIENTATION,)
-    if fields.qform_code <= 0 or fields.sform_code <= 0:
+    if fields.qform_code <= 0:
+        lengths = np.linalg.norm(np.reshape(fields.srow, (3, 4))[:, :3], axis=0)
+        spacing = np.array([abs(one) or 1.0 for one in fields.pixdim[1:4]])
+        return (OTHER_SPACING,) if np.any(np.abs(lengths - spacing) > _OTHER_SPACING * spacing) else ()
+    if fields.sform_code <= 0:
         return ()
     apart = _affine_of_quaternion(fields) - np.reshape(fields.srow, (3, 4))
     i, j, k = (*sizes, 1, 1)[:3]

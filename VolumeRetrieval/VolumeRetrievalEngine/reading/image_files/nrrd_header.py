@@ -94,8 +94,15 @@ def nrrd_header(path: Path, ending: str) -> ImageHeader:
         geometry=(".nrrd", _clean(path, fields, axes)),
         components=1 if axes.values is None else sizes[axes.values],
         components_last=axes.values == dimension - 1 and dimension > 1,
-        notes=() if "spacedirections" in fields else (NO_ORIENTATION,),
+        notes=_notes(fields),
     )
+
+
+def _notes(fields: dict[str, str]) -> tuple[str, ...]:
+    if "spacedirections" not in fields:
+        return (NO_ORIENTATION,)
+    given_twice = any(word.lower() not in ("nan", "none") for word in fields.get("spacings", "").split())
+    return ("spacings in the file besides its space directions: the directions are used",) if given_twice else ()
 
 
 def _lines(path: Path, ending: str) -> tuple[list[str], int]:

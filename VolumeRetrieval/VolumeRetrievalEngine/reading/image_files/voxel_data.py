@@ -17,6 +17,8 @@ from .image_header import Encoding, ImageHeader, VoxelData, truncated
 _BLOCK_BYTES = 1 << 20
 #: What may follow the voxels in a compressed stream; it is gone through for the checksum at its end.
 _REST_BLOCKS = 64
+#: Of a number that is written in text, with the blanks behind it.
+_MOST_DIGITS = 64
 
 
 def stored_values(header: ImageHeader) -> np.ndarray:
@@ -138,7 +140,7 @@ def _written_values(header: ImageHeader) -> np.ndarray:
             opened.seek(max(header.data.start, 0))
             for _ in range(header.data.lines):
                 opened.readline()
-            words += opened.read().replace(b",", b" ").split()
+            words += opened.read(count * _MOST_DIGITS + _BLOCK_BYTES).replace(b",", b" ").split()
     if len(words) < count:
         raise UnreadableFileError(header.path, f"truncated: {count - len(words)} numbers are missing; export it again")
     try:
