@@ -422,6 +422,9 @@ def test_slices_of_air_are_neither_indexed_nor_searched_with_and_places_count_al
     below = query.affine[:3, 3] + query.affine[:3, :3] @ [40, 40, 2]
     with pytest.raises(EmptyRegionError, match="nothing but air"):
         retriever.search(query, region=BoxRAS(tuple(below - 4), tuple(below + 4)))
+    corner = query.affine[:3, 3] + query.affine[:3, :3] @ [1, 1, 30]  # beside the body, on slices that show it
+    with pytest.raises(EmptyRegionError, match="nothing but air"):
+        retriever.search(query, region=BoxRAS(tuple(corner - 4), tuple(corner + 4)), crop=True)
 
 
 def test_nothing_indexed_yet_is_said_plainly(tmp_path):

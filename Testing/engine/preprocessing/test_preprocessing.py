@@ -76,7 +76,7 @@ def images_of(volume: Volume, recipe: Recipe = AS_IT_IS, **more: object) -> np.n
 def test_ct_is_shown_in_lung_soft_tissue_and_bone_windows(hounsfield, lung, soft_tissue, bone):
     voxels = np.full((3, 8, 8), 40.0)
     voxels[:, :, :4] = hounsfield
-    images = images_of(a_volume(voxels))[..., :40]
+    images = images_of(a_volume(voxels, (50, 50, 3)))[..., :40]
     assert np.allclose(images.mean(axis=(0, 2, 3)), [lung, soft_tissue, bone], atol=1e-5)
 
 
@@ -258,10 +258,27 @@ def test_a_circle_in_mm_stays_a_circle_when_pixels_are_not_square():
 
 
 def test_the_shorter_side_is_centred_in_air():
-    image = images_of(a_volume(np.full((3, 20, 40), 40.0)))[0, 0]
+    image = images_of(a_volume(np.full((3, 20, 40), 40.0), (10, 10, 3)))[0, 0]
     filled = np.flatnonzero(image.max(axis=1) > 0)
     assert (filled[0], filled[-1]) == (24, 71)
     assert np.all(image[24:72] > 0)
+
+
+def test_a_part_of_a_ct_is_not_blown_up_to_the_size_of_a_whole_body():
+    whole = a_torso((24, 60, 80))
+    part = a_volume(whole.voxels[14:, 16:32, 24:48], (3, 3, 4))  # 48 x 72 mm, within the body
+    stack = preprocess(part, AS_IT_IS)
+    assert stack.side_mm == pytest.approx(300)
+    image = next(stack.images([5]))[0, 0]
+    rows, columns = np.flatnonzero(image.max(axis=1) > 0), np.flatnonzero(image.max(axis=0) > 0)
+    assert len(rows) == pytest.approx(48 / 300 * 96, abs=1.5) and len(columns) == pytest.approx(72 / 300 * 96, abs=1.5)
+    assert rows.mean() == pytest.approx(47.5, abs=1) and columns.mean() == pytest.approx(47.5, abs=1)
+    # What a region query cuts out fills its image, as do a limb whose border is seen, and an MR of a small field.
+    boxed = preprocess(part, AS_IT_IS, in_plane_box=(2, 12, 3, 20))
+    limb = preprocess(a_volume(whole.voxels[:, :40, 10:], (1, 1, 4)), AS_IT_IS)
+    small = preprocess(replace(part, attributes=Attributes(modality="MR")), AS_IT_IS)
+    first = preprocess(part, replace(AS_IT_IS, preprocessing_version=1))
+    assert [one.side_mm for one in (boxed, limb, small, first)] == pytest.approx([51, 70, 72, 72])
 
 
 def test_detail_finer_than_the_pixels_becomes_its_mean():
@@ -328,6 +345,31 @@ def test_mr_background_is_cut_away_though_it_is_noisy_and_the_coil_is_uneven():
     row0, row1, column0, column1 = box_of(a_volume(voxels, (2, 2, 3), "MR"))
     assert row0 <= 19 and row1 >= 82 and column0 <= 39 and column1 >= 90
     assert row0 >= 8 and row1 <= 93 and column0 >= 28 and column1 <= 101
+
+
+def a_pet(dim: float, hot: float) -> Volume:
+    """A dim body with a hot spot in the middle of it, in noise."""
+    j, i = np.meshgrid(np.arange(60), np.arange(60), indexing="ij")
+    body = np.where(((j - 30) / 24) ** 2 + ((i - 30) / 20) ** 2 < 1, dim, 0.0)
+    body[np.hypot(j - 30, i - 30) < 6] = hot
+    noise = np.random.default_rng(6).exponential(dim / 200, (20, 60, 60))
+    return a_volume(np.stack([body] * 20) + noise, (4, 4, 4), "PT")
+
+
+def test_the_box_of_a_pet_holds_the_body_around_the_hottest_spot_and_the_body_is_seen():
+    volume = a_pet(dim=0.5, hot=40.0)
+    row0, row1, column0, column1 = box_of(volume)
+    assert row0 <= 6 and row1 >= 54 and column0 <= 10 and column1 >= 50
+    assert row0 >= 2 and row1 <= 58 and column0 >= 6 and column1 <= 54
+    image = images_of(volume)[10, 0]  # 60 pixels in 96
+    assert image[20:24, 44:52].mean() > 0.2 > 0.1 > image[2:6, 2:6].mean() and image[46:50, 46:50].mean() > 0.95
+    first = images_of(volume, replace(AS_IT_IS, preprocessing_version=1))[10, 0]
+    assert first[20:24, 44:52].mean() < 0.05
+
+
+def test_a_pet_of_values_that_are_not_positive_is_shown_in_gray():
+    volume = replace(a_torso(), attributes=Attributes(modality="PT"))
+    assert np.isfinite(images_of(replace(volume, voxels=volume.voxels - 2000))).all()
 
 
 def test_a_small_volume_of_thin_structures_keeps_them():

@@ -340,10 +340,13 @@ def test_volumes_that_cannot_be_read_any_more_give_no_picture():
     assert pictures_of_volumes(read, Recipe(encoder="descriptor"), np.array([3, 99]))(None, 1) is None
 
 
-def test_the_box_is_drawn_in_the_slices_that_pass_through_it():
+# 60 rows fill 120 pixels, or 300 mm do where no border of a body is seen.
+@pytest.mark.parametrize(("mm", "scale"), [(6.0, 1.0), (2.0, 120 / 300)])
+def test_the_box_is_drawn_in_the_slices_that_pass_through_it(mm, scale):
     voxels = np.full((10, 60, 40), 40.0, np.float32)
-    volume = Volume.from_array(voxels, np.diag([-2.0, -2.0, 4.0, 1.0]), Attributes(modality="CT"))
-    box = OrientedBox.around(np.array([[-40.0, -90.0, 10.0], [-20.0, -30.0, 22.0]]), np.eye(3))
+    volume = Volume.from_array(voxels, np.diag([-mm, -mm, 4.0, 1.0]), Attributes(modality="CT"))
+    corners = np.array([[-20.0, -45.0, 10.0], [-10.0, -15.0, 22.0]]) * [mm, mm, 1.0]
+    box = OrientedBox.around(corners, np.eye(3))
     recipe = Recipe("descriptor", crop=False)
 
     def picture(number: int) -> np.ndarray:
@@ -351,6 +354,6 @@ def test_the_box_is_drawn_in_the_slices_that_pass_through_it():
 
     assert np.ptp(picture(1), axis=2).max() < 20 and np.ptp(picture(8), axis=2).max() < 20, "gray: no box there"
     rows, columns = np.nonzero(np.ptp(picture(4), axis=2) > 100)
-    # 60 rows of 2 mm fill 120 pixels; 40 columns lie in the middle, from pixel 20 on; R and A run backward.
-    assert (rows.min(), rows.max()) == pytest.approx((31, 91), abs=3)
-    assert (columns.min(), columns.max()) == pytest.approx((41, 61), abs=3)
+    # The 40 columns lie in the middle, from pixel 20 on; R and A run backward.
+    assert (rows.min(), rows.max()) == pytest.approx((60 - 29 * scale, 60 + 31 * scale), abs=3)
+    assert (columns.min(), columns.max()) == pytest.approx((60 - 19 * scale, 60 + 1 * scale), abs=3)

@@ -36,6 +36,10 @@ _MARGIN_MM = 6.0
 _PART_OF_LARGEST = 0.05
 
 
+#: Share of the slices on which the body reaches an edge of the image, from which on no border of it is seen there.
+_NO_BORDER = 0.75
+
+
 @dataclass(frozen=True)
 class AirThreshold:
     """Above which level something is more than air or background.
@@ -107,6 +111,12 @@ class CoarseBody:
             int(occupied_columns[-1]) * self.strides[2] + 1 + margins[1],
         ).within(rows, columns)
 
+    @property
+    def shows_no_border(self) -> bool:
+        """Whether the body reaches all four edges of the image on nearly all slices: its size is not to be seen."""
+        edges = (self.mask[:, 0], self.mask[:, -1], self.mask[:, :, 0], self.mask[:, :, -1])
+        return min(float(edge.any(axis=1).mean()) for edge in edges) >= _NO_BORDER
+
     def solid(self) -> np.ndarray:
         """The body with what is enclosed in it (lungs, bowel gas) and the walls around that: bool, shape of `mask`.
 
@@ -150,11 +160,12 @@ def body_box(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange)
 
 
 def _shown(samples: np.ndarray, values: IntensityRange, smoothed_over: tuple[int, int, int]) -> np.ndarray:
-    """Roots of the shares of the gray range, smoothed: float32 in [0, 1], same shape."""
+    """Roots of the shares of the gray range, smoothed: float32 in [0, 1], same shape; of roots, the shares."""
     from scipy import ndimage  # takes a third of a second to load, and Slicer itself only asks for geometry
 
     smooth = ndimage.uniform_filter(ClipAboveAir(values)(samples), size=smoothed_over)
-    return np.sqrt(np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0))
+    share = np.clip(smooth / np.float32(values.high - values.low), 0.0, 1.0)
+    return np.sqrt(share) if values.root == 1 else share
 
 
 def _background_level(shown: np.ndarray) -> float:

@@ -32,6 +32,8 @@ class IntensityRange:
         windows: for each of three channels the values that become 0 and 1.
         hounsfield: whether values are HU, in which air and tissue are known.
         padding: a value that is air, too, wherever it is (padding.py); None if there is none.
+        root: which root of the values, 0 for negative ones, the range and the windows are of. Of a PET's values the
+            body is a small share of the hottest.
     """
 
     low: float
@@ -39,6 +41,7 @@ class IntensityRange:
     windows: tuple[tuple[float, float], ...]
     hounsfield: bool = False
     padding: float | None = None
+    root: int = 1
 
     @property
     def thumbnail(self) -> int:
@@ -46,13 +49,15 @@ class IntensityRange:
         return 1 if self.hounsfield else 0
 
 
-def intensity_range(voxels: np.ndarray, modality: str, constant_is_air: bool = True) -> IntensityRange:
+def intensity_range(
+    voxels: np.ndarray, modality: str, constant_is_air: bool = True, pet_root: int = 1
+) -> IntensityRange:
     """The range of a whole volume: fixed in HU for CT, robust percentiles otherwise.
 
     Args:
         voxels: float32 [k, j, i]; NaN and infinities are left out.
         modality: DICOM modality; "CT" means that the values are HU.
-        constant_is_air: see Edition.
+        constant_is_air, pet_root: see Edition.
     """
     is_ct = modality == "CT"
     padding = misleading_padding(voxels, is_ct) if constant_is_air else None
@@ -60,7 +65,9 @@ def intensity_range(voxels: np.ndarray, modality: str, constant_is_air: bool = T
         lows, highs = zip(*CT_WINDOWS, strict=True)
         return IntensityRange(min(lows), max(highs), CT_WINDOWS, True, padding)
     low, high = robust_range(voxels, padding)
-    return IntensityRange(low, high, ((low, high),) * 3, False, padding)
+    root = pet_root if modality == "PT" and high > 0 else 1
+    low, high = rooted(np.array([low, high]), root).tolist()
+    return IntensityRange(low, high, ((low, high),) * 3, False, padding, root)
 
 
 def robust_range(voxels: np.ndarray, padding: float | None = None) -> tuple[float, float]:
@@ -80,6 +87,11 @@ def robust_range(voxels: np.ndarray, padding: float | None = None) -> tuple[floa
     return (low, high) if high > low else (low, low + 1.0)
 
 
+def rooted(values: np.ndarray, root: int) -> np.ndarray:
+    """This root of values; 0 for negative ones, and the values themselves for the first root."""
+    return values if root == 1 else np.fmax(values, 0) ** (1 / root)
+
+
 def sampled(voxels: np.ndarray) -> np.ndarray:
     """Evenly spread finite values of an array, float32 [m]; the same ones on every call."""
     flat = voxels.reshape(-1)
@@ -94,9 +106,12 @@ class ClipAboveAir:
     def __init__(self, values: IntensityRange):
         self.low, self.high = np.float32(values.low), np.float32(values.high)
         self.padding = None if values.padding is None else np.float32(values.padding)
+        self.root = values.root
 
     def __call__(self, slices: np.ndarray) -> np.ndarray:
-        clipped = np.fmax(slices, self.low, dtype=np.float32)  # fmax, unlike maximum, prefers the number to NaN
+        clipped = np.fmax(
+            rooted(slices, self.root), self.low, dtype=np.float32
+        )  # fmax, unlike maximum, prefers the number to NaN
         np.minimum(clipped, self.high, out=clipped)
         clipped -= self.low
         if self.padding is not None:

@@ -54,12 +54,13 @@ class ResizeToSquare:
     Args:
         row_mm, column_mm: float [rows], float [columns], ascending middles of the pixels in mm.
         size: side of the square in pixels.
+        least_mm: the square is at least so large; smaller images are centered in it.
     """
 
-    def __init__(self, row_mm: np.ndarray, column_mm: np.ndarray, size: int):
+    def __init__(self, row_mm: np.ndarray, column_mm: np.ndarray, size: int, least_mm: float = 0.0):
         row_edges, column_edges = _edges(row_mm), _edges(column_mm)
-        side = max(row_edges[1] - row_edges[0], column_edges[1] - column_edges[0])
-        self.pixel_mm = side / size
+        self.side_mm = max(row_edges[1] - row_edges[0], column_edges[1] - column_edges[0], least_mm)
+        self.pixel_mm = self.side_mm / size
         self._rows = _banded(_weights(row_mm, row_edges, self.pixel_mm, size))
         self._columns = _banded(_weights(column_mm, column_edges, self.pixel_mm, size))
         self._size = size

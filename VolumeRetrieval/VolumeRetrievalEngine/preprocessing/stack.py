@@ -60,6 +60,7 @@ class Stack:
         outlines: float32 [n, 4], where the body lies on each of them (outline.py); NaN where there is none.
         body_box: the box in plane around the body, from the whole volume; the whole image for a recipe without crop.
         shown_box: what the images show: the body box, or the box that a region query asked for.
+        side_mm: of the square images; what they show is centered in it.
         intensity: how values become channels.
         transforms: voxels [n, rows, columns] of the oriented stack to images [n, 3, size, size], step by step.
         size: side of the images in pixels.
@@ -70,6 +71,7 @@ class Stack:
     outlines: np.ndarray
     body_box: Box
     shown_box: Box
+    side_mm: float
     intensity: IntensityRange
     transforms: tuple[Transform, ...]
     size: int
@@ -142,7 +144,7 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
     edition = edition_of(recipe)
     oriented = orient(volume, recipe.plane)
     rows, columns = oriented.voxels.shape[1:]
-    values = intensity_range(volume.voxels, volume.attributes.modality, edition.constant_is_air)
+    values = intensity_range(volume.voxels, volume.attributes.modality, edition.constant_is_air, edition.pet_root)
     spacing_mm = oriented.geometry.spacing[::-1]
     coarse = coarse_body(oriented.voxels, spacing_mm, values)
     body = coarse.box(spacing_mm) if recipe.crop else Box.whole(rows, columns)
@@ -153,11 +155,18 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
         if not kept.size:
             raise NotAVolumeError(volume.files.label, "no slice shows anything but air: nothing to find")
 
-    def steps(size: int) -> tuple[Transform, ...]:
+    # What is bounded by the image and not by the body would be blown up to the size of a whole body.
+    is_part = in_plane_box is None and values.hounsfield and coarse.shows_no_border
+
+    def resize_to(size: int) -> ResizeToSquare:
         row_mm = oriented.row_mm[shown.row0 : shown.row1]
         column_mm = oriented.column_mm[shown.column0 : shown.column1]
-        resize = ResizeToSquare(row_mm, column_mm, size)
+        return ResizeToSquare(row_mm, column_mm, size, edition.trunk_mm if is_part else 0.0)
+
+    def steps(resize: ResizeToSquare) -> tuple[Transform, ...]:
         return CropToBox(shown), ClipAboveAir(values), resize, WindowToChannels(values)
+
+    resize = resize_to(recipe.size)
 
     return Stack(
         geometry=oriented.geometry,
@@ -165,11 +174,12 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
         outlines=body_outlines(coarse, oriented.row_mm, oriented.column_mm, oriented.table.position, kept),
         body_box=body,
         shown_box=shown,
+        side_mm=resize.side_mm,
         intensity=values,
-        transforms=steps(recipe.size),
+        transforms=steps(resize),
         size=recipe.size,
         _voxels=oriented.voxels,
-        _thumbnail=chain(steps(THUMBNAIL_SIZE)),
+        _thumbnail=chain(steps(resize_to(THUMBNAIL_SIZE))),
     )
 
 

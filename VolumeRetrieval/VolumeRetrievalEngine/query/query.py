@@ -134,9 +134,9 @@ def query_from_volume(
     # A volume of the scene or of a script may not say what it is; one that was read from files has been asked already.
     volume = replace(volume, attributes=with_modality(volume.attributes, volume.voxels))
     stack = preprocess(volume, recipe)
-    if crop:
-        stack = _cropped(volume, recipe, stack, region)
     rows = np.arange(len(stack.table)) if region is None else select_rows(region, stack.geometry, stack.table)
+    if crop:
+        stack, rows = _cropped(volume, recipe, stack, region)
     context = None
     if region is not None and not crop and encoder.name in _FAST_ENCODERS:
         context = Context(encode(stack, encoder, progress=progress), stack.table, rows)
@@ -157,13 +157,15 @@ def query_from_volume(
     )
 
 
-def _cropped(volume: Volume, recipe: Recipe, stack: Stack, region: Region | None) -> Stack:
+def _cropped(volume: Volume, recipe: Recipe, stack: Stack, region: Region | None) -> tuple[Stack, np.ndarray]:
+    """The stack cut down to the region in plane, and the rows of it that show the region."""
     box = None if region is None else in_plane_box(region, stack.geometry)
-    if box is None:
+    if region is None or box is None:
         raise QueryError(
             "crop: expected a region that is bounded in plane (a box or a mask), to cut the slices down to"
         )
     try:
-        return preprocess(volume, recipe, in_plane_box=box)
+        cropped = preprocess(volume, recipe, in_plane_box=box)
     except NotAVolumeError:
         raise EmptyRegionError(f"{region}: there is nothing but air") from None
+    return cropped, select_rows(region, cropped.geometry, cropped.table)

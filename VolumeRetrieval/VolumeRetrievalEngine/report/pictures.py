@@ -94,7 +94,7 @@ def _outline(stack: Stack, row: int, box: OrientedBox, size: int) -> tuple[float
     first, count = np.array([shown.column0, shown.row0]), np.array([shown.column1, shown.row1])
     count = count - first
     spacing = stack.spacing_mm[:2]
-    scale = spacing * size / (count * spacing).max()
+    scale = spacing * size / stack.side_mm
     at = 0.5 * size + (pixels - first - 0.5 * (count - 1)) * scale
     (left, top), (right, bottom) = np.clip(at.min(axis=0), 0, size - 1), np.clip(at.max(axis=0), 0, size - 1)
     return float(left), float(top), float(right), float(bottom)
