@@ -199,7 +199,7 @@ def test_a_few_stray_slices_do_not_take_the_id_of_the_series(tmp_path: Path):
     found = discover([tmp_path], root=Roots(), tokens=PatientTokens(b"k" * 32))
     assert [source.identity.volume_id for source in found.sources] == [dicom_volume_id(SERIES, "")]
     assert [(one.failed, one.reason) for one in found.skipped] == [
-        (False, "fewer than 3 slices (2 with this geometry in the series)")
+        (False, "fewer than 3 slices (2 of this image in the series)")
     ] * 2
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from VolumeRetrievalEngine.reading.dicom.criteria import OF_INSTANCES
-from VolumeRetrievalEngine.reading.dicom.series_splitting import UNDECIDED, SeriesPart, split_series
+from VolumeRetrievalEngine.reading.dicom.series_splitting import TOO_FEW_PLACES, UNDECIDED, SeriesPart, split_series
 from VolumeRetrievalEngine.reading.facts import SliceFacts
 
 #: A slice, and which image it truly is of.
@@ -193,6 +193,12 @@ def test_frames_of_one_instance_that_nothing_else_tells_apart_are_so_by_their_nu
     slices = [replace(one_slice(3.0 * k, 1), frame=number, sop_uid="1.2") for number, (k, _) in enumerate(frames)]
     images = [{frames[number][1] for number in part.members} for part in volumes(slices)]
     assert sorted(images, key=str) == [{0}, {1}]
+
+
+def test_repeats_of_one_place_are_too_few_and_no_failure():
+    """A cine at one place, whose InstanceNumbers are lost."""
+    (part,) = split_series([one_slice(5.0, 1, ContentTime=time) for time in range(30)])
+    assert part.refused == TOO_FEW_PLACES
 
 
 def test_a_few_undecided_places_cost_these_places_only():

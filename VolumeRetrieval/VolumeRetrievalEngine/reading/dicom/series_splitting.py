@@ -32,6 +32,7 @@ UNDECIDED = (
     "shares its place with other slices of the series, and nothing in their headers says which image each belongs to: "
     "export the series again from the scanner or the archive, each image as a series of its own"
 )
+TOO_FEW_PLACES = f"fewer than {FEWEST_SLICES} slices at different places (repeats of them are no volume)"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def split_series(slices: Sequence[SliceFacts], owners: Sequence[str] = ()) -> li
         divided, left_out = _without_repeats(slices, group)
         parts += divided
         if left_out:
-            refused.append(SeriesPart(group.key, tuple(left_out), refused=UNDECIDED))
+            enough = divided or Places(slices, left_out).count(left_out) >= FEWEST_SLICES
+            refused.append(SeriesPart(group.key, tuple(left_out), refused=UNDECIDED if enough else TOO_FEW_PLACES))
     volumes = sum(_is_large(group.members) for group in parts)
     made = [SeriesPart(one.key, tuple(one.members), _notes(one, volumes)) for one in parts]
     return sorted(made, key=lambda part: not _is_large(part.members)) + refused

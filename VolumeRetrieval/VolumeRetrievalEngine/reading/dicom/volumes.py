@@ -18,7 +18,7 @@ from ..quiet import quiet
 from ..source import Skipped, VolumeSource
 from ..voxels import checked_voxels
 from .criteria import Kind, kind_of
-from .series_splitting import SeriesPart, split_series
+from .series_splitting import UNDECIDED, SeriesPart, split_series
 from .slice_geometry import affine_of, geometry_notes, order_along_normal, slice_table
 from .slice_pixels import read_slices, without_padding
 from .telling_apart import FEWEST_SLICES
@@ -85,7 +85,7 @@ def volumes_of_series(found: Sequence[FoundSlice], roots: Roots) -> tuple[list[D
         members = [unique[number] for number in part.members]
         if part.refused or len(members) < FEWEST_SLICES:
             reason = part.refused or _too_few(members)
-            skipped += [Skipped(Path(path), reason, failed=bool(part.refused)) for path in _paths(members)]
+            skipped += [Skipped(Path(path), reason, failed=reason == UNDECIDED) for path in _paths(members)]
         else:
             sources.append(_source(members, part, duplicates, roots))
     return sources, skipped
@@ -118,7 +118,7 @@ _NAMES_IMAGES = (Kind.CONTRAST, Kind.REPETITION)
 
 
 def _too_few(members: Sequence[FoundSlice]) -> str:
-    return f"fewer than {FEWEST_SLICES} slices ({len(members)} with this geometry in the series)"
+    return f"fewer than {FEWEST_SLICES} slices ({len(members)} of this image in the series)"
 
 
 def _source(members: list[FoundSlice], part: SeriesPart, duplicates: int, roots: Roots) -> DicomSource:
