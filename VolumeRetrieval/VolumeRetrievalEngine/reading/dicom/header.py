@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,7 @@ from ..series_patients import SeriesPatients, names_patient, without_patient
 from . import classic_frames, mosaic
 from .criteria import OF_INSTANCES, criteria_of
 from .functional_groups import DIMENSIONS, FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
-from .identifiers import without_identifiers, words_of_patient
+from .identifiers import words_of_patient
 from .pixel_bytes import is_deflated, missing_bytes
 from .values import numbers, text, texts, uid_in_words, whole
 
@@ -58,6 +59,14 @@ _ELEMENTS: tuple[str | int, ...] = (
 )
 #: Made into tags once, because pydicom would for every file.
 _TAGS = list(dict.fromkeys(map(Tag, _ELEMENTS)))
+
+#: Attributes that somebody may have typed.
+_FREE_TEXTS = {
+    "body_part": "BodyPartExamined",
+    "manufacturer": "Manufacturer",
+    "contrast_agent": "ContrastBolusAgent",
+    "series_description": "SeriesDescription",
+}
 
 _NO_IMAGE_CLASSES = {
     "1.2.840.10008.1.3.10": "a DICOM media directory (DICOMDIR)",
@@ -215,31 +224,30 @@ def _sop_uid(data_set: Dataset) -> str:
 def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> SeriesFacts:
     modality = text(data_set, "Modality").upper()
     date = text(data_set, "StudyDate")
+    attributes = Attributes(
+        modality=modality,
+        modality_from="dicom" if modality else "",
+        study_date=date if len(date) == 8 and date.isdigit() else "",
+        **_free_texts(data_set),
+    )
     return SeriesFacts(
         series_uid=series_uid,
         patient_token=tokens.token(text(data_set, "IssuerOfPatientID"), text(data_set, "PatientID")),
         study_token=tokens.token(STUDY_ISSUER, text(data_set, "StudyInstanceUID")),
-        attributes=Attributes(
-            modality=modality,
-            modality_from="dicom" if modality else "",
-            body_part=_free_text(data_set, "BodyPartExamined").upper(),
-            study_date=date if len(date) == 8 and date.isdigit() else "",
-            manufacturer=_free_text(data_set, "Manufacturer"),
-            contrast_agent=_free_text(data_set, "ContrastBolusAgent"),
-            series_description=_free_text(data_set, "SeriesDescription"),
-        ),
+        attributes=replace(attributes, body_part=attributes.body_part.upper()),
     )
 
 
-def _free_text(data_set: Dataset, keyword: str) -> str:
-    """A text without what names the patient; "" if the elements are not in the order of their tags (PS3.5 7.1).
+def _free_texts(data_set: Dataset) -> dict[str, str]:
+    """Attributes in free text without what names the patient.
 
-    Then a tag is damaged, and the text may be of another element: one bit makes a contrast agent of a patient's name.
+    None where the elements are not in the order of their tags (PS3.5 7.1): then a tag is damaged, and a text may be of
+    another element. One bit makes a contrast agent of a patient's name.
     """
-    tags = list(data_set.keys())
-    if any(after < before for before, after in pairwise(tags)):
-        return ""
-    return without_identifiers(text(data_set, keyword), data_set)
+    if any(after < before for before, after in pairwise(map(int, data_set.keys()))):
+        return {}
+    words = words_of_patient(data_set)
+    return {name: words.removed_from(text(data_set, keyword)) for name, keyword in _FREE_TEXTS.items()}
 
 
 def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | FileFacts:

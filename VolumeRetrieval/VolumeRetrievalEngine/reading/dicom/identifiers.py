@@ -6,18 +6,11 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, PersonName
 
-from ..patient_words import REMOVED, PatientWords, patient_words
+from ..patient_words import PatientWords, patient_words
 from .values import raw, text, texts
-
-__all__ = ["REMOVED", "words_of_patient", "without_identifiers"]
 
 _NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName")
 _IDS = ("PatientID", "OtherPatientIDs")
-
-
-def without_identifiers(description: str, data_set: Dataset) -> str:
-    """The description with the names, the IDs and the birth date of the data set's patient taken out."""
-    return words_of_patient(data_set).removed_from(description) if description else ""
 
 
 def words_of_patient(data_set: Dataset) -> PatientWords:
