@@ -97,6 +97,10 @@ class Archive:
             keys, scores = np.append(keys, every.keys[rest]), np.append(scores, every.first_stage[rest])
         return Order(keys, scores, len(found.keys))
 
+    def pooled(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pooled rows of volumes, float32 [N, d], and where each begins, int64 [v + 1]."""
+        return self._session.store.many_pooled(keys)
+
     def similarity(self, query: Query, key: int) -> np.ndarray:
         """S with this volume, float32 [n_q, n_c]."""
         return similarity_matrix(query.embeddings, self._embeddings(key))

@@ -9,11 +9,12 @@ import numpy as np
 from VolumeRetrievalEngine.method.correspondence import Correspondence
 from VolumeRetrievalEngine.method.place import Place
 from VolumeRetrievalEngine.progress import Progress
+from VolumeRetrievalEngine.searching.likeness import Likeness
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 from VolumeRetrievalEngine.volume import Attributes, SliceTable, SourceFiles
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError
 from VolumeRetrievalLib.Scene.VolumeStack import stackOfVolume
-from VolumeRetrievalLib.Search import QueryStack
+from VolumeRetrievalLib.Search import QueryMarks, QueryStack
 from VolumeRetrievalLib.Values import (
     DatabaseStatus,
     EncoderChoice,
@@ -219,6 +220,16 @@ class FakeLogic:
         self.searches.append((query, region, criteria))
         return self._job(callbacks)
 
+    def searchAgain(self, result, query, region=None, criteria=None, callbacks=None):
+        self.searches.append((query, region, criteria))
+        return self._job(callbacks)
+
+    def marks(self, query):
+        return QueryMarks.load(query)
+
+    def setMarks(self, query, marks):
+        QueryMarks.save(query, marks)
+
     def describe(self, match):
         self.described.append(match.volume_id)
         series = ", ".join(one for one in (match.attributes.series_description, match.part) if one)
@@ -351,7 +362,14 @@ def aResult(count=8, queryRows=40, plane="axial", **values):
     table = SliceTable.regular(np.diag([1.0, 1.0, 1.5, 1.0]), queryRows * 2).take(np.arange(0, queryRows * 2, 2))
     result = SearchResult(
         matches=tuple(
-            aMatch(rank + 1, queryRows, score=float(scores[rank]), first=8 + 3 * rank) for rank in range(count)
+            aMatch(
+                rank + 1,
+                queryRows,
+                score=float(scores[rank]),
+                first=8 + 3 * rank,
+                likeness=Likeness(float(np.interp(scores[rank], (0.55, 0.93), (0.0, 0.7)))),
+            )
+            for rank in range(count)
         ),
         query_id="query",
         query_path="CT chest",
@@ -363,7 +381,6 @@ def aResult(count=8, queryRows=40, plane="axial", **values):
         filter="pooled",
         seconds={"query": 0.4, "search": 0.3},
         search_id="search",
-        ordinary_score=0.6,
     )
     return replace(result, **values)
 

@@ -15,7 +15,6 @@ from .encoders.base import Encoder
 from .encoders.choice import encoder_in_words, encoder_note
 from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
-from .errors import QueryError
 from .indexing.embedding import InThisProcess, VolumeEmbedding
 from .indexing.outlines import OutlinesReport, add_outlines
 from .indexing.run import IndexingReport, find_gone, index_volumes
@@ -30,6 +29,7 @@ from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
 from .searching.match import SearchResult
+from .searching.neighbor_file import update_levels
 from .searching.opened_store import OpenedStore, known_record
 from .searching.options import SearchOptions
 from .searching.recent_queries import RecentQueries
@@ -258,6 +258,7 @@ class Retriever(OpenedStore):
         keep_mean(store)
         for level in ("slices", "pooled"):
             SliceIndex.open(self.path, store, level, kept_kind(store, self._index_kind), writable=True)
+        update_levels(store)
 
     # Looking
 
@@ -299,15 +300,19 @@ class Retriever(OpenedStore):
         clock.lap("query")
         made_by = self.recipe.encoder if searched.stored else encoder_in_words(self.encoder())
         result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
-        self._recent.keep(result, searched.embeddings)
-        return result
+        return self._recent.keep(result, searched)
+
+    def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
+        """One of the last queries with other options, such as marked results; nothing is read but the store.
+
+        Raises: UnknownSearchError: it is not among the last few. UnknownVolumeError: a marked volume was removed.
+        """
+        query, last = self._recent.query(search_id), self._recent.result(search_id)
+        result = search_store(self._session(), query, options, self.path_of, encoder=last.encoder)
+        return self._recent.keep(result, query)
 
     def similarity(self, search_id: str, key: int) -> np.ndarray:
-        """The similarity matrix of one of the last searches and one volume, float32 [n_q, n_rows].
-
-        Raises:
-            UnknownSearchError: it is not among the last few. UnknownVolumeError: the volume was removed since.
-        """
+        """S of one of the last searches and one volume, float32 [n_q, n_rows]; see RecentQueries.similarity."""
         return self._recent.similarity(search_id, self._session().store, key)
 
     def refined(
@@ -318,11 +323,7 @@ class Retriever(OpenedStore):
         Raises:
             UnknownSearchError: it is not among the last few. QueryError: no match of it has this key.
         """
-        result = self._recent.result(search_id)
-        match = next((one for one in result.matches if one.key == key), None)
-        if match is None:
-            raise QueryError(f"the volume {key} is not among the results of the search {search_id!r}")
-        return self.refine(result, match, query, progress)
+        return self.refine(self._recent.result(search_id), self._recent.match(search_id, key), query, progress)
 
     def _query(
         self,

@@ -22,6 +22,7 @@ from .Values import (
     Callbacks,
     EncoderChoice,
     Job,
+    Marks,
     MatchDescription,
     SceneRegion,
     SearchCriteria,
@@ -180,6 +181,35 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         if top is not None:
             chosen = replace(chosen, top=top)
         return Jobs.run(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
+
+    def searchAgain(
+        self,
+        result: SearchResult,
+        query: Any,
+        region: SceneRegion | None = None,
+        criteria: SearchCriteria | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> Job | SearchResult:
+        """The search that found `result`, with other criteria, such as marked results (`criteria.like`).
+
+        At once, and without reading the query again, where the search process still knows it; else as search().
+
+        Raises (without callbacks): as search().
+        """
+        chosen = criteria or SearchCriteria()
+        return Jobs.run(lambda answer: self._searching.again(result, query, region, chosen, answer), None, callbacks)
+
+    def marks(self, query: Any) -> Marks:
+        """Which volumes are marked as fitting this query (a node or a SeriesInstanceUID) and as not fitting it."""
+        from .Search import QueryMarks
+
+        return QueryMarks.load(query)
+
+    def setMarks(self, query: Any, marks: Marks) -> None:
+        """Keep them with the scene; searchAgain() ranks with them."""
+        from .Search import QueryMarks
+
+        QueryMarks.save(query, marks)
 
     def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
         """The similarity matrix of a match of one of the last searches, float32 [n_q, n_rows].

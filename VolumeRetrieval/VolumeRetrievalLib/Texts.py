@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.method.place import Place
 from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.readable import readable_size as size
+from VolumeRetrievalEngine.searching.likeness import Likeness
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .Values import DatabaseStatus, IndexReport, ShownPair, SkippedSeries
@@ -80,6 +81,26 @@ def databaseStatus(status: DatabaseStatus) -> str:
         )
         lines.append(why + " " + _("A new index is made from this one, and can be searched meanwhile."))
     return "\n".join(lines)
+
+
+def likeness(found: Likeness) -> str:
+    """The three words of Likeness.words, in the user's language."""
+    if found.is_close:
+        return _("close match")
+    return _("nothing like it") if found.is_nothing else _("some likeness")
+
+
+def likenessDetails(found: Likeness) -> str:
+    """What the words stand for."""
+    text = _("{likeness}: {n}% of the indexed volumes have no neighbor as similar as this.")
+    return text.format(likeness=likeness(found).capitalize(), n=round(100 * found.standing))
+
+
+def nothingAlike(found: Likeness) -> str:
+    """Above a list whose best result is nothing like the query."""
+    details = _("{n}% of the indexed volumes have a closer neighbor.")
+    title = _("Nothing like it here.")
+    return f"<b>{title}</b> " + details.format(n=round(100 * (1 - found.standing)))
 
 
 def sliceStep(millimeters: float) -> str:

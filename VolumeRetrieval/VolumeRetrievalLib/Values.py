@@ -151,11 +151,14 @@ class StackDescription:
 
 @dataclass(frozen=True)
 class SearchCriteria:
-    """What to find. `filters` are engine attributes: modality, body_part, date_from and date_to (YYYYMMDD)."""
+    """What to find. `filters` are engine attributes: modality, body_part, date_from and date_to (YYYYMMDD). `like` and
+    `unlike` are ids of indexed volumes that are marked as fitting and as not fitting (`match.volume_id`)."""
 
     top: int = 10
     filters: dict[str, str] = field(default_factory=dict)
     excludeSamePatient: bool = False
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,8 +232,50 @@ class StoreChoice:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Ids of indexed volumes that the user has marked as fitting a query and as not fitting it."""
+
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+
+    def of(self, volumeID: str) -> str:
+        """ "like", "unlike" or ""."""
+        return "like" if volumeID in self.like else "unlike" if volumeID in self.unlike else ""
+
+    def withMark(self, volumeID: str, mark: str) -> Marks:
+        """These marks, with this one for a volume."""
+        like = tuple(one for one in self.like if one != volumeID)
+        unlike = tuple(one for one in self.unlike if one != volumeID)
+        return Marks((*like, volumeID) if mark == "like" else like, (*unlike, volumeID) if mark == "unlike" else unlike)
+
+    def isSame(self, other: Marks) -> bool:
+        """Whether both mark the same, in whatever order."""
+        return set(self.like) == set(other.like) and set(self.unlike) == set(other.unlike)
+
+
+class IndexedVolume(str):
+    """A volume of the index as a query: the SeriesInstanceUID, and which volume of that series."""
+
+    volumeID: str
+
+    def __new__(cls, seriesUID: str, volumeID: str) -> IndexedVolume:
+        made = super().__new__(cls, seriesUID)
+        made.volumeID = volumeID
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True and getattr(other, "volumeID", None) == self.volumeID
+
+    def __ne__(self, other: object) -> bool:  # str has one of its own
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((str(self), self.volumeID))
+
+
+@dataclass(frozen=True)
 class SeriesChoice:
-    """A series of the DICOM database that can be a query."""
+    """A series of the DICOM database that can be a query; an IndexedVolume where it is one volume of a series."""
 
     seriesUID: str
     patient: str

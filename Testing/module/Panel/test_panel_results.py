@@ -11,7 +11,9 @@ import qt
 import slicer
 from fake_logic import aMatch, aResult, aThumbnail
 from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
+from VolumeRetrievalEngine.searching.likeness import Likeness
 from VolumeRetrievalLib.Panel.ResultRow import PICTURE_HEIGHT, ResultRow, paintIcon
+from VolumeRetrievalLib.Panel.RowButtons import WIDTH as BUTTONS_WIDTH
 from VolumeRetrievalLib.Values import ShownPair
 
 
@@ -38,6 +40,10 @@ def click(panel, row, *, double=False, modifier=QtCore.Qt.NoModifier):
         QtTest.QTest.mouseDClick(table.viewport()._qt, QtCore.Qt.LeftButton, modifier, place)
 
 
+def toolTip(panel, row):
+    return panel.ui.resultsTable.item(row, 0).toolTip()
+
+
 def picture(panel, row, mode=QtGui.QIcon.Normal):
     """The painted row as an image, on white."""
     icon = panel.ui.resultsTable.item(row, 0).icon()._qt
@@ -54,8 +60,8 @@ def test_rows_say_who_what_when_how_similar_and_where(panel, logic, show):
     logic.pictures = {"volume1": aThumbnail(1)}
     results = show(aResult(3))
     assert [results.table.row(number).text for number in (0, 1)] == [
-        "1  Patient 7, CT Thorax 1.0 mm soft tissue, 2023-10-02, 0.93, slices 17-63",
-        "2  Patient 14, CT Thorax 2.0 mm soft tissue, 2023-10-02, 0.74, slices 23-69?",
+        "1  Patient 7, CT Thorax 1.0 mm soft tissue, 2023-10-02, close match, 0.93, slices 17-63",
+        "2  Patient 14, CT Thorax 2.0 mm soft tissue, 2023-10-02, close match, 0.74, slices 23-69?",
     ]
     assert panel.ui.resultsTable.rowHeight(0) == 48
     assert panel.ui.resultsTable.item(0, 0).data(qt.Qt.AccessibleTextRole) == results.table.row(0).text
@@ -93,13 +99,23 @@ def test_a_selected_row_keeps_its_picture_as_it_is(panel, logic, show):
     assert normal != selected  # the text's color
 
 
-def test_results_like_any_other_volume_are_pale_and_say_why(panel, show):
-    results = show(aResult(8))  # 0.93 to 0.55; ordinary volumes have 0.6
-    assert [results.table.row(number).isOrdinary for number in (0, 6, 7)] == [False, False, True]
-    assert "No more similar than an ordinary volume" in panel.ui.resultsTable.item(7, 0).toolTip()
-    assert "No more similar" not in panel.ui.resultsTable.item(0, 0).toolTip()
-    show(replace(aResult(8), ordinary_score=None))
-    assert not results.table.row(7).isOrdinary
+def test_rows_say_how_unusual_the_similarity_is(panel, show):
+    results = show(aResult(8))
+    words = [results.table.row(number).likeness for number in range(8)]
+    assert words == ["close match"] * 4 + ["some likeness"] * 2 + ["nothing like it"] * 2
+    assert [results.table.row(number).isUnlike for number in (0, 5, 6, 7)] == [False, False, True, True]
+    assert "Close match: 70% of the indexed volumes have no neighbor as similar as this." in toolTip(panel, 0)
+    assert not panel.ui.nothingAlikeLabel.visible
+    show(aResult(2, matches=tuple(replace(one, likeness=None) for one in aResult(2).matches)))
+    assert results.table.row(0).likeness == "" and not results.table.row(0).isUnlike
+
+
+def test_a_list_without_anything_alike_says_so_above_it(panel, show):
+    show(aResult(2, matches=tuple(replace(one, likeness=Likeness(0.07)) for one in aResult(2).matches)))
+    text = panel.ui.nothingAlikeLabel.text
+    assert "Nothing like it here." in text and "93% of the indexed volumes have a closer neighbor" in text
+    show(aResult(2))
+    assert panel.ui.nothingAlikeLabel.text == ""
 
 
 def test_phases_of_one_series_are_told_apart(panel, logic, show):
@@ -138,8 +154,9 @@ def test_rows_are_as_wide_as_the_panel(panel, show):
         window.resize(width, 900)
         slicer.app.processEvents()
         table = panel.ui.resultsTable
-        assert table._qt.iconSize().width() == table.viewport().width - 8
-        assert table.item(0, 0).icon()._qt.actualSize(QtCore.QSize(2000, 2000)).width() == table.viewport().width - 8
+        room = table.viewport().width - 8 - BUTTONS_WIDTH
+        assert table._qt.iconSize().width() == room
+        assert table.item(0, 0).icon()._qt.actualSize(QtCore.QSize(2000, 2000)).width() == room
 
 
 def test_another_theme_paints_the_rows_anew(panel, show):
@@ -269,5 +286,8 @@ def test_the_file_to_export_to_is_asked_for(panel, show, tmp_path, monkeypatch):
 def test_the_context_menu_exports(panel, show):
     show(aResult(2))
     panel.ui.resultsTable._qt.customContextMenuRequested.emit(QtCore.QPoint(20, 20))
-    assert panel.results.exportMenu.visible
-    panel.results.exportMenu.close()
+    assert panel.results.rowMenu.visible
+    texts = [one.text for one in panel.results.rowMenu.actions()]
+    assert texts[:3] == ["It fits (+)", "It does not fit (-)", "Search with this result"]
+    assert "To a CSV file..." in texts
+    panel.results.rowMenu.close()

@@ -10,6 +10,7 @@ from ..method.score_parts import DEFAULT, PAPER, PARTS
 from ..query.region import SingleSlice, SliceRange, parse_region
 from ..reading import MetadataTable
 from ..retriever import Retriever
+from ..searching.likeness import nothing_in_words
 from ..searching.match import Match, SearchResult
 from ..searching.options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
 from ..searching.place_notes import box_in_words
@@ -29,6 +30,7 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region box=-40,-60,-120,40,20,-60
   python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude-same patient --report result.html
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumor.nii.gz --refine
+  python -m VolumeRetrievalEngine search scan.nii.gz --store idx --like 3f2a9c01 --unlike 77b0e4d2
 Slices are counted from 0, here, in --region and in --json, toward superior, anterior or right; the HTML report counts
 them from 1. The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
 """
@@ -61,6 +63,15 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         choices=EXCLUSIONS,
         help="leave out what shares this with the query (its own volume is always left out; may be repeated)",
     )
+    for flag, word in (("--like", "fits"), ("--unlike", "does not fit")):
+        parser.add_argument(
+            flag,
+            action="append",
+            default=[],
+            metavar="ID",
+            help=f"an indexed volume that {word}, by its id (or its beginning) or path: the ranking follows what is "
+            "marked (may be repeated)",
+        )
     parser.add_argument("--exhaustive", action="store_true", help="score every volume exactly, without filtering first")
     parser.add_argument("--ranking", choices=RANKINGS, default="two-stage", help="how to score (default: two-stage)")
     parser.add_argument(
@@ -126,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
             region=region,
             crop=options.crop,
             name=options.query if a_path(options.query).exists() else "",
-            options=_search_options(options),
+            options=_search_options(options, retriever),
         )
     except EmptyRegionError as error:
         if isinstance(region, (SliceRange, SingleSlice)):  # what was typed counts from 0, the text from 1
@@ -156,7 +167,7 @@ def _refined(retriever: Retriever, result: SearchResult, query: Volume | None, c
     return replace(result, matches=tuple(matches))
 
 
-def _search_options(options: argparse.Namespace) -> SearchOptions:
+def _search_options(options: argparse.Namespace, retriever: Retriever) -> SearchOptions:
     return SearchOptions(
         top=options.top,
         ranking="exhaustive" if options.exhaustive else options.ranking,
@@ -166,6 +177,8 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
         rerank=options.rerank,
         attributes=AttributeFilter.parse(options.filter),
         exclude=frozenset({"volume", *options.exclude_same}),
+        like=tuple(retriever.find(name).volume_id for name in options.like),
+        unlike=tuple(retriever.find(name).volume_id for name in options.unlike),
     )
 
 
@@ -176,10 +189,12 @@ def _print_result(result: SearchResult) -> None:
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
     )
     print_table(
-        ("rank", "score", "modality", "body part", "slices, from 0", "extent", "volume"),
+        ("rank", "score", "likeness", "modality", "body part", "slices, from 0", "extent", "volume"),
         [_row(match) for match in result.matches],
         right=(0, 1),
     )
+    if result.likeness is not None and result.likeness.is_nothing:
+        print(nothing_in_words(result.likeness))
     for match in result.matches[:_BOXES_SHOWN]:
         if match.box is not None:
             print_line(f"box in {match.rank}: {box_in_words(match)}")
@@ -199,4 +214,11 @@ def _row(match: Match) -> tuple[object, ...]:
         matched = f"{numbers} of {match.n_slices}" + ("" if one.is_certain else " (uncertain)")
         extent = f"{one.extent_mm:.0f} mm"
     attributes = match.attributes
-    return match.rank, f"{match.score:.4f}", attributes.modality, attributes.body_part, matched, extent, match.path
+    known = (attributes.modality, attributes.body_part, matched, extent, match.path)
+    return match.rank, f"{match.score:.4f}", _likeness(match), *known
+
+
+def _likeness(match: Match) -> str:
+    """ "close match, marked as like"."""
+    words = [] if match.likeness is None else [match.likeness.words]
+    return ", ".join([*words, f"marked as {match.mark}"] if match.mark else words)

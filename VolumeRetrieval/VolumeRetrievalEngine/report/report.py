@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import VolumeRetrievalError
 from ..method.place import Place
 from ..method.score_parts import ScoreParts
+from ..searching.likeness import nothing_in_words
 from ..searching.match import Match, SearchResult
 from ..searching.place_notes import box_in_words, place_notes
 from .color_map import VIRIDIS, color_range
@@ -128,8 +129,13 @@ def _heading(result: SearchResult, title: str, when: datetime) -> str:
         f"Searched with {len(numbers)} {escape(result.query_plane)} slice{plural} ({span}) in {result.n_volumes} "
         f"volumes on {when:%Y-%m-%d %H:%M}."
     )
+    marked = len(result.like), len(result.unlike)
+    if any(marked):
+        searched += f" Ranked with marks: {marked[0]} fit, {marked[1]} do not."
+    likeness = result.likeness
+    nothing = "" if likeness is None or not likeness.is_nothing else f"<p><b>{nothing_in_words(likeness)}.</b></p>\n"
     return (
-        f'<h1 class="name-of-volume">{escape(title)}</h1>\n<p class="soft">{searched}</p>\n'
+        f'<h1 class="name-of-volume">{escape(title)}</h1>\n<p class="soft">{searched}</p>\n{nothing}'
         '<p class="warning"><b>Not for clinical use.</b> A research tool made this ranking by how alike images look; '
         "it is no diagnosis. Pictures and names of files may identify a patient: treat this page as patient data.</p>"
     )
@@ -154,7 +160,7 @@ def _gallery(result: SearchResult, best: tuple[Match, ...], pictures: _Pictures)
 
 def _ranking(matches: tuple[Match, ...]) -> str:
     rows = "".join(
-        f'<tr><td class="number">{match.rank}</td><td class="number">{_score(match)}</td>'
+        f'<tr><td class="number">{match.rank}</td><td class="number">{_score(match)}{_likeness(match)}</td>'
         f'<td class="name-of-volume">{escape(_name(match))}<br><span class="soft">{escape(_kind(match))}</span></td>'
         f'<td class="found">{_found(match)}</td></tr>'
         for match in matches
@@ -278,6 +284,13 @@ def _kind(match: Match) -> str:
     attributes = match.attributes
     known = (attributes.modality, attributes.body_part, attributes.series_description)
     return " · ".join(text for text in known if text) or "nothing known"
+
+
+def _likeness(match: Match) -> str:
+    """How unusual that score is, and what the user has marked, below it."""
+    words = "" if match.likeness is None else match.likeness.words
+    mark = {"like": "marked: fits", "unlike": "marked: does not fit"}.get(match.mark, "")
+    return "".join(f'<br><span class="soft whole">{text}</span>' for text in (words, mark) if text)
 
 
 def _number(slice_number: int) -> str:

@@ -19,6 +19,7 @@ from ..method.localization import MatchedRange
 from ..method.place import Place
 from ..query.oriented_box import OrientedBox
 from ..volume import Attributes, SliceTable, SourceFiles
+from .likeness import Likeness
 from .point_map import PointMap
 from .refinement import Refinement
 from .registered_map import RegisteredMap
@@ -49,6 +50,8 @@ class Match:
         refinement: what a registration found, where one was requested (Retriever.refine). Where it is reliable,
             :meth:`map_points`, :meth:`map_back` and `best_box` use it; `box` and `point_map` stay as they were mapped.
         point_map: how points correspond by the path and the outlines; None where only a baseline ran.
+        likeness: how unusual its similarity is in this archive; None where the archive is too small to say.
+        mark: "like" or "unlike" where the user has marked it so (SearchOptions.like), else empty.
 
     Example:
         >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
@@ -83,6 +86,8 @@ class Match:
     box: OrientedBox | None = field(default=None, compare=False)
     point_map: PointMap | None = field(default=None, repr=False, compare=False)
     refinement: Refinement | None = field(default=None, repr=False, compare=False)
+    likeness: Likeness | None = field(default=None, compare=False)
+    mark: str = field(default="", compare=False)
 
     @property
     def best_box(self) -> OrientedBox | None:
@@ -141,6 +146,8 @@ class Match:
             "plane": self.plane,
             "slices": self.n_slices,
             "score": self.score,
+            "likeness": None if self.likeness is None else self.likeness.to_dict(),
+            "mark": self.mark,
             "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
@@ -178,6 +185,8 @@ class Match:
             "box": None if self.box is None else self.box.to_dict(),
             "point_map": None if self.point_map is None else self.point_map.to_dict(),
             "refinement": None if self.refinement is None else self.refinement.to_dict(),
+            "likeness": None if self.likeness is None else self.likeness.to_dict(),
+            "mark": self.mark,
         }
 
     @classmethod
@@ -185,6 +194,7 @@ class Match:
         """The match that :meth:`to_dict` wrote, without a similarity matrix."""
         along, numbers, pairs = values["positions_mm"], values["slice_index"], values["correspondence"]
         box, points, refined = values.get("box"), values.get("point_map"), values.get("refinement")
+        likeness = values.get("likeness")
         return cls(
             **{
                 **values,
@@ -199,6 +209,7 @@ class Match:
                 "box": None if box is None else OrientedBox.from_dict(box),
                 "point_map": None if points is None else PointMap.from_dict(points),
                 "refinement": None if refined is None else Refinement.from_dict(refined),
+                "likeness": None if likeness is None else Likeness.from_dict(likeness),
             }
         )
 
@@ -225,9 +236,7 @@ class SearchResult:
         seconds: spent on each step, by its name.
         notes: sentences that the user should see with the result.
         encoder: which encoder the store was made with, and what it ran on if it embedded the query.
-        ordinary_score: the median score of up to 64 volumes of those that were searched (ordinary.py); a match below it
-            is no more like the query than the archive's ordinary volume. None for fewer than 8 volumes and where the
-            ranking is a baseline's. A placeholder for a calibrated measure.
+        like, unlike: ids of the volumes that were marked as fitting and as not fitting (SearchOptions).
         query_box: around the region that was asked for, RAS mm, along the query's stack; None for a whole volume and
             for slices.
         search_id: identifies this search when the worker is asked for a similarity matrix.
@@ -253,11 +262,18 @@ class SearchResult:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     encoder: str = ""
-    ordinary_score: float | None = None
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
     query_box: OrientedBox | None = None
     search_id: str = ""
     score: str = ""
     query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
+
+    @property
+    def likeness(self) -> Likeness | None:
+        """How unusual the best similarity is in this archive; None where that is not known."""
+        known = [match.likeness for match in self.matches if match.likeness is not None]
+        return max(known, key=lambda one: one.standing, default=None)
 
     def asked_box(self, match: Match) -> OrientedBox | None:
         """What was asked for in the query, RAS mm, as far as it is in a match; of a whole volume and of slices the body
@@ -298,6 +314,8 @@ class SearchResult:
             **values,
             "query_table": self.query_table.to_dict(),
             "notes": list(self.notes),
+            "like": list(self.like),
+            "unlike": list(self.unlike),
             "matches": matches,
             "query_box": None if self.query_box is None else self.query_box.to_dict(),
             "query_body": bodies[0] if bodies else None,
@@ -316,6 +334,8 @@ class SearchResult:
                 **{name: value for name, value in values.items() if name != "query_body"},
                 "query_table": SliceTable.from_dict(values["query_table"]),
                 "notes": tuple(values["notes"]),
+                "like": tuple(values.get("like", ())),
+                "unlike": tuple(values.get("unlike", ())),
                 "query_box": None if box is None else OrientedBox.from_dict(box),
                 "matches": tuple(Match.from_dict(one) for one in matches),
             }

@@ -14,6 +14,7 @@ from ..query.oriented_box import OrientedBox
 from ..query.query import Query
 from ..store.records import VolumeRecord
 from ..volume import SliceTable
+from .likeness import Likeness
 from .match import Match
 from .point_map import PointMap
 
@@ -31,6 +32,8 @@ def localized_match(
     score: float,
     first_stage: float,
     outlines: np.ndarray | None = None,
+    likeness: Likeness | None = None,
+    mark: str = "",
 ) -> Match:
     """The match with its place, best pair of slices and correspondence (docs/METHOD.md, localization).
 
@@ -40,6 +43,7 @@ def localized_match(
         embeddings, table: of the retrieved volume, float32 [n_c, d] and its n_c slices.
         outlines: float32 [n_c, 4], where the body lies on them; None if not known.
         score, first_stage: what it was ranked by, and what made it a candidate.
+        likeness, mark: see Match.
     """
     similarity, whole, found, sure = _followed(query, embeddings, table)
     place = matched_place(similarity, found, query.table, table, sure)
@@ -71,6 +75,8 @@ def localized_match(
         positions_mm=table.position,
         box=None if points is None else _box(query, points, place),
         point_map=points,
+        likeness=likeness,
+        mark=mark,
     )
 
 

@@ -38,6 +38,8 @@ class SearchOptions:
         attributes: which volumes may be returned at all; applied inside the search.
         exclude: which of EXCLUSIONS of the query are left out; by default only its own volume.
         exclude_series: SeriesInstanceUIDs whose volumes are left out, whatever the query is.
+        like, unlike: ids of indexed volumes that the user has marked as fitting and as not fitting: volumes like the
+            first come up, those like the others go down (method/feedback.py). Not for the baselines.
 
     Example:
         >>> of_others = frozenset({"patient"})
@@ -58,6 +60,8 @@ class SearchOptions:
     attributes: AttributeFilter = field(default_factory=AttributeFilter)
     exclude: frozenset[str] = frozenset({"volume"})
     exclude_series: frozenset[str] = frozenset()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (("ranking", RANKINGS), ("filter", FILTERS)):
@@ -69,6 +73,10 @@ class SearchOptions:
                 raise QueryError(f"{name} {getattr(self, name)!r}: expected 1 or more")
         if unknown := set(self.exclude) - set(EXCLUSIONS):
             raise QueryError(f"exclude {sorted(unknown)}: expected some of {', '.join(EXCLUSIONS)}")
+        if both := set(self.like) & set(self.unlike):
+            raise QueryError(f"{', '.join(sorted(both))}: marked as like and as unlike: choose one")
+        if (self.like or self.unlike) and self.ranking not in ("two-stage", "exhaustive"):
+            raise QueryError(f"ranking {self.ranking!r} cannot use marked volumes: choose two-stage or exhaustive")
 
     @classmethod
     def plain(cls, **options: Any) -> SearchOptions:

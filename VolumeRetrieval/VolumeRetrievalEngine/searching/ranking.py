@@ -41,12 +41,14 @@ class Ranking:
 
 
 def levels_needed(options: SearchOptions, n_query: int) -> tuple[Level, ...]:
-    """The indexes that a search of so many slices cannot do without; an exhaustive one reads the store."""
+    """The indexes that a search of so many slices cannot do without; an exhaustive one reads the store. What is like a
+    marked volume is found by pooled rows."""
     if options.ranking == "exhaustive":
-        return ()
+        return ("pooled",) if options.like else ()
     if options.ranking != "two-stage":
         return ("slices",)
-    return (_filter_name(options, n_query),)
+    name = _filter_name(options, n_query)
+    return ("slices", "pooled") if options.like and name == "slices" else (name,)
 
 
 def rank_volumes(

@@ -13,11 +13,13 @@ from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
 from ..store.mapping import mapped_in_words
 from ..store.records import VolumeRecord
+from .likeness import Likeness
+from .marks import mark_of, ranked_with_marks
 from .match import Match, SearchResult
 from .matching import localized_match
 from .options import SearchOptions
-from .ordinary import ordinary_score
 from .ranking import Ranking, levels_needed, rank_volumes
+from .result_likeness import likeness_of
 from .scoring import Scoring
 from .session import SearchSession
 
@@ -62,6 +64,8 @@ def ranked(session: SearchSession, query: Query, options: SearchOptions, clock: 
     clock.lap("filter")
     scoring = Scoring.of(session, query, options.parts, options.attributes)
     ranking = rank_volumes(session, query, allowed, options, scoring)
+    if options.like or options.unlike:
+        ranking = ranked_with_marks(session, query, ranking, allowed, options, scoring)
     clock.lap("rank")
     return Ranked(ranking, allowed, keep, ranking.scoring)
 
@@ -88,12 +92,10 @@ def search_store(
         session.refresh(levels)
         found = ranked(session, query, options, clock)
         ranking, allowed, scoring = found.ranking, found.allowed, found.scoring
-        matches = _matches(session, query, ranking, options.top, path_of)
+        likeness = likeness_of(session, query, ranking.keys, options.top)
+        clock.lap("likeness")
+        matches = _matches(session, query, ranking, likeness, options, path_of)
         clock.lap("localize")
-        # A baseline's score is on a scale of its own.
-        is_exact = options.ranking in ("two-stage", "exhaustive")
-        ordinary = ordinary_score(session, query, allowed, scoring) if is_exact else None
-        clock.lap("ordinary")
         is_empty = len(allowed) == 0 and len(session.store.keys()) == 0
     return SearchResult(
         matches=matches,
@@ -104,12 +106,13 @@ def search_store(
         n_volumes=len(allowed),
         n_candidates=len(ranking.keys),
         ranking=options.ranking,
-        score=str(scoring.parts) if is_exact else "",
+        score=str(scoring.parts) if options.ranking in ("two-stage", "exhaustive") else "",
         filter=ranking.filter,
         seconds=clock.seconds,
         notes=_notes(query, allowed, found.keep, is_empty) + _notes_of_maps(matches) + _notes_of_mapping(session),
         encoder=encoder,
-        ordinary_score=ordinary,
+        like=options.like,
+        unlike=options.unlike,
         query_box=query.box,
         search_id=uuid.uuid4().hex,
         query_thumbnail=query.thumbnail,
@@ -117,9 +120,14 @@ def search_store(
 
 
 def _matches(
-    session: SearchSession, query: Query, ranking: Ranking, top: int, path_of: Callable[[VolumeRecord], str]
+    session: SearchSession,
+    query: Query,
+    ranking: Ranking,
+    likeness: list[Likeness | None],
+    options: SearchOptions,
+    path_of: Callable[[VolumeRecord], str],
 ) -> tuple[Match, ...]:
-    store, keys = session.store, ranking.keys[:top]
+    store, keys = session.store, ranking.keys[: options.top]
     embeddings, offsets = store.many_embeddings(keys)
     return tuple(
         localized_match(
@@ -132,6 +140,8 @@ def _matches(
             score=float(ranking.scores[place]),
             first_stage=float(ranking.first_stage[place]),
             outlines=store.outlines(record.key),
+            likeness=likeness[place],
+            mark=mark_of(record.volume_id, options),
         )
         for place, record in enumerate(store.records(keys))
     )

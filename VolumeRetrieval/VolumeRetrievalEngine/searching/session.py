@@ -8,12 +8,14 @@ from typing import Self
 
 import numpy as np
 
+from ..method.likeness import NeighborLevels
 from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
 from ..store import VolumeStore
 from ..store.archive_mean import archive_mean
 from ..store.reader import StoreReader
+from .neighbor_file import MADE_WHILE_SEARCHING, is_current, levels_of, read_levels
 
 _KIND = "index_kind"
 
@@ -46,6 +48,8 @@ class SearchSession:
         self._kind = kept_kind(self.store, index_kind)
         self._indexes: dict[Level, SliceIndex] = {}
         self._mean: tuple[int, np.ndarray | None] | None = None
+        self._levels: NeighborLevels | None = None
+        self._levels_sought_at = -1
 
     @property
     def slices(self) -> SliceIndex:
@@ -72,6 +76,18 @@ class SearchSession:
         if self._mean is None or self._mean[0] != generation:
             self._mean = generation, archive_mean(self.store)
         return self._mean[1]
+
+    def neighbor_levels(self) -> NeighborLevels | None:
+        """What the archive's volumes reach as neighbors, as exactly as is worth while; None where that is not known,
+        because the archive is small, or is large and was indexed by an older version."""
+        n_volumes = len(self.store.keys())
+        if not is_current(self._levels, n_volumes) and self._levels_sought_at != self.store.generation:
+            self._levels_sought_at = self.store.generation
+            levels = read_levels(self.store)
+            if not is_current(levels, n_volumes) and n_volumes <= MADE_WHILE_SEARCHING:
+                levels = levels_of(self.store)
+            self._levels = levels
+        return self._levels
 
     def close(self) -> None:
         self._indexes.clear()

@@ -35,6 +35,13 @@ def search(retriever: Retriever, params: Params, progress: ProgressCallback) -> 
     return result.to_dict()
 
 
+def search_again(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
+    """PROTOCOL.md, `search_again`."""
+    if "search" not in params:
+        raise QueryError(f"search_again: expected search, got {dict(params)!r}")
+    return retriever.search_again(str(params["search"]), options_from(params.get("options") or {})).to_dict()
+
+
 def similarity(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
     """PROTOCOL.md, `similarity`."""
     try:
@@ -62,6 +69,7 @@ def status(retriever: Retriever, params: Params, progress: ProgressCallback) -> 
 
 METHODS: dict[str, Callable[[Retriever, Params, ProgressCallback], Any]] = {
     "search": search,
+    "search_again": search_again,
     "similarity": similarity,
     "refine": refine,
     "status": status,
@@ -99,6 +107,9 @@ def options_from(values: Params) -> SearchOptions:
     for name in ("exclude", "exclude_series"):
         if name in known:
             known[name] = frozenset(map(str, known[name]))
+    for name in ("like", "unlike"):
+        if name in known:
+            known[name] = tuple(map(str, known[name]))
     try:
         return SearchOptions(**known)
     except TypeError as error:

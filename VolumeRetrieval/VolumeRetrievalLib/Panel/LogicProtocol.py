@@ -25,6 +25,7 @@ from ..Values import (
     EncoderChoice,
     IndexReport,
     Job,
+    Marks,
     MatchDescription,
     SceneRegion,
     SearchCriteria,
@@ -97,6 +98,23 @@ class LogicProtocol(Protocol):
         callbacks: Callbacks | None = None,
     ) -> Job | SearchResult:
         """`query` is a scalar volume node or a SeriesInstanceUID."""
+
+    def searchAgain(
+        self,
+        result: SearchResult,
+        query: Any,
+        region: SceneRegion | None = None,
+        criteria: SearchCriteria | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> Job | SearchResult:
+        """The search that found `result`, with other criteria, such as marked results. At once, and without reading the
+        query again, where the search process still knows it."""
+
+    def marks(self, query: Any) -> Marks:
+        """Which volumes are marked as fitting this query and as not fitting it."""
+
+    def setMarks(self, query: Any, marks: Marks) -> None:
+        """Keep them with the scene."""
 
     def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
         """The similarity matrix of a match of the last search, float32 [n_q, n_rows]."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from ..Packages.PackageInstaller import PackageInstaller
 from ..Settings import Settings
+from ..Values import SLICES, WHOLE_VOLUME, IndexedVolume, Marks, SceneRegion, SeriesChoice
 from .AdvancedSection import AdvancedSection
 from .EncodersSection import EncodersSection, askConsent
 from .FilterSection import FilterSection
@@ -22,6 +25,18 @@ from .ResultsSection import ResultsSection
 from .SearchSection import SearchRequest, SearchSection, isSame
 from .StatusLine import StatusLine
 
+#: Queries that one can go back to; the last few results can still be compared.
+_EARLIER = 8
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """A query that one can go back to."""
+
+    request: SearchRequest
+    result: SearchResult
+    choice: Any
+
 
 class Panel:
     """Connects the widgets of VolumeRetrieval.ui to a logic. Knows nothing of how indexing and searching are done."""
@@ -32,12 +47,17 @@ class Panel:
         self.settings = settings or Settings.load()
         self._request: SearchRequest | None = None
         self._result: SearchResult | None = None
+        self._choice: Any = None
         self.status = StatusLine(ui.searchStatusLabel, ui.searchStatusIconLabel)
         self.filters = FilterSection(ui, self._onChosen)
         self.region = RegionSection(ui, logic, self._onChosen)
         self.query = QuerySection(ui, logic, self._onChosen)
         self.matchMap = MatchMapSection(ui, logic, self.status.showError)
-        self.results = ResultsSection(ui, logic, self.status, self._onMatchSelected)
+        self.results = ResultsSection(
+            ui, logic, self.status, self._onMatchSelected, self._onRefine, self.searchWithResult
+        )
+        self._earlier: list[_Earlier] = []
+        ui.backButton.connect("clicked(bool)", self.back)
         self.follow = FollowSection(ui, logic, self.matchMap.followPair)
         self.search = SearchSection(
             ui,
@@ -88,16 +108,49 @@ class Panel:
         self.region.choose("volume")
         self.search.search()
 
+    def searchWithResult(self, match: Match) -> None:
+        """Make a result the query, and search; :meth:`back` returns. Of a region, the matched slices are the region."""
+        if self.search.isRunning or self._request is None or self._result is None:
+            return
+        if not match.series_uid:
+            self.status.showError(_("This result is no DICOM series: load it to search with it."))
+            return
+        earlier = _Earlier(self._request, self._result, self._choice)
+        found = self.logic.describe(match)
+        name = found.series or match.attributes.series_description or match.path
+        volume = IndexedVolume(match.series_uid, match.volume_id)
+        isPart = self._request.region.kind != WHOLE_VOLUME and match.place is not None
+        self.query.useSeries(SeriesChoice(volume, found.patient, found.study, name, match.attributes.modality))
+        if isPart and match.place is not None:
+            self.region.restore(
+                SceneRegion(SLICES, firstSlice=match.place.first_slice, lastSlice=match.place.last_slice)
+            )
+        else:
+            self.region.choose(WHOLE_VOLUME)
+        self._earlier = [*self._earlier, earlier][-_EARLIER:]
+        self.search.search()
+        self._updateBack()
+
+    def back(self, *_ignored: Any) -> None:
+        """The query before, and its results."""
+        if self.search.isRunning or not self._earlier:
+            return
+        earlier = self._earlier.pop()
+        self.query.choose(earlier.choice)
+        self.region.restore(earlier.request.region)
+        self.showResult(earlier.request, earlier.result)
+
     def showResult(self, request: SearchRequest, result: SearchResult) -> None:
         """List what a search found."""
-        self._request, self._result = request, result
+        self._request, self._result, self._choice = request, result, self.query.choice
         self.results.show(request, result)
         self._updateResults()
 
     def forgetResult(self) -> None:
         """The scene is closed: stop a search, and list nothing."""
         self.search.cancel()
-        self._request = self._result = None
+        self._request = self._result = self._choice = None
+        self._earlier = []
         self.status.say("")
         self.results.clear()
         self.refreshShown()
@@ -137,6 +190,19 @@ class Panel:
             isSameRequest = not problem and isSame(self._request, self.search.request())
             self.results.setStale(not isSameRequest, problem)
         self.results.setHint(self.search.hint())
+        self.results.marks.setBusy(self.search.isRunning)
+        self._updateBack()
+
+    def _updateBack(self) -> None:
+        self.ui.backButton.visible = bool(self._earlier)
+        self.ui.backButton.enabled = not self.search.isRunning
+        if self._earlier:
+            text = _("Back to the results for {query}").format(query=self._earlier[-1].request.title())
+            self.ui.backButton.toolTip = text
+
+    def _onRefine(self, marks: Marks) -> None:
+        if self._request is not None and self._result is not None:
+            self.search.rankAgain(self._request, self._result, marks)
 
     def _onMatchSelected(self, match: Match | None) -> None:
         self.matchMap.show(self._result, match)

@@ -57,6 +57,18 @@ class QuerySection:
             return _("The query volume is empty.")
         return ""
 
+    @property
+    def choice(self) -> Any:
+        """What :meth:`choose` takes to choose the same again."""
+        return self._series or self.query
+
+    def choose(self, choice: Any) -> None:
+        """Take a volume node, if it is still in the scene, or a series."""
+        if isinstance(choice, SeriesChoice):
+            self.useSeries(choice)
+        elif choice is not None and slicer.mrmlScene.IsNodePresent(choice):
+            self.useVolume(choice)
+
     def useVolume(self, volumeNode: Any) -> None:
         """Take this volume of the scene."""
         self._series = None

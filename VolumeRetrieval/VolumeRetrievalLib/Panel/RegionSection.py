@@ -56,6 +56,18 @@ class RegionSection:
         """Choose this kind of region."""
         self.ui.regionComboBox.setCurrentIndex(self._kinds.index(kind))
 
+    def restore(self, region: SceneRegion) -> None:
+        """Choose this region, as far as what marks it is still there."""
+        if region.kind in self._kinds:
+            self.choose(region.kind)
+        if region.kind == ROI and region.roi is not None:
+            self.ui.roiSelector.setCurrentNode(region.roi)
+        elif region.kind == SEGMENT and region.segmentation is not None:
+            self.chooseSegment(region.segmentation, region.segmentID)
+        elif region.kind == SLICES:
+            self.ui.lastSliceSpinBox.value = region.lastSlice + 1
+            self.ui.firstSliceSpinBox.value = region.firstSlice + 1
+
     def setQuery(self, query: Any) -> None:
         """The query is this volume node, or this series of the database (its SeriesInstanceUID); None for none."""
         if query is self._query or (isinstance(query, str) and query == self._query):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from .Pictures import pixmapFromData
 
@@ -21,14 +22,17 @@ _BAR_WIDTH, _BAR_HEIGHT = 54, 7
 _SLACK = 2
 #: Narrower text columns have no room for the date.
 _DATE_FROM_WIDTH = 170
+#: And these none for the number next to the likeness.
+_NUMBER_FROM_WIDTH = 250
 
 
 @dataclass(frozen=True)
 class ResultRow:
     """What a row shows.
 
-    `similarity` is -1 to 1; the bar begins at 0. `isOrdinary`: no more similar than most volumes of the archive, which
-    is painted pale. `thumbnail` is an encoded image, empty where there is none.
+    `similarity` is -1 to 1. `likeness` says in words how unusual that is; where that is not known, a bar that begins at
+    0 is painted. `isUnlike`: nothing like the query, which is painted pale. `mark` is "like", "unlike" or empty.
+    `thumbnail` is an encoded image, empty where there is none.
     """
 
     title: str
@@ -36,13 +40,16 @@ class ResultRow:
     date: str
     similarity: float
     place: str
-    isOrdinary: bool = False
+    likeness: str = ""
+    isUnlike: bool = False
+    mark: str = ""
     thumbnail: bytes = b""
 
     @property
     def text(self) -> str:
         """The same as one line, for a screen reader."""
-        parts = (self.title, self.series, self.date, self.number, self.place)
+        marks = {"like": _("marked as fitting"), "unlike": _("marked as not fitting")}
+        parts = (self.title, self.series, self.date, self.likeness, self.number, self.place, marks.get(self.mark, ""))
         return ", ".join(part for part in parts if part)
 
     @property
@@ -69,7 +76,7 @@ def _paint(row: ResultRow, width: int, widget: Any, isPale: bool, isSelected: bo
     painter.setRenderHint(qt.QPainter.Antialiasing)
     painter.setRenderHint(qt.QPainter.SmoothPixmapTransform)
     try:
-        _Painting(painter, row, width, widget, isPale or row.isOrdinary, isSelected).paint()
+        _Painting(painter, row, width, widget, isPale or row.isUnlike, isSelected).paint()
     finally:
         painter.end()
     return pixmap
@@ -117,13 +124,20 @@ class _Painting:
         return PICTURE_HEIGHT
 
     def _similarity(self, lineHeight: int, room: int) -> int:
-        """The bar and the number at the right of the first line, in which there is this room; returns the width that
-        they take. Whose volume it is matters more than the bar, which says the same as the number."""
-        number = self.row.number
+        """The likeness, or a bar, and the number at the right of the first line, in which there is this room; returns
+        the width that they take. Whose volume it is matters more than the bar, which says the same as the number, and
+        in a narrow row more than the number, which is in the tooltip."""
         metrics = qt.QFontMetrics(self.bold)
         numberWidth = metrics.horizontalAdvance("-0.00") + _SLACK
-        left = self.width - metrics.horizontalAdvance(number) - _SLACK
-        self._text(number, left, 0, numberWidth, self.bold, self.strong)
+        if self.row.likeness:
+            width = min(qt.QFontMetrics(self.font).horizontalAdvance(self.row.likeness) + _SLACK, room - 40)
+            right = self.width
+            if room >= _NUMBER_FROM_WIDTH:
+                right -= numberWidth + 4
+                self._number(metrics)
+            self._text(self.row.likeness, right - width, 0, width, self.font, self.strong)
+            return self.width - right + width
+        self._number(metrics)
         if metrics.horizontalAdvance(self.row.title) + _SLACK > room - numberWidth - _BAR_WIDTH - 4:
             return numberWidth
         left = self.width - numberWidth - _BAR_WIDTH - 4
@@ -135,6 +149,10 @@ class _Painting:
                 self.painter.setBrush(qt.QBrush(color))
                 self.painter.drawRoundedRect(left, top, width, _BAR_HEIGHT, 2, 2)
         return self.width - left
+
+    def _number(self, metrics: Any) -> None:
+        width = metrics.horizontalAdvance(self.row.number) + _SLACK
+        self._text(self.row.number, self.width - width, 0, width, self.bold, self.strong)
 
     def _place(self, lineHeight: int) -> int:
         width = qt.QFontMetrics(self.font).horizontalAdvance(self.row.place) + _SLACK

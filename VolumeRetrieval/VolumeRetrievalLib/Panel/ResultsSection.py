@@ -14,12 +14,16 @@ from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .. import Texts
+from ..Values import Marks
 from .EnabledReason import EnabledReason
+from .Events import Events
 from .LogicProtocol import LogicProtocol
+from .MarksSection import MarksSection
 from .ResultRow import ResultRow
 from .ResultsTable import ResultsTable
 from .SearchSection import SearchRequest
 from .StatusLine import StatusLine
+from .WrappedLabel import WrappedLabel
 
 _EMPTY_PAGE, _TABLE_PAGE = 0, 1
 #: What is compared where nothing is selected, and at most.
@@ -27,7 +31,7 @@ _BEST, _MOST = 3, 5
 
 
 class ResultsSection:
-    """Lists the matches of the last search; `onSelected` gets the one that is looked at."""
+    """Lists the matches of the last search."""
 
     def __init__(
         self,
@@ -35,20 +39,29 @@ class ResultsSection:
         logic: LogicProtocol,
         status: StatusLine,
         onSelected: Callable[[Match | None], None],
+        onRefine: Callable[[Marks], None],
+        onSearch: Callable[[Match], None],
     ):
+        """`onSelected` gets the match that is looked at, `onRefine` the marks to rank again with, `onSearch` the match
+        that is to be the next query."""
         self.ui = ui
         self.logic = logic
         self.status = status
         self.onSelected = onSelected
         self._matches: tuple[Match, ...] = ()
         self._title = self._details = self._problem = ""
-        self._ordinary: float | None = None
         self._queryPlane = "axial"
         self._numbered: set[str] = set()
         self._isStale = self._isComparing = False
-        self.table = ResultsTable(ui.resultsTable, self._makeRows, self._toolTip)
+        self.onSearch = onSearch
+        self._refinedWith = Marks()
+        self._nothingAlike = WrappedLabel(ui.nothingAlikeLabel)
+        self.table = ResultsTable(ui.resultsTable, self._makeRows, self._toolTip, self._onMark, onSearch)
+        self.marks = MarksSection(ui, logic, onRefine, self.table.updateRows)
+        self._keys = Events(ui.resultsTable, {qt.QEvent.KeyPress: self._onKey})
         self._compareReason = EnabledReason(ui.compareButton)
         self._closeReason = EnabledReason(ui.removeShownButton)
+        self.rowMenu = qt.QMenu(ui.resultsTable)
         self.exportMenu = qt.QMenu(ui.exportButton)
         self._exportActions = [
             self.exportMenu.addAction(_("To a table in the scene")),
@@ -57,6 +70,15 @@ class ResultsSection:
         for action, slot in zip(self._exportActions, (self.exportToTable, self.exportToFile), strict=True):
             action.connect("triggered(bool)", slot)
         ui.exportButton.setMenu(self.exportMenu)
+        for text, action in (
+            (_("It fits (+)"), lambda *_ignored: self.toggleMark("like")),
+            (_("It does not fit (-)"), lambda *_ignored: self.toggleMark("unlike")),
+            (_("Search with this result"), lambda *_ignored: self.searchWithSelected()),
+        ):
+            self.rowMenu.addAction(text).connect("triggered(bool)", action)
+        self.rowMenu.addSeparator()
+        for exporting in self._exportActions:
+            self.rowMenu.addAction(exporting)
         ui.searchStatusLabel.setMinimumHeight(ui.exportButton.sizeHint.height())  # nothing jumps when it appears
         ui.resultsTable.connect("itemSelectionChanged()", self._onSelectionChanged)
         # Activated means double-clicked, or Enter pressed (QAbstractItemView::activated).
@@ -69,7 +91,10 @@ class ResultsSection:
     def show(self, request: SearchRequest, result: SearchResult) -> None:
         """Show what this request has found."""
         self._matches = tuple(result.matches)
-        self._ordinary = result.ordinary_score
+        found = result.likeness
+        self._nothingAlike.text = Texts.nothingAlike(found) if found is not None and found.is_nothing else ""
+        self._refinedWith = Marks(result.like, result.unlike)
+        self.marks.show(request.query, result)
         self._queryPlane = result.query_plane
         self._isStale, self._problem = False, ""
         self._title = request.title()
@@ -82,6 +107,8 @@ class ResultsSection:
     def clear(self) -> None:
         """Show no results."""
         self._matches, self._title, self._isStale, self._problem = (), "", False, ""
+        self._nothingAlike.text = ""
+        self.marks.forget()
         self.table.show(())
         self._refresh()
 
@@ -118,6 +145,18 @@ class ResultsSection:
         self.status.clearError()
         self.refresh()
 
+    def toggleMark(self, mark: str) -> None:
+        """Mark the selected results as "like" or "unlike"; take that back where all of them are marked so."""
+        chosen = self.selected()
+        isMarked = all(self.marks.marks.of(one.volume_id) == mark for one in chosen)
+        for match in chosen:
+            self._onMark(match, "" if isMarked else mark)
+
+    def searchWithSelected(self) -> None:
+        """Search with the first selected result."""
+        if chosen := self.selected():
+            self.onSearch(chosen[0])
+
     def exportToTable(self, *_ignored: Any) -> None:
         node = self.logic.exportToTable(self._matches)
         self.status.say(_("Exported to the table {name}.").format(name=node.GetName()))
@@ -135,12 +174,13 @@ class ResultsSection:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(
-                    ["rank", "similarity", "modality", "series_uid", "path", "slices", "range", "certainty"]
+                    ["rank", "similarity", "modality", "series_uid", "path", "slices", "range", "certainty", "likeness"]
                 )
                 for one in self._matches:
                     certainty = "" if one.place is None else round(one.place.certainty, 3)
                     values = [one.rank, one.score, one.attributes.modality, one.series_uid, one.path, one.n_slices]
-                    writer.writerow([*values, Texts.bestRange(one), certainty])
+                    likeness = "" if one.likeness is None else one.likeness.words
+                    writer.writerow([*values, Texts.bestRange(one), certainty, likeness])
         except OSError as error:
             self.status.showError(_("{path} could not be written: {reason}").format(path=path, reason=error.strerror))
             return
@@ -178,6 +218,9 @@ class ResultsSection:
                 self._problem or _("Search again: these are for {query}").format(query=self._title),
                 self._details,
             )
+        elif self._refinedWith != Marks():
+            text = _("{n} similar volumes for {query}, ranked with your marks")
+            self.status.say(text.format(n=count, query=self._title), self._details)
         elif count == 1:
             self.status.say(_("1 similar volume for {query}").format(query=self._title), self._details)
         else:
@@ -208,7 +251,17 @@ class ResultsSection:
 
     def _showMenu(self, position: Any) -> None:
         if self._matches:
-            self.exportMenu.popup(self.ui.resultsTable.viewport().mapToGlobal(position))
+            self.rowMenu.popup(self.ui.resultsTable.viewport().mapToGlobal(position))
+
+    def _onMark(self, match: Match, mark: str) -> None:
+        self.marks.mark(match.volume_id, mark)
+
+    def _onKey(self, event: Any) -> bool:
+        """+ and -, also those of the number pad and without the shift that + needs on many keyboards."""
+        mark = {"+": "like", "=": "like", "-": "unlike"}.get(event.text(), "")
+        if mark:
+            self.toggleMark(mark)
+        return bool(mark)
 
     def _makeRows(self, matches: Sequence[Match]) -> list[ResultRow]:
         thumbnails = self.logic.thumbnails(matches)
@@ -226,7 +279,9 @@ class ResultsSection:
             date=found.date,
             similarity=match.score,
             place=Texts.bestSlices(match),
-            isOrdinary=self._ordinary is not None and match.score <= self._ordinary,
+            likeness="" if match.likeness is None else Texts.likeness(match.likeness),
+            isUnlike=match.likeness is not None and match.likeness.is_nothing,
+            mark=self.marks.marks.of(match.volume_id),
             thumbnail=thumbnail,
         )
 
@@ -236,11 +291,10 @@ class ResultsSection:
             ", ".join(part for part in (found.patient, found.study) if part),
             row.series,
             _("Similarity {similarity}").format(similarity=Texts.similarity(match.score)),
+            "" if match.likeness is None else Texts.likenessDetails(match.likeness),
             *Texts.placeDetails(match, self._queryPlane),
             match.path,
         ]
-        if row.isOrdinary:
-            lines.append(_("No more similar than an ordinary volume of this database: probably something else."))
         return "\n".join(line for line in lines if line)
 
 

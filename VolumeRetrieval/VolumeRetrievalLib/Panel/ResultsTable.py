@@ -10,6 +10,8 @@ from VolumeRetrievalEngine.searching.match import Match
 
 from .Events import Events
 from .ResultRow import PICTURE_HEIGHT, ROW_HEIGHT, ResultRow, paintIcon
+from .RowButtons import WIDTH as BUTTONS_WIDTH
+from .RowButtons import RowButtons
 
 #: Qt's styles leave this much at each side of an icon in a cell.
 _ICON_MARGIN = 4
@@ -29,7 +31,13 @@ class ResultsTable:
         table: Any,
         makeRows: Callable[[Sequence[Match]], Sequence[ResultRow]],
         toolTip: Callable[[Match, ResultRow], str],
+        onMark: Callable[[Match, str], None],
+        onSearch: Callable[[Match], None],
     ):
+        """`onMark` gets a match and "like", "unlike" or ""; `onSearch` one that is to be the query."""
+        self._onMark = onMark
+        self._onSearch = onSearch
+        self._buttons: dict[int, RowButtons] = {}
         self.table = table
         self._makeRows = makeRows
         self._toolTip = toolTip
@@ -37,9 +45,13 @@ class ResultsTable:
         self._rows: dict[int, ResultRow] = {}
         self._painted: set[int] = set()
         self._isPale = False
-        table.setColumnCount(1)
-        table.horizontalHeader().hide()
-        table.horizontalHeader().setStretchLastSection(True)
+        table.setColumnCount(2)
+        header = table.horizontalHeader()
+        header.hide()
+        header.minimumSectionSize = 1
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        header.setSectionResizeMode(1, qt.QHeaderView.Fixed)
+        table.setColumnWidth(1, BUTTONS_WIDTH)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         table.verticalScrollBar().connect("valueChanged(int)", self._fillVisible)
@@ -49,7 +61,7 @@ class ResultsTable:
     def show(self, matches: Sequence[Match]) -> None:
         """Show these matches; nothing is selected then."""
         self._matches = tuple(matches)
-        self._rows, self._painted, self._isPale = {}, set(), False
+        self._rows, self._buttons, self._painted, self._isPale = {}, {}, set(), False
         self.table.setRowCount(0)
         self.table.setRowCount(len(self._matches))
         self.table.scrollToTop()
@@ -60,6 +72,11 @@ class ResultsTable:
         if isPale != self._isPale:
             self._isPale = isPale
             self._repaint()
+
+    def updateRows(self) -> None:
+        """Describe the rows anew: other marks, for instance."""
+        self._rows = {}
+        self._repaint()
 
     def row(self, number: int) -> ResultRow:
         """What is shown in this row."""
@@ -86,7 +103,7 @@ class ResultsTable:
         unknown = [number for number in numbers if number not in self._rows]
         for number, row in zip(unknown, self._makeRows([self._matches[one] for one in unknown]), strict=True):
             self._rows[number] = row
-        width = max(self.table.viewport().width - 2 * _ICON_MARGIN, 120)
+        width = max(self.table.viewport().width - BUTTONS_WIDTH - 2 * _ICON_MARGIN, 120)
         self.table.setIconSize(qt.QSize(width, PICTURE_HEIGHT))
         for number in numbers:
             self._fill(number, width)
@@ -96,11 +113,20 @@ class ResultsTable:
         item = self.table.item(number, 0)
         if item is None:
             item = qt.QTableWidgetItem()
-            item.setData(qt.Qt.AccessibleTextRole, row.text)
-            item.setToolTip(self._toolTip(self._matches[number], row))
             self.table.setItem(number, 0, item)
+        if number not in self._buttons:
+            self._addButtons(number)
+        item.setData(qt.Qt.AccessibleTextRole, row.text)
+        item.setToolTip(self._toolTip(self._matches[number], row))
+        self._buttons[number].setMark(row.mark)
         item.setIcon(paintIcon(row, width, self.table, self._isPale))
         self._painted.add(number)
+
+    def _addButtons(self, number: int) -> None:
+        match = self._matches[number]
+        buttons = RowButtons(lambda mark: self._onMark(match, mark), lambda: self._onSearch(match))
+        self._buttons[number] = buttons
+        self.table.setCellWidget(number, 1, buttons.widget)
 
     def _visible(self) -> range:
         """The rows in view, and one more at each end."""

@@ -12,7 +12,7 @@ from VolumeRetrievalEngine.searching.match import SearchResult
 
 from .. import Texts
 from ..Packages.PackageInstaller import InstallationFailed
-from ..Values import Callbacks, Job, SceneRegion, SearchCriteria
+from ..Values import Callbacks, Job, Marks, SceneRegion, SearchCriteria
 from .EnabledReason import EnabledReason
 from .FilterSection import FilterSection
 from .LogicProtocol import LogicProtocol
@@ -141,6 +141,18 @@ class SearchSection:
             self._search()
         else:
             self._index()
+        self.refresh()
+        self.onRunning()
+
+    def rankAgain(self, request: SearchRequest, result: SearchResult, marks: Marks) -> None:
+        """Rank what this request has found again, with marked results."""
+        if self.isRunning:
+            return
+        self._request = request
+        self._showProgress(Progress("search", 0, 0))
+        criteria = replace(request.criteria, like=marks.like, unlike=marks.unlike)
+        callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled)
+        self._start(cast(Job, self.logic.searchAgain(result, request.query, request.region, criteria, callbacks)))
         self.refresh()
         self.onRunning()
 

@@ -57,6 +57,8 @@ def searchOptions(criteria: SearchCriteria, settings: Settings) -> dict[str, Any
         "distinct": settings.filterCount,
         "attributes": _conditions(criteria.filters),
         "exclude": ["patient"] if criteria.excludeSamePatient else ["series"],
+        "like": list(criteria.like),
+        "unlike": list(criteria.unlike),
     }
 
 

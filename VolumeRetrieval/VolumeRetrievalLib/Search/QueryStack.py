@@ -21,8 +21,9 @@ def stackOf(query: Any, index: DatabaseIndex, loaded: LoadedVolumes) -> StackGeo
     """
     contents = index.contents if index.directory else None
     if isinstance(query, str):
-        volumes = contents.volumesOfSeries(query) if contents else []
-        return contents.stack(volumes[0].volumeID) if contents and volumes else None
+        volumes = contents.volumesOfSeries(str(query)) if contents else []
+        volumeID = getattr(query, "volumeID", "") or (volumes[0].volumeID if volumes else "")
+        return contents.stack(volumeID) if contents and volumes else None
     if query is None or query.GetImageData() is None or 0 in query.GetImageData().GetDimensions():
         return None
     indexed = loaded.indexedVolume(query, contents) if contents else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,7 @@ class Searching:
         try:
             params, source = self._query(query, folder)
             params["region"] = self._region(query, region, folder)
-            params["options"] = searchOptions(criteria, settings)
-            params["options"]["exclude_series"] = self._leftOut(query, criteria)
+            params["options"] = self._options(query, criteria, settings)
             params["encoder"] = self._index.storeName
             self._client.configure(serveArguments(self._index.folder, settings))
         except BaseException:
@@ -92,13 +92,7 @@ class Searching:
 
         def finished(values: dict[str, Any]) -> None:
             self._folders.remove(folder)
-            try:
-                result = SearchResult.from_dict(values)
-            except (KeyError, TypeError, ValueError) as error:
-                answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
-                return
-            self._done.appendleft(LastSearch(result, params["encoder"], **source))
-            answer.finished(result)
+            self._finish(values, lambda result: LastSearch(result, params["encoder"], **source), answer)
 
         def failed(error: Exception) -> None:
             self._folders.remove(folder)
@@ -109,6 +103,54 @@ class Searching:
             answer.cancelled()
 
         return self._client.request("search", params, Callbacks(finished, failed, cancelled, answer.progress))
+
+    def again(
+        self, result: SearchResult, query: Any, region: SceneRegion | None, criteria: SearchCriteria, answer: Callbacks
+    ) -> Request:
+        """Search with the query of a result again, which the worker still has; else as :meth:`start`.
+
+        Raises: as :meth:`start`.
+        """
+        last = next((one for one in self._done if one.result.search_id == result.search_id), None)
+        if last is None:
+            return self.start(query, region, criteria, answer)
+
+        def failed(error: Exception) -> None:
+            if getattr(error, "type", "") != "UnknownSearchError":  # the worker was started again since
+                answer.failed(error)
+                return
+            try:
+                self.start(query, region, criteria, answer)
+            except (ValueError, TypeError, RuntimeError) as problem:
+                answer.failed(problem)
+
+        params = {
+            "search": result.search_id,
+            "options": self._options(query, criteria, self._loadSettings()),
+            "encoder": last.storeName,
+        }
+        callbacks = Callbacks(
+            lambda values: self._finish(values, lambda found: replace(last, result=found), answer),
+            failed,
+            answer.cancelled,
+            answer.progress,
+        )
+        return self._client.request("search_again", params, callbacks)
+
+    def _finish(
+        self, values: dict[str, Any], remember: Callable[[SearchResult], LastSearch], answer: Callbacks
+    ) -> None:
+        try:
+            result = SearchResult.from_dict(values)
+        except (KeyError, TypeError, ValueError) as error:
+            answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
+            return
+        self._done.appendleft(remember(result))
+        answer.finished(result)
+
+    def _options(self, query: Any, criteria: SearchCriteria, settings: Settings) -> dict[str, Any]:
+        options = searchOptions(criteria, settings)
+        return {**options, "exclude_series": self._leftOut(query, criteria)}
 
     def _region(self, query: Any, region: SceneRegion | None, folder: Path) -> dict[str, Any] | None:
         kind = getattr(region, "kind", "")
@@ -138,9 +180,10 @@ class Searching:
     def _seriesQuery(self, uid: str) -> tuple[dict[str, Any], dict[str, Any]]:
         if not uid.strip():
             raise ValueError(_("There is no query: load a volume, or name a series by its SeriesInstanceUID."))
-        volumes = self._index.contents.volumesOfSeries(uid)
+        volumes = self._index.contents.volumesOfSeries(str(uid))
         if volumes:
-            return {"query": volumes[0].volumeID}, {"volumeID": volumes[0].volumeID}
+            volumeID = getattr(uid, "volumeID", "") or volumes[0].volumeID  # an IndexedVolume says which
+            return {"query": volumeID}, {"volumeID": volumeID}
         files = tuple(self._index.series.files(uid))
         if not files:
             raise ValueError(_("The DICOM database has no files of the series {uid}.").format(uid=uid))
@@ -149,6 +192,6 @@ class Searching:
     def _leftOut(self, query: Any, criteria: SearchCriteria) -> list[str]:
         """The series that are not to be found: those that have gone from the database, the query's own, and those of
         its patient if these are not wanted."""
-        own = query if isinstance(query, str) else seriesUID(query)
+        own = str(query) if isinstance(query, str) else seriesUID(query)
         patient = self._index.series.ofSamePatient(own) if criteria.excludeSamePatient else []
         return sorted({*self._index.removed(), *patient, own} - {""})
