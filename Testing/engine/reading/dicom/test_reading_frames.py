@@ -158,6 +158,17 @@ def test_frames_are_told_apart_by_their_dimensions(tmp_path: Path):
         np.testing.assert_array_equal(source.read().voxels, stored[first : first + 6])
 
 
+def test_interleaved_packages_of_an_enhanced_object_are_one_volume(tmp_path: Path):
+    def groups(k: int) -> dict[str, Dataset]:
+        package = 1 + k % 2
+        return {"FrameContent": item(FrameAcquisitionNumber=package, DimensionIndexValues=[package, 1 + k])}
+
+    made = multiframe_data_set(STORED, per_frame=groups)
+    made.DimensionIndexSequence = [item(DimensionIndexPointer=0x00209156), item(DimensionIndexPointer=0x00209057)]
+    write(tmp_path / "a.dcm", made)
+    assert [source.n_slices for source in found_in(tmp_path).sources] == [6]
+
+
 def csa_header(name: bytes, value: bytes) -> bytes:
     """A CSA image header of Siemens with one element."""
     element = struct.pack("<64siiiii", name, 1, 0, 6, 6, 77)

@@ -47,8 +47,11 @@ _CRITERIA = (
     ("SliceThickness", "PixelMeasuresSequence", "SliceThickness"),
     ("AcquisitionTime", "FrameContentSequence", "FrameAcquisitionDateTime"),
 )
-#: Dimensions that say where a frame lies, which its position says better.
-_OF_PLACE = ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume", "SliceLocation")
+#: Dimensions that say where a frame lies, which its position says better, or count the values of another criterion.
+_SAID_ELSEWHERE = {
+    *("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume", "SliceLocation"),
+    *(element for _, _, element in _CRITERIA),
+}
 
 
 class FrameGroups:
@@ -110,7 +113,7 @@ def _criteria(groups: FrameGroups, data_set: Dataset) -> Criteria:
 
 
 def _dimensions(groups: FrameGroups, data_set: Dataset) -> Criteria:
-    """The DimensionIndexValues of a frame, each named by what it counts, without those that count places."""
+    """The DimensionIndexValues of a frame, each named by what it counts; without _SAID_ELSEWHERE."""
     content = groups.group("FrameContentSequence")
     values = () if content is None else texts(content, "DimensionIndexValues")
     pointers = [raw(item, "DimensionIndexPointer") for item in raw(data_set, DIMENSIONS) or ()]
@@ -120,7 +123,7 @@ def _dimensions(groups: FrameGroups, data_set: Dataset) -> Criteria:
     return tuple(
         (DIMENSION + (name or str(number)), value)
         for number, (name, value) in enumerate(zip(names, values, strict=True), start=1)
-        if name not in _OF_PLACE
+        if name not in _SAID_ELSEWHERE
     )
 
 
