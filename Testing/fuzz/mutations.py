@@ -52,7 +52,25 @@ _KEYWORDS = (
     *("WindowCenter", "SmallestImagePixelValue", "PatientName", "PatientID", "SeriesDescription", "ContrastBolusAgent"),
 )
 _VALUES: tuple[object, ...] = (
-    *(0, 1, -1, 3, 7, 65535, 1e308, -1e308, "", "nan", "x", "\x1b[2J", "a\\b", "9" * 300, NAME, NAME.replace("^", " ")),
+    *(
+        0,
+        1,
+        -1,
+        3,
+        7,
+        65535,
+        2**31 - 1,
+        1e308,
+        -1e308,
+        "",
+        "nan",
+        "x",
+        "\x1b[2J",
+        "a\\b",
+        "9" * 300,
+        NAME,
+        NAME.replace("^", " "),
+    ),
     *([0, 0], [1e308, 1e308], [0, 0, 0], [1, 0, 0, 1, 0, 0], [0.5] * 6, [1e30] * 3, ["a", "b"], None, b"\xff\xfe\x00"),
 )
 

@@ -8,10 +8,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from engine.commands import STUCK, finish, listed, run, start, write_blobs
+from VolumeRetrievalEngine.store.folder import StoreFolder
 
 VOLUMES = 80
 
@@ -165,3 +167,21 @@ def test_a_search_that_is_interrupted_says_so(archive: Path, tmp_path: Path) -> 
     stopped = finish(process)
     assert stopped.code == 130
     assert stopped.err.splitlines()[-1].startswith("stopped")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signal to a process")
+def test_a_request_to_end_does_what_ctrl_c_does_in_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("only the main thread of a process gets signals")
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ended(_: object) -> list[str]:
+        signal.raise_signal(signal.SIGTERM)
+        return ["the signal did nothing"]
+
+    monkeypatch.setattr(StoreFolder, "verify", lambda self, encoder: ended(self))
+    stopped = run("verify", "--store", tmp_path / "store")
+    assert (stopped.code, stopped.err) == (130, "stopped; everything finished so far is kept\n")
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine.dicom_files import stored_values, write_series
+from engine.dicom_files import multiframe_data_set, stored_values, write, write_series
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 from VolumeRetrievalEngine.errors import MetadataError, UnreadableFileError
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.reading import Discovery, MetadataTable, Roots, ScanCache, discover, discovery, memory
@@ -93,6 +95,19 @@ def test_a_volume_larger_than_the_memory_is_refused_before_it_is_read(tmp_path: 
     assert "10 x 8 x 6 voxels, which take 2.9 kB of memory, and this computer has 1.0 kB" in reason
     with pytest.raises(UnreadableFileError, match=r"3 x 20 x 20 voxels, which take 7\.2 kB of memory"):
         found.sources[0].read()
+
+
+def test_more_frames_than_a_file_can_hold_are_refused_before_they_are_counted(tmp_path: Path):
+    """Of compressed pixel data the length tells nothing; a list of two thousand million slices ends the process."""
+    frames = multiframe_data_set(stored_values((4, 8, 8)), SpacingBetweenSlices=3.0)
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        delattr(frames, keyword)
+    frames.ImagePositionPatient, frames.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
+    frames.PixelSpacing, frames.NumberOfFrames = [1, 1], 2**31 - 1
+    frames.PixelData = encapsulate([frames.PixelData])
+    write(tmp_path / "frames.dcm", frames, RLELossless)
+    (reason,) = reasons(scan(tmp_path)).values()
+    assert reason.startswith("damaged header: it announces 2147483647 frames")
 
 
 @pytest.mark.parametrize("kind", [RecursionError, MemoryError, KeyError, ZeroDivisionError, OverflowError, OSError])

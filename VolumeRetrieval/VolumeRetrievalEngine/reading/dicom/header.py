@@ -184,6 +184,10 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
         return skipped(mosaic.MOSAIC)
     if missing := missing_bytes(path, data_set, size, pixels_at):
         return failed(f"truncated: {missing} bytes of pixel data are missing; copy or export it again")
+    # Each frame is an item of 8 bytes at least, and no deflate stream holds more than 1032 times its length.
+    frames = whole(data_set, "NumberOfFrames", 1)
+    if frames > 1 and 8 * frames > size * (1032 if is_deflated(data_set) else 1):
+        return failed(f"damaged header: it announces {frames} frames, which a file of {size} bytes cannot hold")
     series_uid = text(data_set, "SeriesInstanceUID")
     if not series_uid or not _sop_uid(data_set):
         return failed("SeriesInstanceUID or SOPInstanceUID is missing: the series of this slice is not known")
