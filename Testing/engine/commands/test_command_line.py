@@ -331,9 +331,11 @@ def test_search_json_is_an_array_with_rank_id_path_score_and_ranges(indexed: Pat
 
 def test_an_exhaustive_search_is_valid_json_too(indexed: Path) -> None:
     query = indexed / "archive" / "volume-000.nii"
-    values = run("search", query, "--store", indexed / "store", "--json", "--exhaustive").json
+    values = run("search", query, "--store", indexed / "store", "--json", "--exhaustive", "--score", "paper").json
     assert len(values) == VOLUMES - 1
     assert values[0]["first_stage"] is None
+    refused = run("search", query, "--store", indexed / "store", "--score", "loudness")
+    assert refused.code == 1 and "unknown part 'loudness'" in refused.err and "directions" in refused.err
 
 
 def test_a_query_is_a_file_an_id_or_the_beginning_of_one(indexed: Path) -> None:

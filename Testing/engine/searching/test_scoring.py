@@ -13,7 +13,7 @@ from VolumeRetrievalEngine.method.score_parts import PARTS, ScoreParts
 from VolumeRetrievalEngine.query.query import Query, query_from_store
 from VolumeRetrievalEngine.searching.match import SearchResult
 from VolumeRetrievalEngine.searching.options import SearchOptions
-from VolumeRetrievalEngine.searching.search import search_store
+from VolumeRetrievalEngine.searching.search import ranked, search_store
 from VolumeRetrievalEngine.searching.session import SearchSession
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
@@ -90,16 +90,30 @@ def test_an_exhaustive_search_makes_no_index_and_reads_the_store(session, query)
         ]
 
 
-def test_as_many_are_compared_as_results_are_asked_for(tmp_path):
-    with VolumeStore.create(tmp_path, RECIPE) as store:
-        for number in range(130):
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """The folder of 105 volumes of 24 slices each, more than are compared for ten results."""
+    folder = tmp_path_factory.mktemp("many") / "store"
+    with VolumeStore.create(folder, RECIPE) as store:
+        for number in range(105):
             store.add(new_volume(number, rows=24))
-    with SearchSession(tmp_path, "numpy") as many:
-        query = query_from_store(many.store, many.store.listing()[0], "query")
-        result = search(many, query, top=125, exclude=frozenset({"volume"}))
-        assert result.filter == "pooled" and len(result.matches) == 125
-        exact = search(many, query, top=125, exclude=frozenset({"volume"}), ranking="exhaustive")
-        np.testing.assert_allclose([one.score for one in result.matches], [one.score for one in exact.matches])
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["numpy", "hnsw", "ivf-sq8"])
+@pytest.mark.parametrize("score", ["paper", "default"])
+def test_as_many_are_compared_as_results_are_asked_for(many, kind, score):
+    if kind != "numpy":
+        pytest.importorskip("faiss")
+    with SearchSession(many, kind) as opened:
+        query = query_from_store(opened.store, opened.store.listing()[0], "query")
+        opened.refresh(("pooled",))
+        options = [SearchOptions(top=103, score=score, ranking=one) for one in ("two-stage", "exhaustive")]
+        found, exact = (ranked(opened, query, one).ranking for one in options)
+    assert found.filter == "pooled" and exact.filter == "none"
+    expected = "paper" if score == "paper" else "centering+directions+modality+neighbors"
+    assert str(found.scoring.parts) == str(exact.scoring.parts) == expected
+    np.testing.assert_allclose(found.scores[:103], exact.scores[:103], atol=1e-5)
 
 
 def test_parts_are_named_in_a_text():

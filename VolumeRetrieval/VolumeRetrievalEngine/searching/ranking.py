@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from ..method.baselines import rank_by
-from ..method.filtering import FilterName, candidates_by_pooled, candidates_by_slices, filter_for
+from ..method.filtering import Candidates, FilterName, candidates_by_pooled, candidates_by_slices, filter_for
 from ..method.pooling import pool
 from ..method.reranking import rerank
 from ..query.query import Query
@@ -72,8 +72,8 @@ def rank_volumes(
         return Ranking(found.keys, found.first_stage, found.first_stage, scoring, "none")
     name = _filter_name(options, len(rows))
     asks_neighbors = _asks_neighbors(options, query)
+    distinct = max(options.distinct, options.top)
     if name == "slices":
-        distinct = max(options.distinct, options.top)
         candidates = candidates_by_slices(session.slices, rows, distinct, allowed, scoring.mean)
         if asks_neighbors:
             pooled = _pooled(query)
@@ -83,16 +83,26 @@ def rank_volumes(
         n_results = len(candidates)
     else:
         compared = max(options.rerank, _CANDIDATES_PER_RESULT * options.top)
-        most = None if session.pooled.holds_rows else compared
-        candidates = candidates_by_pooled(
-            session.pooled, rows, query.table.position, most, options.distinct, allowed, score=scoring.by_index
-        )
+        candidates = _by_pooled(session, query, allowed, distinct, compared, scoring)
         if asks_neighbors:
             scoring = scoring.with_neighbors(session.store, _pooled(query), candidates)
             candidates = scoring.again(candidates)
         candidates, n_results = candidates.best(compared), options.top
     keys, scores, first_stage = rerank(candidates, partial(scoring.exact, session, rows), n_results)
     return Ranking(keys, scores, first_stage, scoring, name)
+
+
+def _by_pooled(
+    session: SearchSession, query: Query, allowed: np.ndarray, distinct: int, compared: int, scoring: Scoring
+) -> Candidates:
+    """Candidates by pooled rows: all volumes, or as many as a search of the nearest rows comes upon."""
+    index, positions = session.pooled, query.table.position
+    if index.holds_rows:
+        return candidates_by_pooled(index, query.embeddings, positions, None, distinct, allowed, score=scoring.by_index)
+    # Of each volume the index knows only what was found; its other pooled rows are read from the store.
+    pooled = _pooled(query)
+    found = candidates_by_slices(index, pooled, max(distinct, compared), allowed)
+    return scoring.pooled(session, pooled, found.keys)
 
 
 def _asks_neighbors(options: SearchOptions, query: Query) -> bool:
