@@ -23,7 +23,7 @@ def found(panel, logic, aVolume):
 
 
 def buttons(panel, row):
-    return panel.results.table._buttons[row]
+    return panel.results.table.buttons(row)
 
 
 def press(panel, key):

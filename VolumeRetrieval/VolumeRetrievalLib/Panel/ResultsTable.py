@@ -84,6 +84,10 @@ class ResultsTable:
             (self._rows[number],) = self._makeRows([self._matches[number]])
         return self._rows[number]
 
+    def buttons(self, number: int) -> RowButtons:
+        """Of a row that is, or was, in view."""
+        return self._buttons[number]
+
     def selected(self) -> list[Match]:
         """The selected matches, from the top."""
         return [self._matches[number] for number in sorted(self.selectedRows())]

@@ -15,6 +15,7 @@ from typing import Any
 from ..Settings import Settings
 from .SelfTestComparing import ComparingSteps
 from .SelfTestDatabase import DatabaseSteps
+from .SelfTestMarks import MarksSteps
 from .SelfTestScene import SceneSteps
 from .SelfTestSearching import SearchingSteps
 from .SelfTestStory import NotHere, OwnWarnings, Step, Story
@@ -43,6 +44,7 @@ class SelfTest:
         return [
             *database.first(),
             *SearchingSteps(self.story, self.warnings).steps(),
+            *MarksSteps(self.story).steps(),
             *ComparingSteps(self.story).steps(),
             *scene.steps(),
             *database.last(),

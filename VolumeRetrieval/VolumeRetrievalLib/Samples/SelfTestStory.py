@@ -87,9 +87,13 @@ class Story:
 
     def pressSearch(self) -> Any:
         """Press the panel's button and wait for what it lists."""
+        return self.press(self.ui.searchButton)
+
+    def press(self, button: Any) -> Any:
+        """Press a button that searches, and wait for what the panel lists then."""
         before = self.widget.panel.result
-        expect("the search button is enabled", self.ui.searchButton.enabled, True, self.ui.searchButton.toolTip)
-        self.ui.searchButton.click()
+        expect("the button is enabled", button.enabled, True, button.toolTip)
+        button.click()
         self.wait("the search to end", self.ui.searchProgressBar.isHidden)
         result = self.widget.panel.result
         expect("there is a new result", result is not None and result is not before, True, self.says())
