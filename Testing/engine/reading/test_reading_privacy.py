@@ -148,3 +148,15 @@ def test_a_name_in_an_element_that_is_no_free_text_is_not_kept(tmp_path: Path, k
             data_set.save_as(path)
     said = everything_said(tmp_path / "a", tmp_path / "cache").lower()
     assert "kirnberger" not in said and "ottilie" not in said
+
+
+def test_a_file_whose_uid_is_damaged_is_no_series_of_its_own(tmp_path: Path):
+    """Nothing else would tell whose it is, if the patient's name is damaged, too."""
+    paths = write_series(tmp_path / "a", stored_values(), SeriesDescription="Ottilie KIRNBERGER thin")
+    damaged = bytearray(paths[0].read_bytes().replace(b"Kirnberger^", b"Ki\0\0\0\0rger^"))
+    series_uid = damaged.index(b"\x20\x00\x0e\x00UI") + 8
+    damaged[series_uid + 4 : series_uid + 8] = bytes(4)
+    paths[0].write_bytes(damaged)
+    assert "kirnberger" not in everything_said(tmp_path / "a", tmp_path / "cache").lower()
+    (failure,) = discover([tmp_path / "a"], root=Roots(), tokens=PatientTokens(b"k" * 32)).failures
+    assert failure.reason == "damaged header: its UIDs hold what is no text; copy or export it again"

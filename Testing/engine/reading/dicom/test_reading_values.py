@@ -363,7 +363,7 @@ def test_a_syntax_that_no_decoder_reads_is_refused_with_its_name_and_what_helps(
 
     path = compressed(as_file(tmp_path, UNSIGNED), JPEG2000Lossless)
     made = pydicom.dcmread(path)
-    monkeypatch.setattr(decoding.sitk, "ReadImage", refuse)
+    monkeypatch.setattr(decoding.SHARED, "pixels", refuse)
     for syntax, reason in (
         (JPEGLosslessSV1, r"neither GDCM nor pydicom can decode it \(JPEG Lossless.*install the Python packages pylib"),
         (MPEG2MPML, r"MPEG2 .* is not decoded here; convert it"),

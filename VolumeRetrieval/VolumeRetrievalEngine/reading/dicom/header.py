@@ -191,6 +191,8 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
     series_uid = text(data_set, "SeriesInstanceUID")
     if not series_uid or not _sop_uid(data_set):
         return failed("SeriesInstanceUID or SOPInstanceUID is missing: the series of this slice is not known")
+    if not (series_uid + _sop_uid(data_set)).isprintable():
+        return failed("damaged header: its UIDs hold what is no text; copy or export it again")
     slices = _slices(path, data_set, (rows, columns))
     if isinstance(slices, FileFacts):
         return slices

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
@@ -27,6 +26,7 @@ from pydicom.uid import (
 )
 
 from .codestream import size_in
+from .decoding_process import SHARED, DecoderDiedError
 from .values import uid_in_words, whole
 
 #: GE's own: implicit little-endian, but the pixel data big-endian.
@@ -222,7 +222,12 @@ def _decompressed_by_gdcm(data_set: Dataset, syntax: UID, encoded: bytes) -> np.
         path = Path(folder) / "frame.dcm"
         made.save_as(path, enforce_file_format=True)
         try:
-            pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+            pixels = SHARED.pixels(path)
+        except DecoderDiedError:
+            raise UndecodableError(
+                f"its compressed pixel data is damaged ({uid_in_words(syntax)}): the decoder crashed, or did not come "
+                "back; copy or export it again"
+            ) from None
         except RuntimeError:
             raise UndecodableError(
                 f"neither GDCM nor pydicom can decode it ({uid_in_words(syntax)}): install the Python packages "
