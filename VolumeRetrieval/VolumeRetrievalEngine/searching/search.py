@@ -11,7 +11,6 @@ import numpy as np
 
 from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
-from ..store.mapping import mapped_in_words
 from ..store.records import VolumeRecord
 from .likeness import Likeness
 from .marks import mark_of, ranked_with_marks
@@ -109,7 +108,7 @@ def search_store(
         score=str(scoring.parts) if options.ranking in ("two-stage", "exhaustive") else "",
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, found.keep, is_empty) + _notes_of_maps(matches) + _notes_of_mapping(session),
+        notes=_notes(query, allowed, found.keep, is_empty) + _notes_of_maps(matches) + session.notes(),
         encoder=encoder,
         like=options.like,
         unlike=options.unlike,
@@ -156,11 +155,6 @@ def _notes_of_maps(matches: tuple[Match, ...]) -> tuple[str, ...]:
         f"{lacking} of {len(maps)} results have no outline of the body (indexed by an older version, or nothing but "
         "air): places in plane are less exact there; `rebuild --outlines` adds what can be added",
     )
-
-
-def _notes_of_mapping(session: SearchSession) -> tuple[str, ...]:
-    words = mapped_in_words(session.store)
-    return (words,) if words else ()
 
 
 def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
 from ..store import VolumeStore
 from ..store.archive_mean import archive_mean
+from ..store.mapping import mapped_in_words
 from ..store.reader import StoreReader
 from .neighbor_file import MADE_WHILE_SEARCHING, is_current, levels_of, read_levels
 
@@ -88,6 +89,11 @@ class SearchSession:
                 levels = levels_of(self.store)
             self._levels = levels
         return self._levels
+
+    def notes(self) -> tuple[str, ...]:
+        """What users should know about the archive, with each result."""
+        words = mapped_in_words(self.store)
+        return (words,) if words else ()
 
     def close(self) -> None:
         self._indexes.clear()

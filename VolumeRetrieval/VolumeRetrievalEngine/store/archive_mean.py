@@ -31,7 +31,7 @@ _META = "mean"
 def archive_mean(store: StoreReader) -> np.ndarray | None:
     """float32 [d]: the kept mean, or else that of the volumes there are; None for too few."""
     kept = _kept(store)
-    return _computed(store) if kept is None else kept[1]
+    return mean_of_archive(store) if kept is None else kept[1]
 
 
 def keep_mean(store: VolumeStore) -> None:
@@ -40,7 +40,7 @@ def keep_mean(store: VolumeStore) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    mean, count = _computed(store), store.statistics().volumes
+    mean, count = mean_of_archive(store), store.statistics().volumes
     kept = _kept(store)
     if mean is None or (kept is not None and _is_near(kept, count, mean)):
         return
@@ -64,7 +64,8 @@ def _kept(store: StoreReader) -> tuple[int, np.ndarray] | None:
     return (count, mean) if len(mean) == store.dimension and np.isfinite(mean).all() else None
 
 
-def _computed(store: StoreReader) -> np.ndarray | None:
+def mean_of_archive(store: StoreReader) -> np.ndarray | None:
+    """float32 [d]: of a sample of the volumes that there are; None for too few."""
     keys = store.keys()
     if len(keys) < AT_LEAST:
         return None

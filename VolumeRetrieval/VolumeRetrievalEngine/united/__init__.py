@@ -1,0 +1,1 @@
+"""Several stores searched as one archive."""
