@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -70,7 +70,7 @@ def _row(cases: Sequence[Case], old: Database, target: Evaluated) -> list[str]:
     cosine = np.mean([one.space.cosine for one in fitted.values() if one.space is not None])
     scores = [[score.average_precision for score in pooled(table)] for table in tables]
     return [
-        old.retriever.recipe.encoder,
+        old.archive.recipe.encoder,
         target.name,
         str(len(scores[0])),
         f"{cosine:.2f}",
@@ -115,20 +115,15 @@ class _Archive:
 
 
 def _rows(database: Database) -> dict[str, np.ndarray]:
-    return dict(_each(database))
-
-
-def _each(database: Database) -> Iterator[tuple[str, np.ndarray]]:
-    for case, record in database.records.items():
-        yield case, database.retriever.embeddings(record)
+    return {case: _rows_of(case, database) for case in database.records}
 
 
 def _paired(case: str, old: Database, new: Database) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the slices that both have."""
-    tables = [one.retriever.slices(one.records[case]).index for one in (old, new)]
+    tables = [one.archive.slices(one.records[case]).index for one in (old, new)]
     _, i, j = np.intersect1d(*tables, assume_unique=True, return_indices=True)
     return _rows_of(case, old)[i], _rows_of(case, new)[j]
 
 
 def _rows_of(case: str, database: Database) -> np.ndarray:
-    return database.retriever.embeddings(database.records[case])
+    return database.archive.query(database.records[case]).embeddings

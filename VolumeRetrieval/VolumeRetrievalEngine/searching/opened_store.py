@@ -6,8 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from ..errors import QueryError, StoreError, UnknownVolumeError
 from ..patients import PatientTokens
 from ..progress import ProgressCallback, ProgressClock
@@ -90,10 +88,6 @@ class OpenedStore:
     def slices(self, record: VolumeRecord) -> SliceTable:
         """The embedded slices of a volume."""
         return self._session().store.slices(record.key)
-
-    def embeddings(self, record: VolumeRecord) -> np.ndarray:
-        """The embeddings of a volume's slices, float32 [n, d], unit rows."""
-        return self._session().store.embeddings(record.key)
 
     def thumbnail(self, key: int, row: int) -> bytes:
         """The JPEG of an embedded slice; b"" if there is none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from typing import Protocol
 
 import numpy as np
 
@@ -64,7 +65,19 @@ def _kept(store: StoreReader) -> tuple[int, np.ndarray] | None:
     return (count, mean) if len(mean) == store.dimension and np.isfinite(mean).all() else None
 
 
-def mean_of_archive(store: StoreReader) -> np.ndarray | None:
+class PooledRows(Protocol):
+    """What the mean is made of."""
+
+    def keys(self) -> np.ndarray:
+        """int64 [v], of all volumes, ascending."""
+        ...
+
+    def many_pooled(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float32 [N, d], their pooled rows, and int64 [v + 1] where each volume's begin."""
+        ...
+
+
+def mean_of_archive(store: PooledRows) -> np.ndarray | None:
     """float32 [d]: of a sample of the volumes that there are; None for too few."""
     keys = store.keys()
     if len(keys) < AT_LEAST:
