@@ -21,7 +21,7 @@ ENGINE = (
     ("__main__",),
     ("commands",),
     ("worker",),
-    ("slicer_database", "mapped_index"),
+    ("slicer_database", "mapped_index", "united"),
     ("retriever",),
     ("report",),
     ("searching", "cluster"),

@@ -41,16 +41,28 @@ def bare_command(
 
 
 def new_command(
-    commands: argparse._SubParsersAction, name: str, help: str, examples: str, run: Run, store_default: str = ""
+    commands: argparse._SubParsersAction,
+    name: str,
+    help: str,
+    examples: str,
+    run: Run,
+    store_default: str = "",
+    several_stores: bool = False,
 ) -> argparse.ArgumentParser:
-    """A command with the arguments that every one on an index has; --store may be left out where a default is named."""
+    """A command with the arguments that every one on an index has.
+
+    --store may be left out where a default is named, and be repeated where there may be several; it is a list then.
+    """
     parser = bare_command(commands, name, help, examples, run)
     parser.add_argument(
         "--store",
         type=a_path,
+        action="append" if several_stores else "store",
         required=not store_default,
         metavar="DIR",
-        help="folder of the index (one for all encoders" + (f"; default: {store_default})" if store_default else ")"),
+        help="folder of the index (one for all encoders"
+        + (f"; default: {store_default})" if store_default else ")")
+        + ("; repeated: several are searched as one archive" if several_stores else ""),
     )
     parser.add_argument(
         "--encoder",

@@ -16,6 +16,7 @@ from ..searching.options import EXCLUSIONS, FILTERS, RANKINGS, SearchOptions
 from ..searching.place_notes import box_in_words
 from ..slice_index.faiss_index import KINDS_HELP
 from ..store.attribute_filter import AttributeFilter
+from ..united.united_retriever import open_stores
 from ..volume import Volume
 from .console import print_json, print_line, print_table
 from .exit_codes import DONE
@@ -31,13 +32,16 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store
   python -m VolumeRetrievalEngine search 3f2a9c01 --store idx --exclude-same patient --report result.html
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumor.nii.gz --refine
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --like 3f2a9c01 --unlike 77b0e4d2
+  python -m VolumeRetrievalEngine search scan.nii.gz --store /data/index --store /mnt/other-hospital/index
 Slices are counted from 0, here, in --region and in --json, toward superior, anterior or right; the HTML report counts
 them from 1. The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
 """
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    parser = new_command(commands, "search", "find the volumes that look like this one", _EXAMPLES, run)
+    parser = new_command(
+        commands, "search", "find the volumes that look like this one", _EXAMPLES, run, several_stores=True
+    )
     parser.add_argument("query", metavar="QUERY", help="file, folder of one series, or id of an indexed volume")
     parser.add_argument("--volume", type=int, metavar="N", help="which, if the query holds several (they are listed)")
     parser.add_argument(
@@ -123,7 +127,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search and print the ranking."""
-    retriever = Retriever.open(options.store, encoder_request(options), index_kind=options.index_kind)
+    retriever = open_stores(options.store, encoder_request(options), index_kind=options.index_kind)
     query = retriever.resolve_query(
         options.query,
         volume=options.volume,
