@@ -61,7 +61,15 @@ def found(session: SearchSession, number: int, region: SliceRange | None, option
     query = query_from_store(session.store, record, "query", region)
     result = search_store(session, query, options, lambda one: one.label)
     return [
-        (match.volume_id, match.rank, match.n_rows, match.path, match.place, match.files, pytest.approx(match.score))
+        (
+            match.volume_id,
+            match.n_rows,
+            match.path,
+            match.place,
+            match.files,
+            match.likeness,
+            pytest.approx(match.score),
+        )
         for match in result.matches
     ]
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from ..errors import StoreError
+from ..method.likeness import NeighborLevels
+from ..searching.neighbor_file import MADE_WHILE_SEARCHING, levels_of
 from ..searching.session import SearchSession
 from ..slice_index.row_map import Level
 from ..store.archive_mean import mean_of_archive
+from ..store.reader import StoreReader
+from .keys import moved
 from .united_index import UnitedIndex
 from .united_reader import UnitedReader
 
@@ -34,6 +40,7 @@ class UnitedSession:
         self.lost = list(lost)
         self.store = UnitedReader({number: part.store for number, part in self.parts.items()})
         self._mean: tuple[tuple[int, ...], np.ndarray | None] | None = None
+        self._levels: tuple[tuple[int, ...], NeighborLevels | None] | None = None
 
     @property
     def slices(self) -> UnitedIndex:
@@ -67,6 +74,21 @@ class UnitedSession:
             self._mean = generation, mean_of_archive(self.store)
         return self._mean[1]
 
+    def neighbor_levels(self) -> NeighborLevels | None:
+        """What the volumes of the whole reach as neighbors; of an archive that is large, those of its largest part."""
+        generation = self.store.generation
+        if self._levels is None or self._levels[0] != generation:
+            counts = {number: len(part.store.keys()) for number, part in self.parts.items()}
+            if sum(counts.values()) <= MADE_WHILE_SEARCHING:
+                levels = levels_of(cast(StoreReader, self.store))
+            else:
+                largest = max(counts, key=lambda number: counts[number])
+                levels = self.parts[largest].neighbor_levels()
+                if levels is not None:
+                    levels = replace(levels, ordinary_keys=moved(levels.ordinary_keys, largest))
+            self._levels = generation, levels
+        return self._levels[1]
+
     def notes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*self.lost, *(note for part in self.parts.values() for note in part.notes())]))
 
@@ -80,7 +102,7 @@ class UnitedSession:
         logger.debug("a store is left out", exc_info=error)
         part = self.parts.pop(number)
         del self.store.parts[number]
-        self._mean = None
+        self._mean = self._levels = None
         self.lost.append(not_searched(part.store.folder, error))
 
 
