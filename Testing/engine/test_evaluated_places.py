@@ -69,6 +69,15 @@ def test_the_evaluation_ranks_and_places_as_a_search_does(folder, database, case
         assert (ours.place, ours.box, ours.ranges) == (match.place, match.box, match.ranges)
 
 
+def test_so_many_candidates_are_compared_and_the_others_stay_behind_them(database, cases):
+    query = database.query(cases[0])
+    every = database.archive.order_of_candidates(query, 9)
+    assert every.compared == 2 and (np.diff(every.scores) <= 0).all()
+    one = database.archive.order_of_candidates(query, 1)
+    assert one.compared == 1 and sorted(one.keys) == sorted(every.keys)
+    assert one.scores[0] == every.scores[every.keys == one.keys[0]]
+
+
 def test_an_organ_is_judged_in_another_patient_by_every_way(evaluated, cases):
     questions = list(head_and_neck_organs(evaluated, cases, "two-stage"))
     assert [(one.case.id, one.other.id, one.organ) for one in questions] == [

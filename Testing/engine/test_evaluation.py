@@ -21,6 +21,7 @@ from evaluation.folds import Fold, Folds, including, read_folds
 from evaluation.halves import HALVES, half_of
 from evaluation.localization import LocalizationScore
 from evaluation.localization_ratio import hit_localization_ratio, localization_ratio
+from evaluation.marks import evaluate_marks
 from evaluation.metrics import mean, score_ranking
 from evaluation.places import BODY, CONTEXT, PlaceScore
 from evaluation.questions import HEAD_AND_NECK
@@ -30,6 +31,7 @@ from evaluation.results import Extent, Results, evaluate
 from evaluation.score_parts import PLAIN, USERS
 from evaluation.selection import Choice
 from evaluation.tables import pooled
+from evaluation.unusualness import WHOLE, StandingScore
 from evaluation.whole_volume import evaluate_orders, orders_by_distance
 from VolumeRetrievalEngine.searching.options import SearchOptions
 
@@ -52,7 +54,7 @@ class FakeArchive:
         self.queried: list[str] = []
 
     def listing(self) -> list:
-        return [SimpleNamespace(key=number) for number in range(len(CASES))]
+        return [SimpleNamespace(key=n, volume_id=f"id{n}") for n in range(len(CASES))]
 
     def query(self, record: SimpleNamespace, region: object = None) -> SimpleNamespace:
         self.queried.append(CASES[record.key].patient)
@@ -233,6 +235,47 @@ def test_the_parts_of_the_score_are_compared_with_the_papers_query_by_query():
         assert lines[score][2:6:2] == [f"{every[place]:.3f}", f"{harder[place]:.3f}"]
     assert f"| **{harder[1] - harder[0]:+.2f} (" in parts
     assert f"| plain | {harder[0]:.3f} ({every[0]:.3f}) | {harder[1]:.3f} ({every[1]:.3f}) |" in parts
+
+
+class MarkedArchive(FakeArchive):
+    """Puts volumes of the parity of those that fit first, and those of the parity of the others last."""
+
+    def order(self, query: SimpleNamespace, options: SearchOptions) -> Order:
+        order = super().order(query, options)
+        like, unlike = ({int(one[2:]) % 2 for one in ids} for ids in (options.like, options.unlike))
+        place = (order.keys % 2 == min(unlike, default=2)) * 1 - (order.keys % 2 == min(like, default=2)) * 1
+        return replace(order, keys=order.keys[np.argsort(place, kind="stable")])
+
+
+@pytest.fixture
+def two_parts() -> Evaluated:
+    """Heads and chests in turn; every network ranks by number."""
+    cases = [a_case(number, one, ("HEAD", "CHEST")[number % 2]) for number, one in enumerate(PATIENTS)]
+    return Evaluated("one", {0: Database(MarkedArchive("w"), dict(enumerate(cases)))})
+
+
+def test_marks_are_judged_by_what_was_not_looked_at_yet(two_parts):
+    cases = list(two_parts.databases[0].cases.values())
+    scores = {one.query: one for one in evaluate_marks(two_parts, cases, 1)}
+    # Case 0 is shown 1, which does not fit; of 2, 3, 4, 5 then 2 and 4 do.
+    assert scores["case0"].before == pytest.approx((1 + 2 / 3) / 2) and scores["case0"].after == 1.0
+    # Case 2 is shown 0, which fits: 4 is left to find, in 1, 3, 4, 5.
+    assert scores["case2"].before == pytest.approx(1 / 3) and scores["case2"].after == 1.0
+    assert len(evaluate_marks(two_parts, cases, 5)) == 0
+    text = page("", [replace(results_of("plain", 0.5), marks={1: list(scores.values())})], {}, [])
+    assert "| plain | 1 | without head and neck | 6 |" in text.split("## Marks")[1]
+
+
+def test_likeness_is_told_with_halves_and_words():
+    scores = [
+        StandingScore(one.id, one.patient, ("CT", "HEAD"), 0.5 if number else 0.1, 0.2 if number == 5 else 0.0)
+        for number, one in enumerate(CASES)
+    ]
+    text = page("", [replace(results_of("plain", 0.5), likeness={WHOLE: scores})], {}, [])
+    line = text.split("## Is there anything like it?")[1].split("| plain | whole volume |")[1].splitlines()[0]
+    assert line.startswith(" 6 | 0.97 |")
+    assert "close match 0.83, some likeness 0.00, nothing like it 0.17 |" in line
+    assert "close match 0.00, some likeness 0.17, nothing like it 0.83 |" in line
 
 
 def test_a_patient_is_in_the_same_half_in_every_run():

@@ -97,6 +97,15 @@ class Archive:
             keys, scores = np.append(keys, every.keys[rest]), np.append(scores, every.first_stage[rest])
         return Order(keys, scores, len(found.keys))
 
+    def order_of_candidates(self, query: Query, candidates: int) -> Order:
+        """The same where so many candidates of the first stage are compared in full, no more and no less."""
+        every = self.ranking(query, SearchOptions(top=_ALL)).ranking
+        by_first_stage = np.argsort(-every.first_stage, kind="stable")
+        best, rest = by_first_stage[:candidates], by_first_stage[candidates:]
+        best = best[np.argsort(-every.scores[best], kind="stable")]
+        scores = np.append(every.scores[best], every.first_stage[rest])
+        return Order(every.keys[np.append(best, rest)], scores, len(best))
+
     def pooled(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pooled rows of volumes, float32 [N, d], and where each begins, int64 [v + 1]."""
         return self._session.store.many_pooled(keys)

@@ -10,12 +10,12 @@ from .differences import paired_difference
 from .markdown import markdown
 from .places import BODY, CONTEXT, HEIGHT, MIDDLE, NEAR_MM, REFINED, SHUFFLED, PlaceScore
 from .questions import HEAD_AND_NECK
-from .relevance import STANDING
 from .results import Results
 from .score_parts import PLAIN, USERS
-from .score_tables import area_of, precisions
+from .score_tables import precisions
 from .selection import FOLDS, REFERENCES
 from .tables import pooled
+from .unusualness import WHOLE, auroc
 
 #: By how much the mAP of whole volumes without head and neck is to be above the paper's score.
 _GAINS = {FOLDS: 0.03, REFERENCES[0]: 0.05, REFERENCES[1]: 0.05}
@@ -83,8 +83,8 @@ def _scores(one: Results, least: float) -> Iterator[Line]:
         by_group = {group: paired_difference(precisions(ours[group]), precisions(theirs[group])) for group in ours}
         worse = [" ".join(group) for group, found in by_group.items() if found is not None and found.high < 0]
         yield "groups that are worse by more than the interval", "none", "; ".join(worse) or "none", not worse
-    if one.relevance and STANDING in one.relevance[0].values:
-        area = area_of(one.relevance, STANDING)
+    if one.likeness:
+        area = auroc(one.likeness[WHOLE])
         yield "AUROC of likeness by body part", "at least 0.90", f"{area:.3f}", area >= 0.9
 
 

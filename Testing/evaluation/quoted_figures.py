@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from VolumeRetrievalEngine.encoders.catalog import CATALOG
 
-from .differences import cell, paired_difference
+from .halves import HALVES
 from .localization import LocalizationScore
 from .markdown import markdown
 from .metrics import QueryScore, mean
@@ -16,9 +16,10 @@ from .places import CONTEXT, WAYS, PlaceScore
 from .questions import HEAD_AND_NECK
 from .results import Results
 from .score_parts import PLAIN
-from .score_tables import area_of, precisions
+from .score_tables import difference, precisions
 from .selection import FOLDS, REFERENCES
 from .tables import interval, pooled
+from .unusualness import SLICES, auroc
 from .whole_volume import RANKINGS, Table
 
 #: The rows that are quoted, by what they are asked for with, and their names.
@@ -120,10 +121,9 @@ def _score(rows: Mapping[str, Results]) -> str:
         plain = precisions(pooled(one.scores[PLAIN], harder=True))
         for score, table in one.scores.items():
             ours = precisions(pooled(table, harder=True))
-            lines.append(
-                [name, score, _map(table, harder=True), "" if score == PLAIN else cell(paired_difference(ours, plain))]
-            )
-    return markdown(["encoder", "score", "mAP without head and neck", "minus the paper's"], lines)
+            gains = ["" if score == PLAIN else difference(ours, plain, half) for half in (None, *HALVES)]
+            lines.append([name, score, _map(table, harder=True), *gains])
+    return markdown(["encoder", "score", "mAP without head and neck", "minus the paper's", *HALVES], lines)
 
 
 def _marks(rows: Mapping[str, Results]) -> str:
@@ -137,11 +137,11 @@ def _marks(rows: Mapping[str, Results]) -> str:
 
 def _likeness(rows: Mapping[str, Results]) -> str:
     lines = [
-        [name, measure, f"{area_of(one.relevance, measure):.2f}"]
+        [name, *(f"{auroc(scores):.2f}" for scores in one.likeness.values())]
         for name, one in rows.items()
-        for measure in (one.relevance[0].values if one.relevance else ())
+        if one.likeness
     ]
-    return markdown(["encoder", "measure", "AUROC"], lines) if lines else ""
+    return markdown(["encoder", *SLICES], lines) if lines else ""
 
 
 def _both(table: Table) -> list[str]:

@@ -76,7 +76,7 @@ def _scores(results: Sequence[Results]) -> str:
             parts_section([(_row(one), one.scores) for one in results]),
             candidates_section([(_row(one), one.candidates) for one in results]),
             marks_section([(_row(one), one.marks) for one in results]),
-            likeness_section([(_row(one), one.relevance) for one in results]),
+            likeness_section([(_row(one), one.likeness) for one in results]),
         )
         if section
     )

@@ -9,7 +9,7 @@ from .certainty import CertaintyScores, evaluate_certainty
 from .dataset import Case
 from .evaluated import Evaluated
 from .localization import LocalizationScore, evaluate_organs, evaluate_other_modality
-from .marks import MarkScore
+from .marks import MARKED, MarkScore, evaluate_marks
 from .places import PlaceScores, evaluate_places
 from .questions import (
     CT_TO_MR,
@@ -22,8 +22,8 @@ from .questions import (
     lesions,
     organs_of_the_trunk,
 )
-from .relevance import RelevanceScore, evaluate_relevance
 from .score_parts import evaluate_candidates, evaluate_scores
+from .unusualness import SLICES, StandingScore, evaluate_unusualness
 from .whole_volume import ATTRIBUTES, RANKINGS, Table, evaluate_orders, searched_orders
 
 #: At most so many questions of each kind are registered as well.
@@ -68,7 +68,7 @@ class Results:
         certainty: of the places, by reading.
         scores, candidates: whole volumes by body part, by score and by the number of candidates.
         marks: by how many results were marked.
-        relevance: of each query in the archive with and without its body part.
+        likeness: standings in the archive with and without the body part, by how much was searched with.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Results:
     scores: dict[str, Table] = field(default_factory=dict)
     candidates: dict[str, Table] = field(default_factory=dict)
     marks: dict[int, list[MarkScore]] = field(default_factory=dict)
-    relevance: list[RelevanceScore] = field(default_factory=list)
+    likeness: dict[str, list[StandingScore]] = field(default_factory=dict)
 
 
 def evaluate(
@@ -112,7 +112,10 @@ def evaluate(
         certainty=evaluate_certainty(questions.get(HEAD_AND_NECK, ())),
         scores=evaluate_scores(evaluated, cases) if extent.scores else {},
         candidates=evaluate_candidates(evaluated, cases) if extent.scores else {},
-        relevance=evaluate_relevance(evaluated, cases) if extent.scores else [],
+        marks={number: evaluate_marks(evaluated, cases, number) for number in MARKED} if extent.scores else {},
+        likeness={
+            name: evaluate_unusualness(evaluated, cases, slices) for name, slices in SLICES.items() if extent.scores
+        },
     )
 
 

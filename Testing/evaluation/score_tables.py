@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from VolumeRetrievalEngine.searching.likeness import Likeness
 
 from .certainty import area_under_curve
 from .differences import Values, cell, paired_difference
@@ -12,9 +13,9 @@ from .halves import HALVES, half_of
 from .markdown import markdown
 from .marks import MarkScore
 from .metrics import QueryScore, confidence_interval, mean
-from .relevance import RelevanceScore
 from .score_parts import PLAIN
 from .tables import interval, pooled
+from .unusualness import StandingScore, auroc, share_called
 from .whole_volume import EASY_GROUPS, Table
 
 _PARTS = (
@@ -31,8 +32,9 @@ _MARKS = (
     "body parts, and without head and neck."
 )
 _LIKENESS = (
-    "Each volume queries the archive of the other patients as it is, and without its body part. AUROC: how often the "
-    "first is told from the second. Called: what users are told of the best result."
+    "Each volume, or slices from its middle, queries the archive of the other patients as it is, and without its body "
+    "part. AUROC: how often the first is told from the second by the standing of the best result. Called: what users "
+    "are told of it."
 )
 
 
@@ -53,7 +55,7 @@ def parts_section(results: Sequence[tuple[str, Mapping[str, Table]]]) -> str:
             rows.append([name, score, _map(table), interval(table), _map(table, True), interval(table, True)])
             if score != PLAIN:
                 ours, theirs = precisions(pooled(table, harder=True)), precisions(pooled(plain, harder=True))
-                rows[-1] += [_difference(ours, theirs, half) for half in (None, *HALVES)]
+                rows[-1] += [difference(ours, theirs, half) for half in (None, *HALVES)]
                 by_group.append([name, score, *(_of_group(table, plain, group) for group in groups)])
             else:
                 rows[-1] += [""] * 3
@@ -84,23 +86,23 @@ def marks_section(results: Sequence[tuple[str, Mapping[int, Sequence[MarkScore]]
                     {one.query: (one.patient, getattr(one, when)) for one in chosen} for when in ("before", "after")
                 )
                 means = [f"{np.mean([value for _, value in one.values()]):.2f}" for one in (before, after)]
-                halves = [_difference(after, before, half) for half in (None, *HALVES)]
+                halves = [difference(after, before, half) for half in (None, *HALVES)]
                 rows.append([name, count, title, len(chosen), *means, *halves])
     head = ["method", "marked", "groups", "queries", "before", "after", "difference", *HALVES]
     return f"## Marks\n\n{_MARKS}\n\n{markdown(head, rows)}\n" if rows else ""
 
 
-def likeness_section(results: Sequence[tuple[str, Sequence[RelevanceScore]]]) -> str:
+def likeness_section(results: Sequence[tuple[str, Mapping[str, Sequence[StandingScore]]]]) -> str:
     """Whether the search says when nothing fits."""
     rows = []
-    for name, scores in results:
-        for measure in scores[0].values if scores else ():
-            chosen = [scores, *([one for one in scores if half_of(one.patient) == half] for half in HALVES)]
-            areas = [f"{area_of(one, measure):.2f}" for one in chosen]
-            without = [one for one in scores if one.body_part != "HEADNECK"]
-            rows.append([name, measure, areas[0], _interval_of_area(scores, measure), *areas[1:]])
-            rows[-1] += [f"{area_of(without, measure):.2f}", _words(scores, True), _words(scores, False)]
-    head = ["method", "measure", "AUROC", "interval", *HALVES, "without head and neck"]
+    for name, by_slices in results:
+        for slices, scores in by_slices.items():
+            halves = [[one for one in scores if half_of(one.patient) == half] for half in HALVES]
+            harder = [one for one in scores if one.group not in EASY_GROUPS]
+            areas = [f"{auroc(one):.2f}" if one else "" for one in (*halves, harder)]
+            words = [_words(scores, is_present) for is_present in (True, False)]
+            rows.append([name, slices, len(scores), f"{auroc(scores):.2f}", _interval_of_area(scores), *areas, *words])
+    head = ["method", "searched with", "queries", "AUROC", "interval", *HALVES, "without head and neck"]
     head += ["called, where it is there", "called, where it is not"]
     return f"## Is there anything like it?\n\n{_LIKENESS}\n\n{markdown(head, rows)}\n" if rows else ""
 
@@ -110,18 +112,13 @@ def precisions(scores: Iterable[QueryScore]) -> Values:
     return {one.query: (one.patient, one.average_precision) for one in scores}
 
 
-def area_of(scores: Sequence[RelevanceScore], measure: str) -> float:
-    """AUROC of a measure."""
-    there = [one.values[measure] for one in scores if one.is_there]
-    return area_under_curve(there, [one.values[measure] for one in scores if not one.is_there])
-
-
 def _map(table: Table, harder: bool = False) -> str:
     scores = pooled(table, harder)
     return f"{mean(scores, 'average_precision'):.3f}" if scores else ""
 
 
-def _difference(ours: Values, theirs: Values, half: str | None) -> str:
+def difference(ours: Values, theirs: Values, half: str | None) -> str:
+    """The mean difference, of one half of the patients or (None) of all, and its interval."""
     chosen = {query: value for query, value in ours.items() if half is None or half_of(value[0]) == half}
     return cell(paired_difference(chosen, theirs))
 
@@ -134,16 +131,14 @@ def _harder(scores: Sequence[MarkScore]) -> list[MarkScore]:
     return [one for one in scores if one.group not in EASY_GROUPS]
 
 
-def _words(scores: Sequence[RelevanceScore], is_there: bool) -> str:
-    words = [one.words for one in scores if one.is_there == is_there and one.words]
-    shares = {word: words.count(word) / len(words) for word in dict.fromkeys(words)}
-    return ", ".join(f"{word} {share:.2f}" for word, share in sorted(shares.items(), key=lambda pair: -pair[1]))
+def _words(scores: Sequence[StandingScore], is_present: bool) -> str:
+    words = {Likeness(standing).words: 0 for standing in (1.0, 0.2, 0.0)}
+    return ", ".join(f"{word} {share_called(scores, word, is_present):.2f}" for word in words)
 
 
-def _interval_of_area(scores: Sequence[RelevanceScore], measure: str) -> str:
+def _interval_of_area(scores: Sequence[StandingScore]) -> str:
     """The 95 % interval by a bootstrap over patients: of the share of the others' pairs that a query wins."""
-    there = [one for one in scores if one.is_there]
-    nothing = [one.values[measure] for one in scores if not one.is_there]
-    won = [area_under_curve([one.values[measure]], nothing) for one in there]
-    low, high = confidence_interval(won, [one.patient for one in there])
+    absent = [one.absent for one in scores]
+    won = [area_under_curve([one.present], absent) for one in scores]
+    low, high = confidence_interval(won, [one.patient for one in scores])
     return f"{low:.2f} to {high:.2f}"

@@ -20,6 +20,10 @@ from .database import Database
 from .dataset import Case
 from .evaluated import Evaluated
 
+#: By what stands in the tables: how many slices are searched with, from the middle of a volume; None for all of it.
+WHOLE = "whole volume"
+SLICES = {WHOLE: None, "12 slices": 12, "1 slice": 1}
+
 
 @dataclass(frozen=True)
 class StandingScore:

@@ -41,7 +41,7 @@ def searched_orders(evaluated: Evaluated, cases: Sequence[Case], ranking: str) -
 def ordered(evaluated: Evaluated, cases: Sequence[Case], **options: object) -> dict[str, list[Case]]:
     """The same with any options of a search."""
     orders = {}
-    for case in _in_groups(cases):
+    for case in in_groups(cases):
         database = evaluated.database_for(case)
         order = database.order(database.query(case), **options)
         orders[case.id] = database.of_other_patients(case, order)
@@ -52,7 +52,7 @@ def orders_by_distance(cases: Sequence[Case], distance: np.ndarray) -> Orders:
     """The same by a given distance, float [n, n] between all cases: for the controls."""
     place = {case.id: number for number, case in enumerate(cases)}
     orders = {}
-    for case in _in_groups(cases):
+    for case in in_groups(cases):
         order = np.argsort(distance[place[case.id]], kind="stable")
         orders[case.id] = [cases[number] for number in order if cases[number].patient != case.patient]
     return orders
@@ -66,7 +66,7 @@ def evaluate_orders(cases: Sequence[Case], attribute: str, orders: Orders) -> Ta
     }
 
 
-def _in_groups(cases: Sequence[Case]) -> list[Case]:
+def in_groups(cases: Sequence[Case]) -> list[Case]:
     """The cases that are in a group by any attribute."""
     chosen = {
         case.id for attribute in ATTRIBUTES for group in groups_of_patients(cases, attribute).values() for case in group
