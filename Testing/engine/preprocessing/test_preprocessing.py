@@ -347,6 +347,28 @@ def test_mr_background_is_cut_away_though_it_is_noisy_and_the_coil_is_uneven():
     assert row0 >= 8 and row1 <= 93 and column0 >= 28 and column1 <= 101
 
 
+@pytest.mark.parametrize("thing", ["arms", "cushion", "foam table", "head holder"])
+def test_what_lies_beside_the_body_or_under_it_does_not_widen_the_box(thing):
+    j, i = np.meshgrid(np.arange(60), np.arange(100), indexing="ij")  # 4 mm
+
+    def disk(row: float, column: float, down: float, along: float) -> np.ndarray:
+        return ((j - row) / down) ** 2 + ((i - column) / along) ** 2 < 1
+
+    image = np.where(disk(26, 50, 16, 26), 40.0, -1000.0)
+    if thing == "arms":
+        image[disk(28, 14, 7, 7) | disk(28, 86, 7, 7)] = 30.0
+    elif thing == "cushion":
+        image[46:52, 10:90] = -50.0  # 24 mm thick and no air
+    elif thing == "foam table":
+        image[45:57, 5:95] = -870.0
+        image[[45, 56], 5:95] = 100.0
+    else:
+        image[disk(26, 50, 20, 31) & ~disk(26, 50, 18.5, 29.5) & (j > 26)] = 200.0
+    volume = a_volume(np.stack([image] * 12), (4, 4, 4))
+    row0, row1, column0, column1 = box_of(volume)
+    assert 6 <= row0 <= 11 and 42 <= row1 <= 46 and 20 <= column0 <= 25 and 76 <= column1 <= 80
+
+
 def a_pet(dim: float, hot: float) -> Volume:
     """A dim body with a hot spot in the middle of it, in noise."""
     j, i = np.meshgrid(np.arange(60), np.arange(60), indexing="ij")

@@ -35,6 +35,12 @@ _MARGIN_MM = 6.0
 #: Parts at least this large next to the largest one are body too (the other leg, the arms).
 _PART_OF_LARGEST = 0.05
 
+#: And on a slice those at least this large next to the largest one of the slice: the other leg, but no arm at the side.
+_PART_OF_SLICE = 0.3
+
+#: Parts next to the largest one that are flatter than this in plane, and thinner, are tables and cushions.
+_FLAT, _FLAT_MM = 0.2, 60.0
+
 
 #: Share of the slices on which the body reaches an edge of the image, from which on no border of it is seen there.
 _NO_BORDER = 0.75
@@ -133,13 +139,16 @@ class CoarseBody:
         return _largest_parts(solid)
 
 
-def coarse_body(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange) -> CoarseBody:
+def coarse_body(
+    voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRange, trunk_alone: bool = True
+) -> CoarseBody:
     """Tell the body from its surroundings.
 
     Args:
         voxels: float32 [slices, rows, columns]; NaN counts as air.
         spacing_mm: float [3], mm between neighboring slices, rows and columns.
         values: the gray range of the whole volume.
+        trunk_alone: see Edition.
     """
     slices, rows, columns = voxels.shape
     across, down, along = (
@@ -151,6 +160,8 @@ def coarse_body(voxels: np.ndarray, spacing_mm: np.ndarray, values: IntensityRan
     threshold = AirThreshold.of(coarse, values)
     above_air = threshold.above(coarse, (3, 3, 3))
     mask = _largest_parts(_without_plates(above_air, coarse_mm))
+    if trunk_alone:
+        mask = _largest_parts_of_slices(_without_flat_parts(mask, coarse_mm))
     return CoarseBody(mask, above_air, coarse_mm, (across, down, along), (slices, rows, columns), threshold)
 
 
@@ -212,3 +223,34 @@ def _largest_parts(mask: np.ndarray) -> np.ndarray:
     sizes = np.bincount(labels.reshape(-1))
     sizes[0] = 0
     return (sizes >= _PART_OF_LARGEST * sizes.max())[labels]
+
+
+def _without_flat_parts(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+    """The connected parts but those that are wide and flat in plane; all of them where the largest one is."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    kept = np.zeros(count + 1, bool)
+    for part, place in enumerate(ndimage.find_objects(labels), start=1):
+        sides = sorted((one.stop - one.start) * mm for one, mm in zip(place[1:], spacing_mm[1:], strict=True))
+        kept[part] = sides[0] >= min(_FLAT_MM, _FLAT * sides[1])
+    largest = 1 + int(np.bincount(labels.reshape(-1))[1:].argmax())
+    return kept[labels] if kept[largest] else mask
+
+
+def _largest_parts_of_slices(mask: np.ndarray) -> np.ndarray:
+    """On each slice the connected parts that are at least a share of its largest one."""
+    from scipy import ndimage
+
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1] = ndimage.generate_binary_structure(2, 1)
+    labels, count = ndimage.label(mask, structure=in_plane)
+    if count <= 1:
+        return mask
+    sizes = np.bincount(labels.reshape(-1))[1:]
+    slices = np.array([place[0].start for place in ndimage.find_objects(labels)])
+    largest = np.zeros(len(mask), sizes.dtype)
+    np.maximum.at(largest, slices, sizes)
+    return np.concatenate([[False], sizes >= _PART_OF_SLICE * largest[slices]])[labels]

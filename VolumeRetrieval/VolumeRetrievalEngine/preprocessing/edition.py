@@ -18,17 +18,19 @@ class Edition:
         pet_root: which root of a PET's values is taken before anything is cut, and shown; 1 leaves them as they are.
         trunk_mm: the least side of what is shown of a CT in which no border of the body is seen; 0 shows it as large
             as it is.
+        trunk_alone: whether arms at the sides and thick tables are left out of the body where air separates them.
     """
 
     only_content: bool
     constant_is_air: bool
     pet_root: int
     trunk_mm: float
+    trunk_alone: bool
 
 
 _EDITIONS = {
-    1: Edition(only_content=False, constant_is_air=False, pet_root=1, trunk_mm=0.0),
-    2: Edition(only_content=True, constant_is_air=True, pet_root=4, trunk_mm=300.0),
+    1: Edition(only_content=False, constant_is_air=False, pet_root=1, trunk_mm=0.0, trunk_alone=False),
+    2: Edition(only_content=True, constant_is_air=True, pet_root=4, trunk_mm=300.0, trunk_alone=True),
 }
 
 

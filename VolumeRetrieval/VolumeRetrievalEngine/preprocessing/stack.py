@@ -146,7 +146,7 @@ def preprocess(volume: Volume, recipe: Recipe, in_plane_box: Sequence[int] | Non
     rows, columns = oriented.voxels.shape[1:]
     values = intensity_range(volume.voxels, volume.attributes.modality, edition.constant_is_air, edition.pet_root)
     spacing_mm = oriented.geometry.spacing[::-1]
-    coarse = coarse_body(oriented.voxels, spacing_mm, values)
+    coarse = coarse_body(oriented.voxels, spacing_mm, values, edition.trunk_alone)
     body = coarse.box(spacing_mm) if recipe.crop else Box.whole(rows, columns)
     shown = body if in_plane_box is None else Box(*(int(edge) for edge in in_plane_box)).within(rows, columns)
     kept = thin(oriented.table.position, recipe.slice_step_mm)
