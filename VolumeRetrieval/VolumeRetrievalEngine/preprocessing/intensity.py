@@ -60,7 +60,7 @@ def intensity_range(
         constant_is_air, pet_root: see Edition.
     """
     is_ct = modality == "CT"
-    padding = misleading_padding(voxels, is_ct) if constant_is_air else None
+    padding = misleading_padding(voxels, sampled(voxels), is_ct) if constant_is_air else None
     if is_ct:
         lows, highs = zip(*CT_WINDOWS, strict=True)
         return IntensityRange(min(lows), max(highs), CT_WINDOWS, True, padding)

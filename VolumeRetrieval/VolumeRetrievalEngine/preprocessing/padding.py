@@ -15,7 +15,7 @@ _OF_CORNERS = 0.5
 _TISSUE_HU = -300.0
 
 
-def misleading_padding(voxels: np.ndarray, hounsfield: bool) -> float | None:
+def misleading_padding(voxels: np.ndarray, sample: np.ndarray, hounsfield: bool) -> float | None:
     """The filling's value, if it would be taken for something else than air; None otherwise.
 
     In a CT that is any value above -300 HU. Elsewhere it is one that lies farther from all others than these are apart
@@ -23,6 +23,7 @@ def misleading_padding(voxels: np.ndarray, hounsfield: bool) -> float | None:
 
     Args:
         voxels: float32 [k, j, i]; NaN is no filling.
+        sample: float32 [m], some of them, all finite.
         hounsfield: whether values are HU.
     """
     corners = voxels[:, :: max(1, voxels.shape[1] - 1), :: max(1, voxels.shape[2] - 1)].reshape(-1)
@@ -32,7 +33,7 @@ def misleading_padding(voxels: np.ndarray, hounsfield: bool) -> float | None:
     filling = float(values[counts.argmax()])
     if hounsfield and filling <= _TISSUE_HU:
         return None
-    others = voxels[np.isfinite(voxels) & (voxels != filling)]
+    others = sample[sample != np.float32(filling)]
     if not others.size:
         return None
     if hounsfield:
