@@ -280,7 +280,7 @@ def _store(source: VolumeSource, volume: NewVolume, store: VolumeStore, report: 
         return
     except (ValueError, TypeError, OverflowError) as error:  # values that the store cannot keep
         logger.debug("could not store %s", path, exc_info=True)
-        fail(f"could not be stored ({type(error).__name__})")
+        fail(f"could not be stored ({type(error).__name__}); please report it, with what --verbose prints")
         return
     logger.debug("stored %s, %d slices", path, len(volume.slices))
     (report.added if known is None else report.replaced).append(identity.volume_id)

@@ -144,7 +144,7 @@ def read_dicom_facts(path: Path, size: int, tokens: PatientTokens, patients: Ser
     except zlib.error:
         return failed("truncated: its compressed data set ends too early or is damaged; copy or export it again")
     except InvalidDicomError:
-        return failed("not readable as DICOM: damaged, or another kind of file")
+        return failed("not readable as DICOM: damaged, or another kind of file; copy or export it again")
     except OSError as error:
         return failed(not_readable(error))
     except Exception as error:  # pydicom raises many kinds for damaged files; their text may quote values
@@ -187,10 +187,10 @@ def _judge(path: Path, data_set: Dataset, size: int, pixels_at: int, tokens: Pat
     # Each frame is an item of 8 bytes at least, and no deflate stream holds more than 1032 times its length.
     frames = whole(data_set, "NumberOfFrames", 1)
     if frames > 1 and 8 * frames > size * (1032 if is_deflated(data_set) else 1):
-        return failed(f"damaged header: it announces {frames} frames, which a file of {size} bytes cannot hold")
+        return failed(f"damaged header: {frames} frames cannot be in a file of {size} bytes; copy or export it again")
     series_uid = text(data_set, "SeriesInstanceUID")
     if not series_uid or not _sop_uid(data_set):
-        return failed("SeriesInstanceUID or SOPInstanceUID is missing: the series of this slice is not known")
+        return failed("SeriesInstanceUID or SOPInstanceUID is missing, so its series is not known; export it again")
     if not (series_uid + _sop_uid(data_set)).isprintable():
         return failed("damaged header: its UIDs hold what is no text; copy or export it again")
     slices = _slices(path, data_set, (rows, columns))
@@ -204,7 +204,7 @@ def _unlocated(data_set: Dataset) -> FileFacts:
         return skipped("an image without position in space")
     return failed(
         "missing geometry: ImagePositionPatient, ImageOrientationPatient and PixelSpacing are needed to know "
-        "where a slice lies"
+        "where a slice lies; export it again from the scanner or the archive"
     )
 
 

@@ -37,7 +37,9 @@ def read_slices(places: Sequence[tuple[Path, int]]) -> tuple[np.ndarray, dict[in
             if voxels is None:
                 voxels = np.full((len(places), *pixels.shape), np.nan, np.float32)
             if pixels.shape != voxels.shape[1:]:
-                raise UnreadableFileError(path, f"{pixels.shape} pixels in a stack of {voxels.shape[1:]}")
+                raise UnreadableFileError(
+                    path, f"{pixels.shape} pixels among slices of {voxels.shape[1:]}; export it again"
+                )
             voxels[row] = pixels
     if voxels is None:
         raise next(iter(damaged.values())) if damaged else ValueError("no slices were asked for")
