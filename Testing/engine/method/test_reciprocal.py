@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from engine.memory_store import stack
 from VolumeRetrievalEngine.method.reciprocal import (
-    AT_LEAST,
     NODES,
     WEIGHT,
     agreement,
@@ -23,7 +22,7 @@ def two_groups(size: int, between: float) -> np.ndarray:
     return similarity
 
 
-@pytest.mark.parametrize("size", [AT_LEAST // 2, NODES // 2])
+@pytest.mark.parametrize("size", [NODES // 2, NODES])
 def test_nodes_of_the_querys_group_agree_with_it(size: int) -> None:
     agreed = agreement(two_groups(size, between=0.4))
     assert agreed.shape == (2 * size - 1,) and agreed.dtype == np.float32

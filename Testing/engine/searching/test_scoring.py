@@ -116,6 +116,17 @@ def test_as_many_are_compared_as_results_are_asked_for(many, kind, score):
     np.testing.assert_allclose(found.scores[:103], exact.scores[:103], atol=1e-5)
 
 
+def test_candidates_by_slices_are_enough_to_ask_their_neighbors(many):
+    with SearchSession(many, "numpy") as opened:
+        query = query_from_store(opened.store, opened.store.listing()[0], "query")
+        opened.refresh(("slices",))
+        options = [SearchOptions(distinct=2, filter="slices", ranking=one) for one in ("two-stage", "exhaustive")]
+        found, exact = (ranked(opened, query, one).ranking for one in options)
+    assert found.filter == "slices" and found.scoring.parts.neighbors
+    assert found.keys[:10].tolist() == exact.keys[:10].tolist()
+    np.testing.assert_allclose(found.scores[:10], exact.scores[:10], atol=1e-5)
+
+
 def test_parts_are_named_in_a_text():
     assert ScoreParts.parse("paper") == ScoreParts() and str(ScoreParts()) == "paper"
     assert str(ScoreParts.parse("modality+directions")) == "directions+modality"

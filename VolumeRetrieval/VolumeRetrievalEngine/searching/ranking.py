@@ -10,6 +10,7 @@ import numpy as np
 from ..method.baselines import rank_by
 from ..method.filtering import Candidates, FilterName, candidates_by_pooled, candidates_by_slices, filter_for
 from ..method.pooling import pool
+from ..method.reciprocal import NODES
 from ..method.reranking import rerank
 from ..query.query import Query
 from ..slice_index.row_map import Level
@@ -74,6 +75,7 @@ def rank_volumes(
     asks_neighbors = _asks_neighbors(options, query)
     distinct = max(options.distinct, options.top)
     if name == "slices":
+        distinct = max(distinct, NODES) if asks_neighbors else distinct
         candidates = candidates_by_slices(session.slices, rows, distinct, allowed, scoring.mean)
         if asks_neighbors:
             pooled = _pooled(query)

@@ -91,7 +91,7 @@ class Scoring:
             candidates: by pooled rows and this score. Of too few nothing is asked.
         """
         keys = candidates.keys[: reciprocal.NODES]
-        if len(keys) < reciprocal.AT_LEAST:
+        if len(keys) < reciprocal.NODES:
             return self
         rows, offsets = store.many_pooled(keys)
         similarity = reciprocal.mutual_similarity(
