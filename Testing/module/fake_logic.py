@@ -119,6 +119,10 @@ class FakeLogic:
         self.shown = []
         self.pairs = []
         self.follow = None
+        self.isOverlaid = False
+        self.opacities = []
+        self.registrations = []
+        self.shownMatches = []
         self.removed = 0
         self.exported = []
         self.failure = ""
@@ -257,6 +261,8 @@ class FakeLogic:
     def changeShown(self, isShown):
         """As if results were shown, or removed."""
         self._isShown = isShown
+        if not isShown:
+            self.shownMatches, self.isOverlaid = [], False
         if self._shownChanged:
             self._shownChanged()
 
@@ -280,8 +286,28 @@ class FakeLogic:
         for number in range(len(matches)):
             (progress or (lambda step: None))(Progress("load", number, len(matches)))
         self.shown.append([match.volume_id for match in matches])
+        self.shownMatches = list(matches)
         self.changeShown(True)
         return self.problems
+
+    def setOverlay(self, on):
+        self.isOverlaid = on
+        self._shownChanged()
+
+    def setOverlayOpacity(self, opacity):
+        self.opacities.append(opacity)
+
+    def registerMatch(self, match, callbacks=None):
+        self.registrations.append(match.rank)
+        return self._job(callbacks)
+
+    def setRefinement(self, match, refinement):
+        """As if its registration had come to this."""
+        self.shownMatches = [
+            replace(one, refinement=refinement) if one.volume_id == match.volume_id else one
+            for one in self.shownMatches
+        ]
+        self.changeShown(True)
 
     def showPair(self, match, queryRow, row):
         if self.failure:

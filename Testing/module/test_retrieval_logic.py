@@ -320,6 +320,26 @@ class TestSearching:
         with pytest.raises(EngineError, match="no longer knows this search"):
             logic.similarity(match)
 
+    def test_a_match_is_registered_on_request_and_what_is_shown_of_it_follows(self, logic, phantomQuery):
+        matches = logic.search(aQueryNode(phantomQuery), top=2).matches
+        logic.showMatches(matches)
+        found, told = logic.registerMatch(matches[0]), Told()
+
+        assert found.matrix.shape == (4, 4) and found.success == (found.reason == "")
+        assert [one.refinement for one in logic.shownMatches] == [found, None]
+        asked = logic._client._lastNumber
+        logic.registerMatch(matches[0], called(told))
+        waitUntil(lambda: told.isOver)
+        assert told.results == [found] and logic._client._lastNumber == asked
+        logic.setOverlay(True)
+        assert logic.isOverlaid
+        logic.removeShown()
+        logic.showMatches(matches[:1])
+        assert logic.shownMatches[0].refinement == found and not logic.isOverlaid
+        logic.removeShown()
+        with pytest.raises(ValueError, match="not a result of the last searches"):
+            logic.registerMatch(aMatch(1))
+
     def test_a_series_that_is_not_indexed_is_read_by_the_worker(self, fresh, archive):
         fresh.indexDatabase()
         importSeries(archive[2:3])

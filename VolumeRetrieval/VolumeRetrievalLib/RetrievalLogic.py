@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import slicer
 from slicer.i18n import tr as _
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from VolumeRetrievalEngine.encoders.default import DefaultEncoder
     from VolumeRetrievalEngine.progress import Progress
     from VolumeRetrievalEngine.searching.match import Match, SearchResult
+    from VolumeRetrievalEngine.searching.refinement import Refinement
 
     from .Processes.ChildProcess import ProcessProtocol
     from .Processes.EngineProcess import EngineCommand
@@ -63,6 +64,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         from .Processes.SearchWorkerClient import SearchWorkerClient
         from .Scene.LoadedVolumes import LoadedVolumes
         from .Scene.MatchLoader import MatchLoader
+        from .Search.Registrations import Registrations
         from .Search.Searching import Searching
         from .Search.Similarities import Similarities
         from .Views.MatchDisplay import MatchDisplay
@@ -83,6 +85,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         self._searching = Searching(self._index, self._loaded, self._folders, self._client)
         RegionLogic.__init__(self, self._searching)
         self._similarities = Similarities(self._client)
+        self._registrations = Registrations(self._client, self._folders, self._loaded, lambda: self._index.contents)
         self._showing = Showing(
             self.display, self._loader, lambda: self._index.contents, lambda series: self._index.series.describe(series)
         )
@@ -229,6 +232,33 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         known = self._similarities.known(search, match) if search is not None and search.found(match) else None
         return Jobs.run(request, None, callbacks) if known is None else Jobs.known(known, callbacks)
 
+    def registerMatch(self, match: Match, callbacks: Callbacks | None = None) -> Job | Refinement:
+        """Register a match of one of the last searches with its query: affine, around what was asked for.
+
+        It takes some seconds in the search process. If the match is shown, its box, the crosshair's points, scrolling
+        and the overlay go by it from then on. Where `success` is false, the registration is not reliable: `reason`
+        says why, and everything stays where the matching slices have placed it.
+
+        Raises (without callbacks):
+            ValueError: the match is not one of the last searches, or the query is gone. EngineError: nothing of the
+                query is in the match, a volume cannot be read again, or the search process no longer knows the search.
+        """
+
+        def start(answer: Callbacks) -> Job:
+            last = self._searching.searchOf(match)
+
+            def finished(found: Refinement) -> None:
+                self.display.setRefinement(last.result.search_id, match, found)
+                answer.finished(found)
+
+            known = self._registrations.known(last, match)
+            told = replace(answer, finished=finished)
+            if known is not None:
+                return cast("Job", Jobs.known(known, told))
+            return self._registrations.request(last, match, told)
+
+        return Jobs.run(start, None, callbacks)
+
     # Showing
 
     def loadMatch(self, match: Match) -> Any:
@@ -256,7 +286,8 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         search = self._searching.searchToShow(matches)
         if search is None or not matches:
             raise RuntimeError(_("There is nothing to show: search first."))
-        problems = self._showing.show(search, matches, progress)
+        registered = [replace(one, refinement=self._registrations.known(search, one)) for one in matches]
+        problems = self._showing.show(search, registered, progress)
         for match in self.display.shownMatches:
             # Without it nothing is missing but a number in a corner of the views.
             found = partial(self.display.setSimilarity, match)
@@ -271,6 +302,12 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     def onShownChanged(self, callback: Callable[[], None] | None) -> None:
         """Call this when isShown may have changed; None ends it."""
         self.display.onChanged = callback
+
+    @property
+    def shownMatches(self) -> list[Match]:
+        """The matches that are next to the query, in the order of their columns, each with its registration
+        (`refinement`) if it was registered; none while no comparison is open."""
+        return self.display.shownMatches
 
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's views to this pair of slices, if they are shown."""
@@ -287,6 +324,24 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     def setFollowMatch(self, follow: bool) -> None:
         """Whether scrolling one column moves the others."""
         self.display.setFollow(follow)
+
+    @property
+    def isOverlaid(self) -> bool:
+        """Whether the shown results are over the query."""
+        return self.display.isOverlaid
+
+    def setOverlay(self, on: bool) -> None:
+        """Show each result over the query, in its space, or each in its own; nothing happens while none is shown.
+
+        The affine is the registration's where it is reliable (registerMatch), else the one nearest to the matching
+        slices and the bodies' outlines. Volumes are not changed: an overlay is a node of its own, neither listed nor
+        saved.
+        """
+        self.display.setOverlay(on)
+
+    def setOverlayOpacity(self, opacity: float) -> None:
+        """How much of the result is seen over the query, from 0 (only the query) to 1 (only the result)."""
+        self.display.setOpacity(min(max(float(opacity), 0.0), 1.0))
 
     def removeShown(self) -> None:
         """Close the comparison: remove what it added to the scene, and restore the layout."""

@@ -18,6 +18,7 @@ import numpy as np
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder
 from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
+from VolumeRetrievalEngine.searching.refinement import Refinement
 
 from ..Values import (
     Callbacks,
@@ -119,6 +120,9 @@ class LogicProtocol(Protocol):
     def similarity(self, match: Match, callbacks: Callbacks | None = None) -> Job | np.ndarray:
         """The similarity matrix of a match of the last search, float32 [n_q, n_rows]."""
 
+    def registerMatch(self, match: Match, callbacks: Callbacks | None = None) -> Job | Refinement:
+        """Register a match with the query, some seconds; what is shown of it goes by it then, if it is reliable."""
+
     # Regions
 
     def stackOf(self, query: Any) -> StackDescription | None:
@@ -151,6 +155,10 @@ class LogicProtocol(Protocol):
     def onShownChanged(self, callback: Callable[[], None] | None) -> None:
         """Call this when isShown may have changed; None ends it."""
 
+    @property
+    def shownMatches(self) -> Sequence[Match]:
+        """The matches that are next to the query, each with its registration (`refinement`) if it was registered."""
+
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
         """Move the query's views and the match's views to this pair of slices, if they are shown."""
 
@@ -161,6 +169,16 @@ class LogicProtocol(Protocol):
         """Call this when the views show another pair of slices; None ends it."""
 
     def setFollowMatch(self, follow: bool) -> None: ...
+
+    @property
+    def isOverlaid(self) -> bool:
+        """Whether the shown results are over the query, in its space."""
+
+    def setOverlay(self, on: bool) -> None:
+        """Show each result over the query, in its space, or each in its own."""
+
+    def setOverlayOpacity(self, opacity: float) -> None:
+        """How much of the result is seen over the query, from 0 to 1."""
 
     def removeShown(self) -> None:
         """Remove what showing added to the scene, and restore the layout."""

@@ -18,9 +18,11 @@ from .FollowSection import FollowSection
 from .IndexSection import IndexSection
 from .LogicProtocol import LogicProtocol
 from .MatchMapSection import MatchMapSection
+from .OverlaySection import OverlaySection
 from .PackagesSection import PackagesSection
 from .QuerySection import QuerySection
 from .RegionSection import RegionSection
+from .RegistrationSection import RegistrationSection
 from .ResultsSection import ResultsSection
 from .SearchSection import SearchRequest, SearchSection, isSame
 from .StatusLine import StatusLine
@@ -59,6 +61,8 @@ class Panel:
         self._earlier: list[_Earlier] = []
         ui.backButton.connect("clicked(bool)", self.back)
         self.follow = FollowSection(ui, logic, self.matchMap.followPair)
+        self.overlay = OverlaySection(ui, logic)
+        self.registration = RegistrationSection(ui, logic)
         self.search = SearchSection(
             ui,
             logic,
@@ -96,6 +100,8 @@ class Panel:
         """Results were shown or removed, by this panel or by others."""
         self.results.refresh()
         self.follow.refresh()
+        self.overlay.refresh()
+        self.registration.refresh()
 
     @property
     def result(self) -> SearchResult | None:
@@ -169,6 +175,7 @@ class Panel:
     def cleanUp(self) -> None:
         """Stop listening to the logic; the widgets may go."""
         self.leave()
+        self.registration.cancel()
         self.logic.onStatusChanged(None)
         self.logic.onShownChanged(None)
         self.follow.cleanUp()
@@ -185,6 +192,8 @@ class Panel:
 
     def _updateResults(self) -> None:
         """Say whether what is listed is what is chosen now; or, while nothing is listed, what to do."""
+        if self.search.isRunning and self.registration.isRunning:
+            self.registration.cancel()  # the search would wait for it
         if self._request is not None and not self.search.isRunning:
             problem = self.search.problem()
             isSameRequest = not problem and isSame(self._request, self.search.request())

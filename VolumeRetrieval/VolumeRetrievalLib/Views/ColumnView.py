@@ -21,12 +21,21 @@ _LINE = 20
 
 @dataclass(frozen=True)
 class ColumnView:
-    """The query or a result, in a main view of its own plane and, if there is room, in a navigator across it."""
+    """The query or a result, in a main view of its own plane and, if there is room, in a navigator across it.
+
+    With an `overlayNode` it is the query's volume and plane, and the result in the query's space over it.
+    """
 
     column: Column
     volumeNode: Any
     geometry: StackGeometry
     hasNavigator: bool
+    overlayNode: Any = None
+
+    @property
+    def isOverlay(self) -> bool:
+        """Whether a result is shown over the query, in its space."""
+        return self.overlayNode is not None
 
     @property
     def mainNode(self) -> Any:
@@ -53,13 +62,15 @@ class ColumnView:
         return [(width, height) for width, height, _slices in dimensions]
 
     def place(self) -> None:
-        """Show the volume, and nothing else, in its own plane."""
+        """Show the volume, and nothing else but its overlay, in its own plane."""
+        overlay = self.overlayNode.GetID() if self.isOverlay else None
         for name, orientation in zip(self.views, ORIENTATIONS[self.geometry.plane], strict=False):
             widget = self._widget(name)
             composite, node = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
             with slicer.util.NodeModify(composite):
                 composite.SetBackgroundVolumeID(self.volumeNode.GetID())
-                composite.SetForegroundVolumeID(None)
+                composite.SetForegroundVolumeID(overlay)
+                composite.SetForegroundOpacity(0.0)
                 composite.SetLabelVolumeID(None)
             with slicer.util.NodeModify(node):
                 node.SetOrientation(orientation)
@@ -81,6 +92,23 @@ class ColumnView:
                 widget.sliceLogic().FitSliceToAll()
                 width, height, depth = node.GetFieldOfView()
                 node.SetFieldOfView(width / filled, height / filled, depth)
+
+    def setOpacity(self, opacity: float) -> None:
+        """Of the overlay, from 0 (nothing but the query) to 1."""
+        for name in self.views if self.isOverlay else ():
+            self._widget(name).mrmlSliceCompositeNode().SetForegroundOpacity(opacity)
+
+    def lookAs(self, other: ColumnView) -> None:
+        """Show what the other column shows of the same volume: the same slices, panned and zoomed in the same way."""
+        for name, otherName in zip(self.views, other.views, strict=True):
+            node, leader = self._widget(name).mrmlSliceNode(), self._widget(otherName).mrmlSliceNode()
+            width, height, depth = leader.GetFieldOfView()
+            own, its = node.GetDimensions(), leader.GetDimensions()
+            with slicer.util.NodeModify(node):
+                node.GetSliceToRAS().DeepCopy(leader.GetSliceToRAS())
+                node.SetFieldOfView(width * own[0] / max(its[0], 1), height * own[1] / max(its[1], 1), depth)
+                node.SetXYZOrigin(*leader.GetXYZOrigin())
+                node.UpdateMatrices()
 
     def setLabel(self, text: str) -> None:
         for name in self.views:

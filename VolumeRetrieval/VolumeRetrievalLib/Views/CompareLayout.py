@@ -169,6 +169,7 @@ def leave() -> None:
             for setVolume in (composite.SetBackgroundVolumeID, composite.SetForegroundVolumeID):
                 setVolume(None)
             composite.SetLabelVolumeID(None)
+            composite.SetForegroundOpacity(0.0)
         display = widget.sliceLogic().GetSliceDisplayNode()
         if display is not None:
             display.SetIntersectingSlicesVisibility(False)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
+from . import OverlayVolumes
 from .ColumnView import ColumnView
 from .FollowMatch import FollowedResult, FollowMatch
 from .FollowPoint import FollowPoint
-from .SlicePairs import Companion, StackRows
+from .SlicePairs import Companion, OverlaidCompanion, StackRows
 from .StackGeometry import StackGeometry
+from .ViewSlices import MOST_DEGREES
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,68 @@ class ShownMatch:
 
 @dataclass
 class Comparison:
-    """What the views show."""
+    """What the views show. `ownViews` are the results' columns, each in the result's own space."""
 
     result: SearchResult
     query: ColumnView
     queryRows: StackRows
     queryName: str
     matches: list[ShownMatch]
-    results: list[FollowedResult]
-    follow: FollowMatch
-    followPoint: FollowPoint
+    ownViews: list[ColumnView]
     selected: int = 0
     similarities: dict[int, np.ndarray] = field(default_factory=dict)  # by the match's key
+    results: list[FollowedResult] = field(init=False, default_factory=list)
+    follow: FollowMatch = field(init=False)
+    followPoint: FollowPoint = field(init=False)
+
+    def connect(self, views: Sequence[ColumnView], onMoved: Callable[[], None]) -> None:
+        """These are the results' columns from now on; nothing follows anything yet (FollowMatch says what for)."""
+        self.results = [
+            FollowedResult(view, self._companion(one.match, own, view))
+            for one, own, view in zip(self.matches, self.ownViews, views, strict=True)
+        ]
+        self.follow = FollowMatch(self.query, self.queryRows, self.results, onMoved)
+        self.followPoint = FollowPoint(self.query, views, [one.match for one in self.matches], self.follow)
+
+    @property
+    def isOverlaid(self) -> bool:
+        """Whether results are shown over the query, in its space."""
+        return any(one.view.isOverlay for one in self.results)
+
+    def overlayViews(self) -> list[ColumnView]:
+        """Each result over the query; one that has no place in the query stays in its own space."""
+        views = []
+        for one, own in zip(self.matches, self.ownViews, strict=True):
+            alignment = self.result.alignment(one.match)
+            if alignment is None:
+                views.append(own)
+                continue
+            name = _("{rank}: {name} (over the query)").format(rank=one.match.rank, name=one.name or one.match.path)
+            node = OverlayVolumes.show(own.column.main, one.volumeNode, alignment, name)
+            views.append(ColumnView(own.column, self.query.volumeNode, self.query.geometry, own.hasNavigator, node))
+        return views
+
+    def _companion(self, match: Match, own: ColumnView, view: ColumnView) -> Companion | OverlaidCompanion:
+        rows = rowsOf(match.positions_mm, match.slice_index, own.geometry, match.n_slices)
+        if view.isOverlay:
+            return OverlaidCompanion(rows, *self._alongResult(match, own.geometry))
+        path = match.correspondence.path if match.correspondence is not None else None
+        asked = self.result.asked_box(match)
+        if match.refinement is not None and match.refinement.success and asked is not None:
+            along = [self.query.geometry.movedTo(asked.center, position) for position in self.queryRows.positions]
+            heights = match.map_points(np.array(along)) @ own.geometry.normal
+            path = np.interp(heights, rows.positions, np.arange(len(rows.positions)))
+        return Companion(rows, path)
+
+    def _alongResult(self, match: Match, geometry: StackGeometry) -> tuple[float | None, float]:
+        """(start, slope) of OverlaidCompanion, in the middle of the query."""
+        alignment = self.result.alignment(match)
+        assert alignment is not None
+        through = alignment[:3, :3] @ self.query.geometry.normal
+        slope = float(through @ geometry.normal)
+        if abs(slope) < np.cos(np.radians(MOST_DEGREES)) * np.linalg.norm(through):
+            return None, 0.0
+        return geometry.positionOf(alignment[:3, :3] @ self.query.geometry.pointAt(0.0) + alignment[:3, 3]), slope
 
     def indexOf(self, match: Match) -> int | None:
         return next((n for n, one in enumerate(self.matches) if one.match.volume_id == match.volume_id), None)
@@ -86,8 +140,3 @@ def rowsOf(
         positions, numbers = geometry.stack.positions, np.arange(geometry.stack.count)
     count = max(count or geometry.stack.count, int(np.max(numbers)) + 1)
     return StackRows(np.asarray(positions, dtype=float), np.asarray(numbers), geometry.spacing, count)
-
-
-def companionOf(match: Match, geometry: StackGeometry) -> Companion:
-    path = match.correspondence.path if match.correspondence is not None else None
-    return Companion(rowsOf(match.positions_mm, match.slice_index, geometry, match.n_slices), path)

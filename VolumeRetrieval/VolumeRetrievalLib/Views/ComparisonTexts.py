@@ -17,11 +17,19 @@ def resultLines(
     match: Match, name: str, rows: StackRows, position: float | None, similarity: float | None
 ) -> list[str]:
     """ "2  CRLM-CT-1004  0.48" and "slice 28 of 41, similarity here 0.65"."""
-    title = f"{match.rank}  {name or match.attributes.series_description}  {match.score:.2f}"
     text = _sliceOf(rows, position)
     if similarity is not None:
         text = _("{slice}, similarity here {value}").format(slice=text, value=f"{similarity:.2f}")
-    return [title, text]
+    return [_title(match, name), text]
+
+
+def overlayLines(
+    match: Match, name: str, rows: StackRows, position: float | None, similarity: float | None
+) -> list[str]:
+    """As resultLines, of a result over the query; its slices are not named where they are cut across."""
+    lines = resultLines(match, name, rows, position, similarity)[: 1 if position is None else 2]
+    isRegistered = match.refinement is not None and match.refinement.success
+    return [*lines, _("over the query (registered)") if isRegistered else _("over the query (by matching slices)")]
 
 
 def matchedSlices(match: Match) -> str:
@@ -36,6 +44,10 @@ def matchedSlices(match: Match) -> str:
 def queriedSlices(match: Match, first: int, last: int) -> str:
     """ "match 1: slices 60-66": the query's slices that lie in that range of that result."""
     return _("match {rank}: {slices}").format(rank=match.rank, slices=_numbers(first, last))
+
+
+def _title(match: Match, name: str) -> str:
+    return f"{match.rank}  {name or match.attributes.series_description}  {match.score:.2f}"
 
 
 def _sliceOf(rows: StackRows, position: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import vtk
 
 from .ColumnView import ColumnView
-from .SlicePairs import Companion, StackRows
+from .SlicePairs import Companion, OverlaidCompanion, StackRows
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FollowedResult:
     """A result in its column, and what is known of its slices and the query's."""
 
     view: ColumnView
-    companion: Companion
+    companion: Companion | OverlaidCompanion
 
 
 class FollowMatch:
@@ -93,13 +93,10 @@ class FollowMatch:
         queryPosition = position
         moves: list[tuple[ColumnView, float]] = []
         if leader > 0:
-            near = self._last[0]
-            row = self._results[leader - 1].companion.queryRowFor(
-                position, 0 if near is None else self._queryRows.row(near)
-            )
-            if row is None:
+            found = self._results[leader - 1].companion.queryPositionFor(self._queryRows, position, self._last[0])
+            if found is None:
                 return []
-            queryPosition = float(self._queryRows.positions[row])
+            queryPosition = found
             moves.append((self._query, queryPosition))
         for number, one in enumerate(self._results, start=1):
             target = one.companion.positionFor(self._queryRows, queryPosition)

@@ -26,11 +26,16 @@ class FollowPoint:
     """
 
     def __init__(self, query: ColumnView, results: Sequence[ColumnView], matches: Sequence[Match], follow: FollowMatch):
-        """`matches`: of the results. A result without a map of points (Match.point_map) is left to `follow`."""
+        """`matches`: of the results. A result without a map of points (Match.mapping) is left to `follow`; one that is
+        shown over the query has the query's points."""
         self._views = [query, *results]
-        maps = [match.point_map for match in matches]
+        maps = [None if view.isOverlay else match.mapping for view, match in zip(results, matches, strict=True)]
         self._maps = [None, *maps]
         self._inverses = [None, *(None if one is None else one.inverse() for one in maps)]
+        isMapped = [view.isOverlay or one is not None for view, one in zip(results, maps, strict=True)]
+        self._mapped = [0, *(number for number, one in enumerate(isMapped, 1) if one)]
+        # Views of one space show one plane, also between two slices; elsewhere a view shows a slice that was acquired.
+        self._areExact = any(view.isOverlay for view in results)
         self._follow = follow
         self._isOn = False
         self._marks: dict[int, Any] = {}
@@ -56,8 +61,7 @@ class FollowPoint:
 
     def prepare(self) -> None:
         """Make the marks, which are not seen before the crosshair moves."""
-        mapped = [number for number, one in enumerate(self._maps) if one is not None]
-        for number in [0, *mapped] if mapped else []:
+        for number in self._mapped if len(self._mapped) > 1 else []:
             view = self._views[number]
             self._marks[number] = PointMarks.prepare(view.column.main, view.nodeIDs)
         PointMarks.keepOnly([self._views[number].column.main for number in self._marks])
@@ -114,6 +118,8 @@ class FollowPoint:
             view, points = self._views[number], self._maps[number]
             target = inQuery if points is None else points.points(inQuery[None])[0]
             position, isWithin = view.geometry.nearestSlice(target)
+            if self._areExact and points is None:
+                position = view.geometry.positionOf(target)
             target = view.geometry.movedTo(target, position)
             if isWithin:
                 PointMarks.move(mark, target)

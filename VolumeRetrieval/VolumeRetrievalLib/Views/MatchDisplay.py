@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,12 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
+from VolumeRetrievalEngine.searching.refinement import Refinement
 
 from ..Values import ShownPair
-from . import CompareLayout, ComparisonTexts, PointMarks, RangeMarks, RegionBoxes, UserNodes, ViewState
+from . import CompareLayout, ComparisonMarks, ComparisonTexts, OverlayVolumes, UserNodes, ViewState
 from .ColumnView import ColumnView
-from .Comparison import Comparison, ShownMatch, companionOf, rowsOf
-from .FollowMatch import FollowedResult, FollowMatch
-from .FollowPoint import FollowPoint
+from .Comparison import Comparison, ShownMatch, rowsOf
 from .ResultFolder import ResultFolder
 from .StackGeometry import StackGeometry
 from .ViewTexts import ViewTexts
@@ -40,6 +40,8 @@ class MatchDisplay:
         self._before: ViewState.ViewState | None = None
         self._shown: Comparison | None = None
         self._followIsOn = True
+        self._opacity = 0.5
+        self._ownStates: dict[str, ViewState.View] = {}  # of the results' views, while they are over the query
         self._texts = ViewTexts()
         self._layoutTag: tuple[Any, int] | None = None
         scene = slicer.mrmlScene
@@ -61,7 +63,7 @@ class MatchDisplay:
     @property
     def isShown(self) -> bool:
         """Whether something of a comparison is in the scene or in the views, whoever showed it."""
-        return CompareLayout.isShown() or self.folder.exists or _hasMarks()
+        return CompareLayout.isShown() or self.folder.exists or ComparisonMarks.exist()
 
     @property
     def shownMatches(self) -> list[Match]:
@@ -113,18 +115,14 @@ class MatchDisplay:
         for view in views:
             view.place()
         queryRows = rowsOf(result.query_table.position, result.query_table.index, views[0].geometry)
-        results = [
-            FollowedResult(view, companionOf(one.match, view.geometry))
-            for view, one in zip(views[1:], matches, strict=True)
-        ]
-        follow = FollowMatch(views[0], queryRows, results, self._onMoved)
-        followPoint = FollowPoint(views[0], views[1:], [one.match for one in matches], follow)
         name = queryName or queryNode.GetName()
-        self._shown = Comparison(result, views[0], queryRows, name, matches, results, follow, followPoint)
+        shown = self._shown = Comparison(result, views[0], queryRows, name, matches, views[1:])
+        shown.connect(shown.ownViews, self._onMoved)
         with _batch():
+            OverlayVolumes.remove()  # of what was shown before
             self._mark()
-            self._drawRegion()
-            followPoint.prepare()
+            ComparisonMarks.drawRegions(shown)
+            shown.followPoint.prepare()
             UserNodes.keepOut(views[0].nodeIDs)
             for one in matches:
                 if one.isOurs and one.name:
@@ -135,9 +133,8 @@ class MatchDisplay:
         for view, label in zip(views, [columns[0].label, *(str(one.match.rank) for one in matches)], strict=True):
             view.fit()
             view.setLabel(label)
-        follow.move(self._shown.firstPositions())
-        follow.isOn = followPoint.isOn = self._followIsOn
-        follow.start()
+        shown.follow.move(shown.firstPositions())
+        self._startFollowing()
         self._observeLayout()
 
     def showPair(self, match: Match, queryRow: int, row: int) -> None:
@@ -151,7 +148,7 @@ class MatchDisplay:
         shown.follow.move(
             [
                 (shown.query, float(shown.queryRows.positions[queryRow])),
-                (result.view, float(result.companion.rows.positions[row])),
+                (result.view, result.companion.positionOfRow(shown.queryRows, row, queryRow)),
             ]
         )
 
@@ -171,6 +168,65 @@ class MatchDisplay:
         if self._shown is not None:
             self._shown.follow.isOn = self._shown.followPoint.isOn = on
 
+    @property
+    def isOverlaid(self) -> bool:
+        """Whether results are shown over the query."""
+        return self._shown is not None and self._shown.isOverlaid
+
+    def setOverlay(self, on: bool) -> None:
+        """Whether results are shown over the query, in its space; a comparison begins with each in its own."""
+        shown = self._shown
+        if shown is None or on == shown.isOverlaid:
+            return
+        with slicer.util.RenderBlocker():
+            self._stopFollowing()
+            views = shown.overlayViews() if on else shown.ownViews
+            if on:
+                names = [name for view in shown.ownViews for name in view.views]
+                manager = slicer.app.layoutManager()
+                self._ownStates = {name: ViewState.View(manager.sliceWidget(name)) for name in names}
+            for view in views:
+                view.place()
+            shown.connect(views, self._onMoved)
+            self._redraw()
+            for view in views:
+                if view.isOverlay:
+                    view.lookAs(shown.query)
+                    view.setOpacity(self._opacity)
+                else:
+                    for name in view.views:
+                        self._ownStates[name].restore(slicer.app.layoutManager().sliceWidget(name))
+            if not on:
+                OverlayVolumes.remove()
+                self._moveAlong()
+            self._startFollowing()
+        self._tellChanged()
+        self._onMoved()
+
+    def setOpacity(self, opacity: float) -> None:
+        """Of results over the query, from 0 (nothing but the query) to 1."""
+        self._opacity = opacity
+        for one in self._shown.results if self._shown is not None else ():
+            one.view.setOpacity(opacity)
+
+    def setRefinement(self, searchID: str, match: Match, refinement: Refinement) -> None:
+        """What a registration found of a match of a search: where it is shown and reliable, everything moves to it."""
+        shown = self._shown
+        number = shown.indexOf(match) if shown is not None and shown.result.search_id == searchID else None
+        if shown is None or number is None:
+            return
+        one = shown.matches[number]
+        shown.matches[number] = replace(one, match=replace(one.match, refinement=refinement))
+        if refinement.success:
+            with slicer.util.RenderBlocker():
+                self._stopFollowing()
+                shown.connect(shown.overlayViews() if shown.isOverlaid else shown.ownViews, self._onMoved)
+                self._redraw()
+                self._moveAlong()
+                self._startFollowing()
+        self._tellChanged()
+        self._onMoved()
+
     def setSimilarity(self, match: Match, similarity: np.ndarray) -> None:
         """The similarity matrix of a match that is shown, float [n_q, n_rows], when it has come."""
         if self._shown is not None and self._shown.indexOf(match) is not None:
@@ -181,7 +237,7 @@ class MatchDisplay:
         """Close the comparison: the volumes that were loaded for it go, and the user's views come back."""
         with slicer.util.RenderBlocker():
             self._stop()
-            _removeMarks()
+            self._removeMarks()
             self._leaveLayout(restoreViews=True)
             self.folder.remove()
         self._tellChanged()
@@ -198,7 +254,7 @@ class MatchDisplay:
         """Nothing of a scene that was opened is in our views: what it says of them is of another session."""
         if self._shown is None and slicer.app.layoutManager() is not None:
             UserNodes.letBack()
-            if not _hasMarks():  # else the module was reloaded, and the views are still there
+            if not ComparisonMarks.exist():  # else the module was reloaded, and the views are still there
                 self._leaveLayout(restoreViews=False)
         self._tellChanged()
 
@@ -218,7 +274,7 @@ class MatchDisplay:
         if self._shown is None or CompareLayout.isShown():
             return
         self._stop()
-        _removeMarks()
+        self._removeMarks()
         self._leaveLayout(restoreViews=False)
         self._tellChanged()
 
@@ -241,11 +297,39 @@ class MatchDisplay:
         if self._layoutTag is not None:
             self._layoutTag[0].RemoveObserver(self._layoutTag[1])
             self._layoutTag = None
+        self._stopFollowing()
+        self._shown = None
+        self._ownStates = {}
+        self._texts.remove()
+
+    def _startFollowing(self) -> None:
+        assert self._shown is not None
+        self._shown.follow.isOn = self._shown.followPoint.isOn = self._followIsOn
+        self._shown.follow.start()
+
+    def _stopFollowing(self) -> None:
         if self._shown is not None:
             self._shown.follow.stop()
             self._shown.followPoint.isOn = False
-            self._shown = None
-        self._texts.remove()
+
+    def _moveAlong(self) -> None:
+        """The results go to where the query is, if they follow it."""
+        shown = self._shown
+        assert shown is not None
+        position = shown.query.position
+        if self._followIsOn and position is not None:
+            targets = ((one.view, one.companion.positionFor(shown.queryRows, position)) for one in shown.results)
+            shown.follow.move([(view, target) for view, target in targets if target is not None])
+
+    def _redraw(self) -> None:
+        """Marks, and the user's nodes, where they belong after a change of space or place."""
+        shown = self._shown
+        assert shown is not None
+        self._mark()
+        ComparisonMarks.drawRegions(shown)
+        shown.followPoint.prepare()
+        inQuerySpace = [shown.query, *(one.view for one in shown.results if one.view.isOverlay)]
+        UserNodes.showIn([identifier for view in inQuerySpace for identifier in view.nodeIDs])
 
     def _onMoved(self) -> None:
         shown = self._shown
@@ -254,9 +338,10 @@ class MatchDisplay:
         queryPosition = shown.query.position
         self._write(shown.query, ComparisonTexts.queryLines(shown.queryName, shown.queryRows, queryPosition))
         for number, (one, result) in enumerate(zip(shown.matches, shown.results, strict=True)):
-            position = result.view.position
+            position = result.companion.ownPosition(result.view.position)
             value = shown.similarityOf(number, queryPosition, position)
-            lines = ComparisonTexts.resultLines(one.match, one.name, result.companion.rows, position, value)
+            words = ComparisonTexts.overlayLines if result.view.isOverlay else ComparisonTexts.resultLines
+            lines = words(one.match, one.name, result.companion.rows, position, value)
             if not result.view.hasNavigator:
                 lines.append(ComparisonTexts.matchedSlices(one.match))
             self._write(result.view, lines)
@@ -273,39 +358,12 @@ class MatchDisplay:
         self._texts.set(view.column.main, lines)
 
     def _mark(self) -> None:
-        """One slab in each navigator: the range of each match, and in the query's what the selected match has of it."""
-        shown = self._shown
-        assert shown is not None
-        marked = set()
-        for one, result in zip(shown.matches, shown.results, strict=True):
-            best = one.match.place
-            if best is not None and result.view.hasNavigator:
-                self._addMark(result.view, best.start_mm, best.end_mm, ComparisonTexts.matchedSlices(one.match))
-                marked.add(result.view.column.main)
-        selected = shown.matches[shown.selected].match
-        best = selected.place
-        if best is not None and shown.query.hasNavigator:
-            rows = (best.query_first_row, best.query_last_row)
-            first, last = (float(shown.queryRows.positions[row]) for row in rows)
-            numbers = [int(shown.queryRows.numbers[row]) for row in rows]
-            self._addMark(shown.query, first, last, ComparisonTexts.queriedSlices(selected, *numbers))
-            marked.add(shown.query.column.main)
-        RangeMarks.keepOnly(marked)
+        assert self._shown is not None
+        ComparisonMarks.markRanges(self._shown, self._texts.set)
 
-    def _drawRegion(self) -> None:
-        """What was asked for, in each result. Of a whole volume and of slices the slabs say it."""
-        shown = self._shown
-        assert shown is not None
-        drawn = set()
-        for one, result in zip(shown.matches, shown.results, strict=True):
-            if shown.result.query_box is not None and one.match.box is not None:
-                RegionBoxes.show(result.view.column.main, one.match.box, result.view.nodeIDs)
-                drawn.add(result.view.column.main)
-        RegionBoxes.keepOnly(drawn)
-
-    def _addMark(self, view: ColumnView, startMm: float, endMm: float, text: str) -> None:
-        RangeMarks.show(view.column.main, view.geometry, startMm, endMm, [view.navigatorNode.GetID()])
-        self._texts.set(view.column.navigator, [text])
+    def _removeMarks(self) -> None:
+        with _batch():
+            ComparisonMarks.remove()
 
     def _tellChanged(self) -> None:
         if self.onChanged is not None:
@@ -324,19 +382,6 @@ def _letViewsResize(views: Sequence[ColumnView]) -> None:
         unchanged = unchanged + 1 if sizes == before else 0
         if unchanged == 3:
             return
-
-
-def _hasMarks() -> bool:
-    return bool(RangeMarks.marks() or RegionBoxes.boxes() or PointMarks.points())
-
-
-def _removeMarks() -> None:
-    """Nothing of ours is drawn any more, and what is the user's is shown everywhere."""
-    with _batch():
-        RangeMarks.remove()
-        RegionBoxes.remove()
-        PointMarks.remove()
-        UserNodes.letBack()
 
 
 @contextmanager

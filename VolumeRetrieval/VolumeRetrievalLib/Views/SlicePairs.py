@@ -73,6 +73,19 @@ class Companion:
         row = round(float(np.interp(queryRow, np.arange(len(self.path)), self.path)))
         return float(self.rows.positions[int(np.clip(row, 0, len(self.rows.positions) - 1))])
 
+    def queryPositionFor(self, query: StackRows, position: float, near: float | None) -> float | None:
+        """The position along the query's stack that belongs to one along this stack: a slice that was compared."""
+        row = self.queryRowFor(position, 0 if near is None else query.row(near))
+        return None if row is None else float(query.positions[row])
+
+    def ownPosition(self, position: float | None) -> float | None:
+        """Where along the result's own stack its view is, in mm, when it is at this position."""
+        return position
+
+    def positionOfRow(self, query: StackRows, row: int, queryRow: int) -> float:
+        """Where its view shows one of its rows, which is paired with a row of the query."""
+        return float(self.rows.positions[row])
+
     def queryRowFor(self, position: float, near: int) -> int | None:
         """The row of the query whose slice belongs to a position along this stack.
 
@@ -84,3 +97,29 @@ class Companion:
         distances = np.abs(self.path - row)
         best = np.flatnonzero(distances <= distances.min() + 1e-6)
         return int(best[np.abs(best - near).argmin()])
+
+
+@dataclass(frozen=True, eq=False)
+class OverlaidCompanion:
+    """A result over the query, in its space: it shows the position that the query does.
+
+    Attributes:
+        rows: the result's own slices.
+        start, slope: the result's position in mm is start + slope * the query's; None where its slices are cut across.
+    """
+
+    rows: StackRows
+    start: float | None
+    slope: float
+
+    def positionFor(self, query: StackRows, queryPosition: float) -> float | None:
+        return queryPosition
+
+    def queryPositionFor(self, query: StackRows, position: float, near: float | None) -> float | None:
+        return position
+
+    def ownPosition(self, position: float | None) -> float | None:
+        return None if position is None or self.start is None else self.start + self.slope * position
+
+    def positionOfRow(self, query: StackRows, row: int, queryRow: int) -> float:
+        return float(query.positions[queryRow])

@@ -20,11 +20,7 @@ def keepOut(queryViewNodeIDs: Sequence[str]) -> None:
     tumor would be drawn over other patients' volumes, where it marks nothing. What the user has restricted to some
     views stays so. What is made meanwhile is shown everywhere: it may be meant for a result.
     """
-    own = [
-        node.GetID()
-        for node in slicer.util.getNodesByClass("vtkMRMLAbstractViewNode")
-        if node.GetLayoutName() not in CompareLayout.VIEW_NAMES
-    ]
+    own = _ownViewNodeIDs()
     for node in slicer.util.getNodesByClass("vtkMRMLDisplayableNode"):
         if _isOfUser(node):
             for index in range(node.GetNumberOfDisplayNodes()):
@@ -36,13 +32,33 @@ def keepOut(queryViewNodeIDs: Sequence[str]) -> None:
                     display.SetViewNodeIDs([*own, *queryViewNodeIDs])
 
 
+def showIn(viewNodeIDs: Sequence[str]) -> None:
+    """What is kept out is shown in the user's own views and these from now on; nothing else is touched."""
+    own = _ownViewNodeIDs()
+    for display in _keptOut():
+        with slicer.util.NodeModify(display):
+            display.SetViewNodeIDs([*own, *viewNodeIDs])
+
+
 def letBack() -> None:
     """Show it in every view again, also what was saved with a scene meanwhile."""
-    for display in slicer.util.getNodesByClass("vtkMRMLDisplayNode"):
-        if display.GetAttribute(_ATTRIBUTE):
-            with slicer.util.NodeModify(display):
-                display.RemoveAttribute(_ATTRIBUTE)
-                display.RemoveAllViewNodeIDs()
+    for display in _keptOut():
+        with slicer.util.NodeModify(display):
+            display.RemoveAttribute(_ATTRIBUTE)
+            display.RemoveAllViewNodeIDs()
+
+
+def _ownViewNodeIDs() -> list[str]:
+    """Of the user's views."""
+    return [
+        node.GetID()
+        for node in slicer.util.getNodesByClass("vtkMRMLAbstractViewNode")
+        if node.GetLayoutName() not in CompareLayout.VIEW_NAMES
+    ]
+
+
+def _keptOut() -> list[Any]:
+    return [node for node in slicer.util.getNodesByClass("vtkMRMLDisplayNode") if node.GetAttribute(_ATTRIBUTE)]
 
 
 def _isOfUser(node: Any) -> bool:

@@ -29,7 +29,7 @@ class ViewState:
             for index in range(node.GetNumberOfMaximizedViewNodes())
             if node.GetMaximizedViewNode(index) is not None
         ]
-        self._views = {name: _View(manager.sliceWidget(name)) for name in _userViews(manager)}
+        self._views = {name: View(manager.sliceWidget(name)) for name in _userViews(manager)}
 
     @classmethod
     def remember(cls) -> ViewState:
@@ -111,7 +111,7 @@ def undisturbed() -> Iterator[None]:
                 getattr(selection, f"Set{name}")(_existing(identifier))
 
 
-class _View:
+class View:
     """From where a slice view looks: with another layout it gets another size, and zooms."""
 
     def __init__(self, widget: Any):
