@@ -193,8 +193,11 @@ def consent(path: Path) -> None:
     box.close()
 
 
-def compare(path: Path, story: PhantomStory, count: int, size: tuple[int, int] = (1150, 850)) -> None:
-    """Results next to the query, as large as the views are next to a panel of 450 pixels in a window of 1600."""
+def compare(
+    path: Path, story: PhantomStory, count: int, size: tuple[int, int] = (1150, 850), isOverlaid: bool = False
+) -> None:
+    """Results next to the query, or over it, as large as the views are next to a panel of 450 pixels in a window of
+    1600."""
     manager = slicer.app.layoutManager()
     container = manager._qt.container
     container.resize(*size)
@@ -208,6 +211,7 @@ def compare(path: Path, story: PhantomStory, count: int, size: tuple[int, int] =
     display.show(story.queryNode(), story.result, matches)
     for one in matches:
         display.setSimilarity(one.match, one.match.similarity)
+    display.setOverlay(isOverlaid)
     for widget in manager._qt.shownWidgets():
         widget.sliceView().forceRender()
     slicer.app.processEvents()
@@ -237,6 +241,7 @@ def main() -> None:
         encoders(folder / "encoders.png", PhantomLogic(story, status))
         consent(folder / "consent.png")
         compare(folder / "compare.png", story, 3)
+        compare(folder / "overlay.png", story, 3, isOverlaid=True)
         compare(folder / "one-result.png", story, 1)
         compare(folder / "five-results.png", story, 5, (1470, 900))
 

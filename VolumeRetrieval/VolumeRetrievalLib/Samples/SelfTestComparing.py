@@ -13,6 +13,7 @@ import vtk
 
 from ..Views import CompareLayout
 from ..Views.CompareLayout import Column
+from .SelfTestOverlay import OverlaySteps
 from .SelfTestStory import NotHere, Snapshot, Step, Story, expect
 
 _AXES = {"Axial": 2, "Coronal": 1, "Sagittal": 0}
@@ -35,6 +36,7 @@ class ComparingSteps:
             ("scrolling the query moves the results along", lambda: self.scroll(0, 1)),
             ("scrolling a result moves the query along", lambda: self.scroll(1, 0)),
             ("nothing moves along when scrolling together is off", self.scrollAlone),
+            *OverlaySteps(self.story).steps(),
             ("five results are shown", lambda: self.compare(5)),
             ("closing the comparison leaves no trace", self.close),
             ("a maximized view does not hide the comparison, and comes back", self.maximized),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from slicer.i18n import tr as _
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from . import OverlayVolumes
@@ -70,7 +69,7 @@ class Comparison:
             if alignment is None:
                 views.append(own)
                 continue
-            name = _("{rank}: {name} (over the query)").format(rank=one.match.rank, name=one.name or one.match.path)
+            name = f"{one.match.rank}: {one.name or one.volumeNode.GetName()}"  # the Data Probe elides longer ones
             node = OverlayVolumes.show(own.column.main, one.volumeNode, alignment, name)
             views.append(ColumnView(own.column, self.query.volumeNode, self.query.geometry, own.hasNavigator, node))
         return views

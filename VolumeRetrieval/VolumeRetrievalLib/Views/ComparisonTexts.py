@@ -29,7 +29,7 @@ def overlayLines(
     """As resultLines, of a result over the query; its slices are not named where they are cut across."""
     lines = resultLines(match, name, rows, position, similarity)[: 1 if position is None else 2]
     isRegistered = match.refinement is not None and match.refinement.success
-    return [*lines, _("over the query (registered)") if isRegistered else _("over the query (by matching slices)")]
+    return [*lines, _("over the query (registered)") if isRegistered else _("over the query (not registered)")]
 
 
 def matchedSlices(match: Match) -> str:

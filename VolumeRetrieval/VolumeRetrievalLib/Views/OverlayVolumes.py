@@ -55,7 +55,8 @@ def show(column: str, volumeNode: Any, alignment: np.ndarray, name: str) -> Any:
 def remove(columns: Collection[str] | None = None) -> None:
     """Remove the overlays of these columns; all without an argument."""
     for node in _all():
-        if columns is None or node.GetAttribute(ATTRIBUTE) in columns:
+        isWanted = columns is None or node.GetAttribute(ATTRIBUTE) in columns
+        if isWanted and node.GetScene() is not None:  # a display may go with its volume
             slicer.mrmlScene.RemoveNode(node)
 
 
