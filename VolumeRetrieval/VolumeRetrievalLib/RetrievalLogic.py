@@ -248,7 +248,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
             last = self._searching.searchOf(match)
 
             def finished(found: Refinement) -> None:
-                self.display.setRefinement(last.result.search_id, match, found)
+                self.display.setRefinement(match, found)
                 answer.finished(found)
 
             known = self._registrations.known(last, match)
@@ -286,7 +286,10 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         search = self._searching.searchToShow(matches)
         if search is None or not matches:
             raise RuntimeError(_("There is nothing to show: search first."))
-        registered = [replace(one, refinement=self._registrations.known(search, one)) for one in matches]
+        known = [self._registrations.known(search, one) for one in matches]
+        registered = [
+            replace(one, refinement=found or one.refinement) for one, found in zip(matches, known, strict=True)
+        ]
         problems = self._showing.show(search, registered, progress)
         for match in self.display.shownMatches:
             # Without it nothing is missing but a number in a corner of the views.

@@ -225,10 +225,10 @@ def test_a_reliable_registration_moves_box_crosshair_scrolling_and_overlay(displ
     main(0).JumpSliceByOffsetting(*ASKED.center)
     turn()
     height = offsetOf("Result1")
-    display.setRefinement("another search", match, refinementOf(result, match))
+    display.setRefinement(replace(match, score=0.1), refinementOf(result, match))  # of another search
     assert display.shownMatches[0].refinement is None
     refinement = refinementOf(result, match)
-    display.setRefinement(result.search_id, match, refinement)
+    display.setRefinement(match, refinement)
     turn()
     assert [one.refinement for one in display.shownMatches] == [refinement, None]
     if isOverlaid:
@@ -254,6 +254,6 @@ def test_one_that_is_not_reliable_moves_nothing(display):  # noqa: F811
     _query, result, matches = shown(display)
     turn()
     before = state()
-    display.setRefinement(result.search_id, matches[0].match, refinementOf(result, matches[0].match, success=False))
+    display.setRefinement(matches[0].match, refinementOf(result, matches[0].match, success=False))
     turn()
     assert state() == before and display.shownMatches[0].refinement.reason == "found nothing"

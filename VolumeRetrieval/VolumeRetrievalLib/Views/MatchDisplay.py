@@ -209,12 +209,14 @@ class MatchDisplay:
         for one in self._shown.results if self._shown is not None else ():
             one.view.setOpacity(opacity)
 
-    def setRefinement(self, searchID: str, match: Match, refinement: Refinement) -> None:
-        """What a registration found of a match of a search: where it is shown and reliable, everything moves to it."""
+    def setRefinement(self, match: Match, refinement: Refinement) -> None:
+        """What a registration found of a match: where it is shown and reliable, everything moves to it."""
         shown = self._shown
-        number = shown.indexOf(match) if shown is not None and shown.result.search_id == searchID else None
+        number = shown.indexOf(match) if shown is not None else None
         if shown is None or number is None:
             return
+        if (match.rank, match.score) != (shown.matches[number].match.rank, shown.matches[number].match.score):
+            return  # another search has found the same volume, for another region
         one = shown.matches[number]
         shown.matches[number] = replace(one, match=replace(one.match, refinement=refinement))
         if refinement.success:
