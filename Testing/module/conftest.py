@@ -41,8 +41,10 @@ def application():
         pytest.skip(REASON)
     import qt
     import slicer
-    from slicer_application import i18n, packaging, pythonqt
+    from PyQt5 import QtWidgets
+    from slicer_application import i18n, mrml_widgets, packaging, pythonqt
 
+    before = set(QtWidgets.QApplication.allWidgets())
     slicer.mrmlScene.Clear(0)
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     slicer.app._qt.testing = True
@@ -54,6 +56,9 @@ def application():
     slicer.app.processEvents()
     if slicer.dicomDatabase.isOpen:
         slicer.dicomDatabase.closeDatabase()
+    for widget in set(QtWidgets.QApplication.allWidgets()) - before:
+        if isinstance(widget, mrml_widgets.qMRMLNodeComboBox):
+            widget.stopObserving()
     errors = list(pythonqt.errorsInSlots)
     pythonqt.errorsInSlots.clear()
     assert not errors, f"Python code called by Qt failed: {errors}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -12,6 +13,9 @@ import vtk
 from slicer import util
 from VolumeRetrievalEngine.phantoms import ArchivedSeries, write_archive
 from VolumeRetrievalEngine.reading import read_volume
+from VolumeRetrievalEngine.retriever import Retriever
+from VolumeRetrievalEngine.slicer_database.database_file import read_series
+from VolumeRetrievalEngine.slicer_database.index_series import index_series
 
 COARSE = (10.0, 12.0)
 
@@ -27,6 +31,11 @@ def openDatabase(folder: Path) -> None:
 def importSeries(series: Sequence[ArchivedSeries]) -> None:
     """As an importer does: only databaseChanged tells."""
     slicer.dicomDatabase._qt.importFiles([file for one in series for file in one.files])
+
+
+def indexDatabase(folder: Path, **how: Any) -> None:
+    """As a nightly run does, with the encoder that needs nothing; `how` is of Retriever.create."""
+    index_series(Retriever.create(folder / "VolumeRetrieval", "descriptor", **how), read_series(folder))
 
 
 def nodeOf(volume, name: str = "volume"):

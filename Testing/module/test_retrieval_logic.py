@@ -13,7 +13,7 @@ import slicer
 import vtk
 from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
 from fake_logic import aMatch
-from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
+from phantom_database import COARSE, PhantomReader, importSeries, indexDatabase, nodeOf, openDatabase, writePhantoms
 from VolumeRetrievalEngine.method.directions import combined
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
@@ -40,10 +40,8 @@ def indexedFolder(tmp_path_factory, archive):
     folder = tmp_path_factory.mktemp("database")
     openDatabase(folder)
     importSeries(archive)
-    logic = RetrievalLogic(makeCommand=realCommand, reader=PhantomReader())
-    logic.indexDatabase(encoder="descriptor")
-    logic.cleanUp()
     slicer.dicomDatabase.closeDatabase()
+    indexDatabase(folder)
     return folder
 
 

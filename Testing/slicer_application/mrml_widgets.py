@@ -64,15 +64,19 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     @pyqtSlot(object)
     def setMRMLScene(self, scene):
-        for object_, tag in self._observers:
-            object_.RemoveObserver(tag)
-        self._observers = []
+        self.stopObserving()
         self._scene = scene
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent, scene.EndImportEvent)
             for event in events:
                 self._observers.append((scene, scene.AddObserver(event, lambda *_: self._onScene())))
         self._fill()
+
+    def stopObserving(self):
+        """The destructor of the widget in C++, of which nobody else is told: VTK would keep this one alive for ever."""
+        for object_, tag in self._observers:
+            object_.RemoveObserver(tag)
+        self._observers = []
 
     @pyqtSlot(result=object)
     def mrmlScene(self):
@@ -92,8 +96,12 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def _onScene(self):
         # qMRMLSceneModel.cxx, onMRMLSceneNodeAdded: nodes of a scene that is being opened are listed at its end.
-        if not self._scene.IsImporting():
+        if not self._scene.IsImporting() and self._listed() != [(one.GetName(), one.GetID()) for one in self._nodes()]:
             self._fill()
+
+    def _listed(self):
+        first, end = int(self._values["noneEnabled"]), self._combo.count() - len(self._actions)
+        return [(self._combo.itemText(row), self._combo.itemData(row)) for row in range(first, end)]
 
     def _fill(self):
         wasEmpty = self._combo.count() == 0

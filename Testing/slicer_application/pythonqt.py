@@ -12,7 +12,9 @@ import inspect
 import logging
 import re
 import weakref
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from PyQt5 import QtCore, sip
 
@@ -300,21 +302,40 @@ def _propertyIndex(qt: QtCore.QObject, name: str) -> int:
     return qt.metaObject().indexOfProperty("objectName") if index < 0 and name == "name" else index
 
 
-def _metaMethods(qt: QtCore.QObject, name: str) -> list[QtCore.QMetaMethod]:
+@dataclass(frozen=True)
+class _Method:
+    """What is asked of a QMetaMethod, which lives no longer than its class."""
+
+    signature: str
+    isSignal: bool
+    isPublic: bool
+
+
+#: By Python's class, weakly, because tests derive classes of one name, and by Qt's: a class made in C++ may have no
+#: Python class of its own.
+_methodsOfClasses: WeakKeyDictionary[type, dict[str, dict[str, list[_Method]]]] = WeakKeyDictionary()
+
+
+def _metaMethods(qt: QtCore.QObject, name: str) -> list[_Method]:
     meta = qt.metaObject()
-    every = (meta.method(index) for index in range(meta.methodCount()))
-    return [one for one in every if bytes(one.name()).decode() == name]
+    byClass = _methodsOfClasses.setdefault(type(qt), {})
+    methods = byClass.get(meta.className())
+    if methods is None:
+        methods = byClass[meta.className()] = {}
+        for one in map(meta.method, range(meta.methodCount())):
+            signature = bytes(one.methodSignature()).decode()
+            isSignal = one.methodType() == QtCore.QMetaMethod.Signal
+            isPublic = one.access() == QtCore.QMetaMethod.Public
+            methods.setdefault(bytes(one.name()).decode(), []).append(_Method(signature, isSignal, isPublic))
+    return methods.get(name, [])
 
 
-def _signals(qt: QtCore.QObject, name: str) -> list[QtCore.QMetaMethod]:
-    return [one for one in _metaMethods(qt, name) if one.methodType() == QtCore.QMetaMethod.Signal]
+def _signals(qt: QtCore.QObject, name: str) -> list[_Method]:
+    return [one for one in _metaMethods(qt, name) if one.isSignal]
 
 
-def _slots(qt: QtCore.QObject, name: str) -> list[QtCore.QMetaMethod]:
-    kinds = (QtCore.QMetaMethod.Slot, QtCore.QMetaMethod.Method)
-    return [
-        one for one in _metaMethods(qt, name) if one.methodType() in kinds and one.access() == QtCore.QMetaMethod.Public
-    ]
+def _slots(qt: QtCore.QObject, name: str) -> list[_Method]:
+    return [one for one in _metaMethods(qt, name) if not one.isSignal and one.isPublic]
 
 
 def _isMethodOrSignal(qt: QtCore.QObject, name: str) -> bool:
@@ -337,12 +358,12 @@ def _boundSignal(wrapper: Wrapper, text: str) -> Any:
     if text in aliases:
         return getattr(qt, aliases[text])
     signature = bytes(QtCore.QMetaObject.normalizedSignature(text)).decode()
-    if not any(bytes(one.methodSignature()).decode() == signature for one in _signals(qt, name)):
-        known = [bytes(one.methodSignature()).decode() for one in _signals(qt, name)]
+    known = [one.signature for one in _signals(qt, name)]
+    if signature not in known:
         raise ValueError(f"signal '{text}' does not exist on {wrapper.className()}, which has {known}")
     arguments = re.sub(r"^.*?\(|\)$", "", signature)
     bound = getattr(qt, name)
-    return bound[tuple(arguments.split(","))] if arguments and len(_signals(qt, name)) > 1 else bound
+    return bound[tuple(arguments.split(","))] if arguments and len(known) > 1 else bound
 
 
 def _connect(wrapper: Wrapper, signal: str, callable_: Any, slot: str | None = None) -> bool:

@@ -6,15 +6,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import pytest
 from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
-from phantom_database import PhantomReader, importSeries, openDatabase, writePhantoms
+from phantom_database import PhantomReader, importSeries, indexDatabase, openDatabase, writePhantoms
 from VolumeRetrievalEngine.errors import NoStoreError, StoreReadOnlyError
-from VolumeRetrievalEngine.retriever import Retriever
-from VolumeRetrievalEngine.slicer_database.database_file import read_series
-from VolumeRetrievalEngine.slicer_database.index_series import index_series
 from VolumeRetrievalLib import IndexLogic, Texts
 from VolumeRetrievalLib.Processes import EngineErrors
 from VolumeRetrievalLib.Processes.EngineErrors import EngineError
@@ -63,12 +59,6 @@ def makeLogic():
 @pytest.fixture
 def slowLogic(makeLogic, database, archive, tmp_path):
     return makeLogic(lambda: fakeCommand(tmp_path / "engine", f"SERIES = {archive[0].series_uid!r}\n" + _SLOW_RUN))
-
-
-def indexElsewhere(database: Path, **how: Any) -> None:
-    """As a nightly run does."""
-    retriever = Retriever.create(database / "VolumeRetrieval", "descriptor", **how)
-    index_series(retriever, read_series(database))
 
 
 class TestRuns:
@@ -160,7 +150,7 @@ class TestChanges:
         told = []
         logic.onStatusChanged(lambda: told.append(logic.status().volumes))
 
-        indexElsewhere(database)
+        indexDatabase(database)
 
         assert logic.status().volumes == 0  # nothing is watched all the time
         assert logic.refresh() and not logic.refresh()
@@ -169,7 +159,7 @@ class TestChanges:
         assert (status.series, status.indexedSeries, status.notIndexed, status.removed) == (2, 2, 0, 0)
 
     def test_right_after_the_start_the_database_is_still_being_read(self, makeLogic, database):
-        indexElsewhere(database)
+        indexDatabase(database)
         logic = makeLogic()
         assert logic.status().reading and "Reading" in Texts.databaseStatus(logic.status())
         waitUntil(lambda: not logic.status().reading)
@@ -179,7 +169,7 @@ class TestChanges:
         there = [False]
         monkeypatch.setattr("VolumeRetrievalLib.Database.DatabaseIndex.canRun", lambda name: there[0])
         Settings().save()
-        indexElsewhere(database)
+        indexDatabase(database)
         logic = makeLogic()
         assert logic.status().better == ""
         there[0] = True
@@ -187,20 +177,20 @@ class TestChanges:
 
     def test_an_index_whose_slices_an_earlier_version_made_is_kept_and_a_new_one_offered(self, makeLogic, database):
         Settings(encoder="descriptor").save()
-        indexElsewhere(database, preprocessing_version=1)
+        indexDatabase(database, preprocessing_version=1)
         logic = makeLogic()
         status = logic.status(wait=True)
         assert (status.better, status.isEarlier) == ("descriptor", True)
         assert "A new index" in Texts.databaseStatus(status)
 
-        indexElsewhere(database, renew=True)  # what the button starts, see test_retrieval_logic.py
+        indexDatabase(database, renew=True)  # what the button starts, see test_retrieval_logic.py
 
         assert logic.refresh()
         status = logic.status()
         assert (status.better, status.isEarlier, status.volumes) == ("", False, 2)
 
     def test_an_index_that_was_deleted_or_moved_is_a_sentence(self, makeLogic, database, archive):
-        indexElsewhere(database)
+        indexDatabase(database)
         logic = makeLogic()
         assert logic.status(wait=True).volumes == 2
         volume = logic._index.contents.volumesOfSeries(archive[0].series_uid)[0]

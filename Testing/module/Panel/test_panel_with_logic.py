@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import slicer
 from children import WAYS_TO_GO, commandWithoutTorch, letGo, realCommand, waitUntil
-from phantom_database import COARSE, PhantomReader, importSeries, nodeOf, openDatabase, writePhantoms
+from phantom_database import COARSE, PhantomReader, importSeries, indexDatabase, nodeOf, openDatabase, writePhantoms
 from slicer_application.modules import loadModule, makeWidget
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
@@ -18,13 +20,51 @@ from VolumeRetrievalLib.Settings import Settings
 MODULE_FILE = Path(__file__).parents[3] / "VolumeRetrieval" / "VolumeRetrieval.py"
 
 
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Two chests and two heads."""
+    return writePhantoms(tmp_path_factory.mktemp("phantoms"))
+
+
+@pytest.fixture(scope="module")
+def abdomens(tmp_path_factory):
+    return writePhantoms(tmp_path_factory.mktemp("more"), 3, ("abdomen",))
+
+
+@pytest.fixture(scope="module")
+def indexedFolder(tmp_path_factory, archive):
+    """The folder of a database that holds the archive and is indexed; tests take copies."""
+    folder = tmp_path_factory.mktemp("database")
+    openDatabase(folder)
+    importSeries(archive)
+    slicer.dicomDatabase.closeDatabase()
+    indexDatabase(folder)
+    return folder
+
+
 @pytest.fixture
-def widget(tmp_path):
-    """The module's widget with a database of two chests and two heads, nothing of it indexed; the encoder is the one
-    whose children start fastest."""
+def widget(archive, tmp_path):
+    """The module's widget with a database of which nothing is indexed; the encoder is the one whose children start
+    fastest."""
     Settings(encoder="descriptor").save()
     openDatabase(tmp_path / "database")
-    importSeries(writePhantoms(tmp_path / "archive"))
+    importSeries(archive)
+    with aWidget() as made:
+        yield made
+
+
+@pytest.fixture
+def indexed(indexedFolder, tmp_path):
+    """The same where everything is indexed."""
+    Settings(encoder="descriptor").save()
+    openDatabase(shutil.copytree(indexedFolder, tmp_path / "database"))
+    with aWidget() as made:
+        waitUntil(lambda: made.ui.indexCollapsibleButton.text == "Index: 4 of 4 series")
+        yield made
+
+
+@contextmanager
+def aWidget():
     module = loadModule(MODULE_FILE)
 
     class VolumeRetrievalWidget(module.VolumeRetrievalWidget):
@@ -98,16 +138,16 @@ def test_cancelling_with_the_button_lets_the_next_update_go_on(widget):
     waitUntil(lambda: widget.ui.indexCollapsibleButton.text == "Index: 4 of 4 series")
 
 
-def startIndexing(widget, tmp_path):
+def startIndexing(widget, abdomens):
     """Returns whether it still runs."""
-    importSeries(writePhantoms(tmp_path / "more", 3, ("abdomen",)))
+    importSeries(abdomens)
     waitUntil(lambda: "4 of 7 series" in widget.ui.indexCollapsibleButton.text)
     widget.ui.updateIndexButton.click()
     waitUntil(lambda: widget.logic._indexing.job._process._enginePID)
     return lambda: widget.logic._indexing.job is not None
 
 
-def startSearching(widget, tmp_path):
+def startSearching(widget, _abdomens):
     loadQuery(widget)
     widget.ui.searchButton.click()
     waitUntil(lambda: widget.logic._client._worker._enginePID)
@@ -119,47 +159,44 @@ WORK = pytest.mark.parametrize("start", [startIndexing, startSearching])
 
 @WORK
 @pytest.mark.parametrize("how", WAYS_TO_GO)
-def test_the_module_goes_away_while_it_works(sameModulesAfterwards, widget, tmp_path, start, how):
-    index(widget)
-    isRunning = start(widget, tmp_path)
-    pids = widget.logic.pids
+def test_the_module_goes_away_while_it_works(sameModulesAfterwards, indexed, abdomens, start, how):
+    isRunning = start(indexed, abdomens)
+    pids = indexed.logic.pids
     assert isRunning() and any(ProcessIDs.isRunning(pid) for pid in pids)
 
-    letGo(widget, how)
+    letGo(indexed, how)
 
     assert not list(Path(slicer.app.temporaryPath).glob("VolumeRetrieval-*")), "voxels are left"
 
 
 @WORK
-def test_closing_the_scene_while_the_module_works_leaves_it_working(widget, tmp_path, start):
-    index(widget)
-    isRunning = start(widget, tmp_path)
+def test_closing_the_scene_while_the_module_works_leaves_it_working(indexed, abdomens, start):
+    isRunning = start(indexed, abdomens)
     assert isRunning()
     slicer.mrmlScene.Clear(0)
     waitUntil(lambda: not isRunning())
-    assert not widget.panel.status.isError
+    assert not indexed.panel.status.isError
     if start is startIndexing:
-        waitUntil(lambda: "3 added" in widget.ui.indexStatusLabel.text)
+        waitUntil(lambda: "3 added" in indexed.ui.indexStatusLabel.text)
     else:  # what it was to find can be shown no more
-        assert widget.ui.resultsTable.rowCount == 0
-        assert "Load a volume" in widget.ui.resultsEmptyLabel.text
+        assert indexed.ui.resultsTable.rowCount == 0
+        assert "Load a volume" in indexed.ui.resultsEmptyLabel.text
 
 
 @WORK
 @pytest.mark.parametrize("how", ["close", "switch"])
-def test_the_database_goes_away_while_the_module_works(widget, tmp_path, start, how):
-    index(widget)
-    isRunning = start(widget, tmp_path)
-    pids = widget.logic.pids
+def test_the_database_goes_away_while_the_module_works(indexed, abdomens, tmp_path, start, how):
+    isRunning = start(indexed, abdomens)
+    pids = indexed.logic.pids
     assert isRunning()
     slicer.dicomDatabase.closeDatabase() if how == "close" else openDatabase(tmp_path / "other")
     waitUntil(lambda: not isRunning())
     waitUntil(lambda: not any(ProcessIDs.isRunning(pid) for pid in pids))
-    assert not widget.panel.status.isError
+    assert not indexed.panel.status.isError
     if start is startSearching:
-        assert widget.panel.status.text == "The search was stopped."
-    waitUntil(lambda: not widget.logic.status().reading)  # until then the other database may have images
-    assert not widget.ui.searchButton.enabled
+        assert indexed.panel.status.text == "The search was stopped."
+    waitUntil(lambda: not indexed.logic.status().reading)  # until then the other database may have images
+    assert not indexed.ui.searchButton.enabled
 
 
 def test_a_database_that_is_closed_is_said_in_the_panel(widget):
