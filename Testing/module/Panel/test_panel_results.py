@@ -90,6 +90,22 @@ def test_in_a_narrow_row_the_bar_gives_way_to_whose_volume_it_is(panel):
     assert barPixels("3  CMB-CRC-MSB-06489") == 0
 
 
+def test_in_a_narrow_row_the_likeness_takes_the_place_of_the_series(panel):
+    """Seen in a real Slicer 5.12.3, whose module panel is 310 pixels wide at first: "Phantom 0012" was "Phant..."."""
+    table = panel.ui.resultsTable
+
+    def painted(width, **values):
+        row = ResultRow("1  A", "CT Chest", "", 1.0, "slices 4-26", likeness="close match")
+        icon = paintIcon(replace(row, **values), width, table, False)
+        return icon._qt.pixmap(width, PICTURE_HEIGHT).toImage()
+
+    assert painted(220) == painted(220, series="MR Head") and painted(220) != painted(220, similarity=0.5)
+    assert painted(280) != painted(280, series="MR Head") and painted(280) == painted(280, similarity=0.5)
+    assert painted(400) != painted(400, series="MR Head") and painted(400) != painted(400, similarity=0.5)
+    for width in (220, 280, 400):
+        assert painted(width) != painted(width, likeness="some likeness")
+
+
 def test_a_selected_row_keeps_its_picture_as_it_is(panel, logic, show):
     logic.pictures = {"volume1": aThumbnail(1)}
     show(aResult(1))

@@ -59,6 +59,7 @@ class Panel:
             ui, logic, self.status, self._onMatchSelected, self._onRefine, self.searchWithResult
         )
         self._earlier: list[_Earlier] = []
+        ui.backButton.setFixedHeight(ui.exportButton.sizeHint.height())  # nothing jumps when it appears
         ui.backButton.connect("clicked(bool)", self.back)
         self.follow = FollowSection(ui, logic, self.matchMap.followPair)
         self.overlay = OverlaySection(ui, logic)

@@ -24,6 +24,9 @@ _SLACK = 2
 _DATE_FROM_WIDTH = 170
 #: And these none for the number next to the likeness.
 _NUMBER_FROM_WIDTH = 250
+#: And these none for the likeness next to whose volume it is: it takes the place of the series, of which as good as
+#: nothing would be left.
+_LIKENESS_FROM_WIDTH = 200
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,12 @@ class _Painting:
         room = self.width - left - _GAP
         titleRoom = max(room - self._similarity(lineHeight, room), 20)
         self._text(self.row.title, left, 0, titleRoom, self.bold, self.strong)
-        seriesRoom = max(room - self._place(lineHeight), 20)
+        if self.row.likeness and room < _LIKENESS_FROM_WIDTH:
+            width = qt.QFontMetrics(self.font).horizontalAdvance(self.row.likeness) + _SLACK
+            self._text(self.row.likeness, left, lineHeight, width, self.font, self.strong)
+            self._place(lineHeight, max(room - width, 20))
+            return
+        seriesRoom = max(room - self._place(lineHeight, room), 20)
         self._text(self._series(seriesRoom), left, lineHeight, seriesRoom, self.font, self.dim)
 
     def _thumbnail(self) -> int:
@@ -129,7 +137,7 @@ class _Painting:
         in a narrow row more than the number, which is in the tooltip."""
         metrics = qt.QFontMetrics(self.bold)
         numberWidth = metrics.horizontalAdvance("-0.00") + _SLACK
-        if self.row.likeness:
+        if self.row.likeness and room >= _LIKENESS_FROM_WIDTH:
             width = min(qt.QFontMetrics(self.font).horizontalAdvance(self.row.likeness) + _SLACK, room - 40)
             right = self.width
             if room >= _NUMBER_FROM_WIDTH:
@@ -138,7 +146,8 @@ class _Painting:
             self._text(self.row.likeness, right - width, 0, width, self.font, self.strong)
             return self.width - right + width
         self._number(metrics)
-        if metrics.horizontalAdvance(self.row.title) + _SLACK > room - numberWidth - _BAR_WIDTH - 4:
+        hasRoom = metrics.horizontalAdvance(self.row.title) + _SLACK <= room - numberWidth - _BAR_WIDTH - 4
+        if self.row.likeness or not hasRoom:
             return numberWidth
         left = self.width - numberWidth - _BAR_WIDTH - 4
         top = (lineHeight - _BAR_HEIGHT) // 2
@@ -154,8 +163,8 @@ class _Painting:
         width = metrics.horizontalAdvance(self.row.number) + _SLACK
         self._text(self.row.number, self.width - width, 0, width, self.bold, self.strong)
 
-    def _place(self, lineHeight: int) -> int:
-        width = qt.QFontMetrics(self.font).horizontalAdvance(self.row.place) + _SLACK
+    def _place(self, lineHeight: int, room: int) -> int:
+        width = min(qt.QFontMetrics(self.font).horizontalAdvance(self.row.place) + _SLACK, room)
         self._text(self.row.place, self.width - width, lineHeight, width, self.font, self.dim)
         return width
 
