@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine.dicom_files import multiframe_data_set, stored_values, write, write_series
+from engine.dicom_files import multiframe_data_set, slice_data_set, stored_values, write, write_series
 from pydicom.encaps import encapsulate
-from pydicom.uid import RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 from VolumeRetrievalEngine.errors import MetadataError, UnreadableFileError
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.reading import Discovery, MetadataTable, Roots, ScanCache, discover, discovery, memory
@@ -95,6 +95,19 @@ def test_a_volume_larger_than_the_memory_is_refused_before_it_is_read(tmp_path: 
     assert "10 x 8 x 6 voxels, which take 2.9 kB of memory, and this computer has 1.0 kB" in reason
     with pytest.raises(UnreadableFileError, match=r"3 x 20 x 20 voxels, which take 7\.2 kB of memory"):
         found.sources[0].read()
+
+
+def test_a_deflated_file_of_more_than_the_memory_is_refused_before_it_is_decompressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_series(tmp_path / "good", stored_values((3, 8, 8)), syntax=DeflatedExplicitVRLittleEndian)
+    large = slice_data_set(np.zeros((2000, 2000), np.int16), series="1.2.3")
+    write(tmp_path / "large.dcm", large, DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(memory, "physical_memory", lambda: 8_000_000)
+    found = scan(tmp_path)
+    assert [one.path.name for one in found.sources] == ["good"]
+    (reason,) = reasons(found).values()
+    assert reason.startswith("its data set decompresses to more than 1.0 MB, too much for this computer's memory")
 
 
 def test_more_frames_than_a_file_can_hold_are_refused_before_they_are_counted(tmp_path: Path):

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag, Tag
 
+from ...errors import UnreadableFileError
 from ...patients import PatientTokens
 from ...volume import Attributes
 from ..facts import FileFacts, SeriesFacts, SliceFacts
@@ -21,6 +22,7 @@ from ..reasons import not_readable
 from ..series_patients import SeriesPatients, names_patient, without_patient
 from . import classic_frames, mosaic
 from .criteria import OF_INSTANCES, criteria_of
+from .deflated import check_deflated
 from .functional_groups import DIMENSIONS, FRAME_GROUPS, SHARED_GROUPS, frame_groups, frame_values
 from .identifiers import words_of_patient
 from .pixel_bytes import is_deflated, missing_bytes
@@ -131,6 +133,7 @@ def read_dicom_facts(path: Path, size: int, tokens: PatientTokens, patients: Ser
         patients: is told what names the patient.
     """
     try:
+        check_deflated(path, size)
         data_set, pixels_at = _header(path, _TAGS)
         facts = _judge(path, data_set, size, pixels_at, tokens)
         if facts.series is None:
@@ -141,6 +144,8 @@ def read_dicom_facts(path: Path, size: int, tokens: PatientTokens, patients: Ser
         if any(names_patient(uid, words) for uid in (facts.series.series_uid, *(one.sop_uid for one in facts.slices))):
             return failed("the patient's name stands where a UID belongs, and would be stored; export the file again")
         facts = without_patient(facts, words)
+    except UnreadableFileError as error:
+        return failed(error.reason)
     except zlib.error:
         return failed("truncated: its compressed data set ends too early or is damaged; copy or export it again")
     except InvalidDicomError:
