@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -74,6 +75,12 @@ def test_the_real_process_gives_what_is_decoded_here(tmp_path: Path):
     process = DecodingProcess()
     try:
         np.testing.assert_array_equal(process.pixels(path), decoding_process.decoded(path))
+        if sys.platform != "win32":  # which tells processes without a console nothing
+            started = process._process
+            for number in (signal.SIGINT, signal.SIGTERM):  # of Ctrl-C and shutdowns: the volume in work is finished
+                started.send_signal(number)
+                np.testing.assert_array_equal(process.pixels(path), decoding_process.decoded(path))
+            assert process._process is started
         (tmp_path / "no.dcm").write_text("x")
         with pytest.raises(RuntimeError) as caught:
             process.pixels(tmp_path / "no.dcm")

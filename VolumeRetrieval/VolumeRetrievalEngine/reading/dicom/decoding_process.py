@@ -11,6 +11,7 @@ import atexit
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -141,6 +142,9 @@ def _received(out: IO[bytes]) -> np.ndarray:
 
 def main() -> None:
     """Decode the files that are named on standard input, until it ends."""
+    # Ctrl-C and shutdowns reach this process, too: a run that finishes its volume before it stops still needs it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what native code prints must not come between
     out.write(_READY)
