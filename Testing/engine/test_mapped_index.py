@@ -72,11 +72,15 @@ def test_a_mapped_index_is_searched_at_once_and_embedded_by_the_next_run(indexed
         assert any(words in note for note in result.notes)
         assert all(retriever.thumbnail(one.key, 0) for one in retriever.listing())
 
-    again = json.loads(run("index", indexed / "archive", "--store", store, "--encoder", NEW, "--json").out)
-    assert (again["replaced"], again["unchanged"]) == (3, 6)
-    with Retriever.open(store, NEW) as retriever:
-        assert retriever.status().mapping == ""
-        assert not any("mapped" in note for note in retriever.search(str(query)).notes)
+    moved = query.rename(indexed / "archive" / "moved.nii.gz")  # known again elsewhere, it is embedded all the same
+    try:
+        again = json.loads(run("index", indexed / "archive", "--store", store, "--encoder", NEW, "--json").out)
+        assert (again["replaced"], again["moved"], again["unchanged"]) == (3, 0, 6)
+        with Retriever.open(store, NEW) as retriever:
+            assert retriever.status().mapping == ""
+            assert not any("mapped" in note for note in retriever.search(str(moved)).notes)
+    finally:
+        moved.rename(query)
 
 
 def test_index_from_maps_and_goes_on_to_embed(indexed, store, monkeypatch):
@@ -101,6 +105,15 @@ def test_stopping_keeps_what_is_done_and_the_next_mapping_goes_on(indexed, store
         assert 0 < len(retriever.listing()) < 4
         report = map_index(retriever, "descriptor", volumes=4)
         assert (report.embedded, report.mapped + report.embedded) == (4, 9)
+
+
+def test_of_many_that_both_hold_no_more_are_fitted_than_asked_for(indexed, store):
+    with Retriever.create(store, NEW) as retriever:
+        retriever.add([indexed / "archive"], exclude=["*/chest-*"])
+        known = len(retriever.listing())
+        report = map_index(retriever, "descriptor", volumes=2)
+        assert known > report.embedded == 2
+        assert report.mapped == 9 - known > 2
 
 
 def test_what_cannot_be_mapped_is_refused_with_the_reason(indexed, store):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,9 @@ def _embedded_by_both(
     wanted: int,
     progress: ProgressCallback | None,
 ) -> list[str]:
-    """Ids of at least so many volumes that both stores hold as embedded; some are embedded now."""
-    both = [one.volume_id for one in source.listing() if _is_embedded(store.find(one.volume_id), one)]
+    """Ids of so many volumes that both stores hold as embedded; some are embedded now."""
+    known = [one for one in source.listing() if _is_embedded(store.find(one.volume_id), one)]
+    both = [one.volume_id for one in islice(spread(known), wanted)]  # of no more: the fit has all their rows in memory
     clock = ProgressClock("embed", wanted, float(wanted), progress, done=len(both), weight=float(len(both)))
     tokens = retriever.folder.tokens
     chosen = iter(spread(missing))

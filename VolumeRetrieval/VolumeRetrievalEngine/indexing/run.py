@@ -197,7 +197,10 @@ def _what_to_do(
                 report.skipped.append(Skipped(source.path, reason, False, source.identity.series_uid))
             elif known is None and (old := _moved_from(source, store, roots)) is not None:
                 _keep(old, source, store)
-                report.moved.append(source.identity.volume_id)
+                if old.precision == MAPPED:
+                    todo.append(source)
+                else:
+                    report.moved.append(source.identity.volume_id)
             else:
                 todo.append(source)
         elif known.precision == MAPPED or _modality_changed(source, known):
