@@ -10,6 +10,7 @@ import pytest
 from engine.archives import a_scan, write_scan
 from engine.commands import run
 from VolumeRetrievalEngine.errors import StoreError, UnknownVolumeError
+from VolumeRetrievalEngine.reading import MetadataTable
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.united.united_retriever import open_stores
@@ -22,8 +23,11 @@ def base(tmp_path_factory) -> Path:
     for archive, seeds in (("a", (0, 1)), ("b", (2, 3))):
         for seed in seeds:
             write_scan(folder / archive / f"head-{seed}.nii.gz", a_scan(seed, "head"))
+    table = folder / "patients.csv"
+    table.write_text("path,patient\na/head-0.nii.gz,one\nb/head-2.nii.gz,one\na/head-1.nii.gz,two\n")
     for archive in ("a", "b"):
-        run("index", folder / archive, "--store", folder / f"store-{archive}", "--encoder", "descriptor")
+        store = folder / f"store-{archive}"
+        run("index", folder / archive, "--store", store, "--encoder", "descriptor", "--metadata", table)
     run("index", folder / "a", folder / "b", "--store", folder / "store-ab", "--encoder", "descriptor")
     return folder
 
@@ -47,6 +51,32 @@ def test_files_ids_pictures_and_reports_are_found_in_their_own_store(base, tmp_p
             several.resolve_query("ffffffff")
 
 
+def test_the_querys_patient_of_a_table_is_known_in_every_store(base, tmp_path):
+    query = write_scan(tmp_path / "new" / "head-9.nii.gz", a_scan(9, "head"))
+    (tmp_path / "table.csv").write_text("path,patient\nnew/head-9.nii.gz,one\n")
+    table = MetadataTable.from_csv(tmp_path / "table.csv")
+    with open_stores([base / "store-a", base / "store-b"]) as several:
+        asked = several.resolve_query(query, metadata=table)
+        found = several.search(asked, options=SearchOptions(exclude=frozenset({"patient"})))
+    assert {Path(match.path).name for match in found.matches} == {"head-1.nii.gz", "head-3.nii.gz"}
+
+
+def test_volumes_are_named_as_in_one_store_and_nothing_but_searching_is_done(base):
+    stores = [base / "store-a", base / "store-b"]
+    with open_stores(stores) as several:
+        path = base / "b" / "head-3.nii.gz"
+        assert several.path_of(several.find(str(path))) == str(path)
+        with pytest.raises(UnknownVolumeError, match="no such file or folder"):
+            several.find(str(base / "gone.nii.gz"))
+        volume_id = several.find(str(path)).volume_id
+        for act in (lambda: several.add([base / "a"]), lambda: several.remove([volume_id]), several.status):
+            with pytest.raises(StoreError, match="open the one that is meant alone"):
+                act()
+        assert several.find(volume_id)
+    with open_stores([stores[0], base / "store-b" / ".." / "store-a"]) as one:
+        assert one.status().volumes == 2
+
+
 def test_a_store_that_cannot_be_opened_is_named_and_the_others_answer(base, tmp_path):
     other = shutil.copytree(base / "store-b", tmp_path / "other")
     run("index", base / "b", "--store", other, "--encoder", "descriptor", "--slice-step", "0")
@@ -67,5 +97,6 @@ def test_search_takes_several_stores(base):
         "head-1.nii.gz",
         "head-2.nii.gz",
     }
-    lost = run(*arguments, "--store", base / "nowhere", "--encoder", "descriptor")
-    assert f"{base / 'nowhere'} is not searched" in lost.out + lost.err
+    lost = run(*arguments, "--store", base / "nowhere", "--encoder", "descriptor", "--json")
+    assert len(json.loads(lost.out)) == 3
+    assert f"note: {base / 'nowhere'} is not searched" in lost.err

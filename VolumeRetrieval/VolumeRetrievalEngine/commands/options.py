@@ -11,10 +11,10 @@ from ..encoders.networks.device import PRECISIONS
 from ..encoders.request import EncoderRequest
 from ..reading.metadata import modality_name
 
-#: DICOM's terms for the modalities that images come from (PS3.3 C.7.3.1.1.1).
 #: Runs a command and returns its exit code.
 Run = Callable[[argparse.Namespace], int]
 
+#: DICOM's terms for the modalities that images come from (PS3.3 C.7.3.1.1.1).
 _MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "RF", "MG", "CR", "DX", "OCT", "OT")
 
 

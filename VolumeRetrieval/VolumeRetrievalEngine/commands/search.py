@@ -151,6 +151,8 @@ def run(options: argparse.Namespace) -> int:
         result = _refined(retriever, result, query if isinstance(query, Volume) else None, options.refine)
     if options.json:
         print_json([match.summary() for match in result.matches])
+        for note in result.notes:  # a store that was not searched must not go unnoticed
+            print_line(f"note: {note}", error=True)
     else:
         _print_result(result)
     if options.report:

@@ -104,12 +104,13 @@ class UnitedReader:
         return self._many(np.asarray(keys, np.int64), lambda part, own_keys: part.many_pooled(own_keys))
 
     def _for(self, number: int, keep: AttributeFilter | None) -> AttributeFilter | None:
-        """The filter with the hashes of the query's patient and study that this part knows them by."""
-        if keep is None or not (keep.not_patient_token or keep.not_study_token):
+        """The filter with the query's id, and the hashes of its patient and study, that this part knows them by."""
+        if keep is None or not (keep.not_volume_id or keep.not_patient_token or keep.not_study_token):
             return keep
         known = self.identities.get(number, Identity("", ""))
         return replace(
             keep,
+            not_volume_id=keep.not_volume_id and (known.volume_id or keep.not_volume_id),
             not_patient_token=known.patient_token if keep.not_patient_token else "",
             not_study_token=known.study_token if keep.not_study_token else "",
         )

@@ -7,27 +7,33 @@ recipe, because embeddings of two recipes are never compared.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import numpy as np
 
 from ..encoders.request import EncoderRequest
 from ..errors import StoreError, VolumeRetrievalError
 from ..progress import ProgressCallback
+from ..query.files import found_again, indexed_or_found
 from ..query.query import Query
 from ..query.region import Region
-from ..reading import MetadataTable, find_volume
+from ..reading import MetadataTable, VolumeSource, find_volume
 from ..retriever import Retriever
 from ..searching.session import SearchSession
 from ..store.records import VolumeRecord
+from ..store.status import Status
 from ..volume import Identity, Volume
 from .keys import own, part_of
 from .united_session import UnitedSession, not_searched
 
 logger = logging.getLogger(__name__)
+
+_ONE_AT_A_TIME = (
+    "several stores are open as one, to search: open the one that is meant alone (Retriever.create or open)"
+)
 
 
 def open_stores(
@@ -38,17 +44,20 @@ def open_stores(
     A store that cannot be opened is left out, and every result says so in its notes.
 
     Args:
-        stores: folders; the first one that can be opened decides on the recipe.
+        stores: folders; the first one that can be opened decides on the recipe. One that is named twice counts once.
         encoder, index_kind: as for Retriever.open.
 
     Raises:
         StoreError: none of them can be opened.
     """
-    if len(stores) == 1:
+    folders: dict[Path, Path] = {}
+    for one in stores:
+        folders.setdefault(Path(one).resolve(), Path(one))
+    if len(folders) == 1:
         return Retriever.open(stores[0], encoder, index_kind=index_kind)
     parts: dict[int, Retriever] = {}
     lost = []
-    for number, store in enumerate(dict.fromkeys(Path(one) for one in stores)):
+    for number, store in enumerate(folders.values()):
         try:
             part = Retriever.open(store, encoder, index_kind=index_kind)
             first = next(iter(parts.values()), part)
@@ -74,6 +83,8 @@ class UnitedRetriever(Retriever):
         self._parts = parts
         self._lost = tuple(lost)
         self._united: UnitedSession | None = None
+        #: The id of the query that was resolved last, and what it is in each store.
+        self._resolved: tuple[str, dict[int, Identity]] = ("", {})
 
     def path_of(self, record: VolumeRecord) -> str:
         part, own_record = self._own(record)
@@ -92,13 +103,38 @@ class UnitedRetriever(Retriever):
         modality: str = "",
     ) -> Volume | str:
         """See Retriever; a file is the volume of the first store that has it."""
-        if not Path(name).expanduser().exists():
+        path = Path(name).expanduser()
+        if not path.exists():
             return self._found(str(name))
-        for part in self._parts.values():
-            known = part.resolve_query(name, volume=volume, metadata=metadata, modality=modality)
-            if isinstance(known, str):
-                return known
-        return known
+        found = {
+            number: indexed_or_found(
+                part._session().store, path, part._tokens(), volume=volume, metadata=metadata, modality=modality
+            )
+            for number, part in self._parts.items()
+        }
+        known = next((one.volume_id for one in found.values() if isinstance(one, VolumeRecord)), None)
+        query = known or next(one for one in found.values() if isinstance(one, VolumeSource)).read()
+        query_id = query if isinstance(query, str) else query.identity.volume_id
+        self._resolved = query_id, {number: one.identity for number, one in found.items()}
+        return query
+
+    def find(self, name: str) -> VolumeRecord:
+        """See Retriever; the volume of the first store that knows it."""
+        record = self._session().store.find(self._found(name))
+        assert record is not None
+        return record
+
+    def status(self) -> Status:
+        raise StoreError(_ONE_AT_A_TIME)
+
+    def writing(self) -> NoReturn:
+        raise StoreError(_ONE_AT_A_TIME)
+
+    def rebuild(self) -> None:
+        raise StoreError(_ONE_AT_A_TIME)
+
+    def add_outlines(self, progress: ProgressCallback | None = None) -> NoReturn:
+        raise StoreError(_ONE_AT_A_TIME)
 
     def close(self) -> None:
         for part in self._parts.values():
@@ -136,17 +172,31 @@ class UnitedRetriever(Retriever):
 
     def _identities(self, query: Query) -> dict[int, Identity]:
         """What the query is in each store, where that is known: its patient and study have another hash in each."""
+        resolved, identities = self._resolved
+        if resolved == query.identity.volume_id:
+            return identities
+        records = {
+            number: record
+            for number, part in self._parts.items()
+            if (record := part._session().store.find(query.identity.volume_id)) is not None
+        }
         known = {}
         for number, part in self._parts.items():
             try:
-                record = part._session().store.find(query.identity.volume_id)
-                if record is not None:
-                    known[number] = record.identity
-                else:
-                    known[number] = find_volume(Path(query.path), tokens=part._tokens()).identity
+                known[number] = self._identity_in(part, records.get(number), records, query.path)
             except (VolumeRetrievalError, OSError, ValueError):
                 logger.debug("the query's patient is not known in %s", part.path, exc_info=True)
         return known
+
+    def _identity_in(
+        self, part: Retriever, record: VolumeRecord | None, records: Mapping[int, VolumeRecord], path: str
+    ) -> Identity:
+        """What the query is in one store: as it is indexed there, or by its files and this store's secret."""
+        if record is not None:
+            return record.identity
+        for number, other in records.items():
+            return found_again(self._parts[number]._session().store, other, part._tokens()).identity
+        return find_volume(Path(path), tokens=part._tokens()).identity
 
     def _own(self, record: VolumeRecord) -> tuple[Retriever, VolumeRecord]:
         """The store of a volume, and its record there."""
