@@ -53,7 +53,7 @@ def main() -> int:
     controls = _controls(cases) if extent.controls else {}
     references = [by_asked[name].name for name in REFERENCES if name in by_asked]
     blocks = quoted_figures(by_asked, controls)
-    heading = _heading(cases, rows) + bars_section(by_asked)
+    heading = "\n".join([_heading(cases, rows), bars_section(by_asked)])
     mapped = mapped_section(cases, places, list(by_asked)) if extent.scores else ""
     text = page(heading, list(by_asked.values()), controls, references) + mapped + section(blocks)
     print(text)
