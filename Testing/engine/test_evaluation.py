@@ -233,7 +233,7 @@ def test_the_parts_of_the_score_are_compared_with_the_papers_query_by_query():
     lines = {line.split(" | ")[1]: line.split(" | ") for line in first.splitlines() if line.startswith("| plain | ")}
     for place, score in enumerate((PLAIN, USERS)):
         assert lines[score][2:6:2] == [f"{every[place]:.3f}", f"{harder[place]:.3f}"]
-    assert f"| **{harder[1] - harder[0]:+.2f} (" in parts
+    assert f"| **{harder[1] - harder[0]:+.3f} (" in parts
     assert f"| plain | {harder[0]:.3f} ({every[0]:.3f}) | {harder[1]:.3f} ({every[1]:.3f}) |" in parts
 
 

@@ -91,10 +91,15 @@ def _by_query(
     return {score.query: (score.patient, value(score)) for score in scores}
 
 
-def cell(difference: Difference | None) -> str:
-    """The mean and its interval; bold where the interval leaves out zero."""
+def cell(difference: Difference | None, digits: int | None = None) -> str:
+    """The mean and its interval; bold where the interval leaves out zero.
+
+    Args:
+        digits: after the point; by default two where values are small, none where they are mm.
+    """
     if difference is None:
         return ""
-    digits = 2 if max(abs(difference.low), abs(difference.high)) < 5 else 0
+    if digits is None:
+        digits = 2 if max(abs(difference.low), abs(difference.high)) < 5 else 0
     text = f"{difference.mean:+.{digits}f} ({difference.low:+.{digits}f} to {difference.high:+.{digits}f})"
     return f"**{text}**" if difference.low > 0 or difference.high < 0 else text

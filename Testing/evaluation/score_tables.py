@@ -85,7 +85,7 @@ def marks_section(results: Sequence[tuple[str, Mapping[int, Sequence[MarkScore]]
                 before, after = (
                     {one.query: (one.patient, getattr(one, when)) for one in chosen} for when in ("before", "after")
                 )
-                means = [f"{np.mean([value for _, value in one.values()]):.2f}" for one in (before, after)]
+                means = [f"{np.mean([value for _, value in one.values()]):.3f}" for one in (before, after)]
                 halves = [difference(after, before, half) for half in (None, *HALVES)]
                 rows.append([name, count, title, len(chosen), *means, *halves])
     head = ["method", "marked", "groups", "queries", "before", "after", "difference", *HALVES]
@@ -120,11 +120,11 @@ def _map(table: Table, harder: bool = False) -> str:
 def difference(ours: Values, theirs: Values, half: str | None) -> str:
     """The mean difference, of one half of the patients or (None) of all, and its interval."""
     chosen = {query: value for query, value in ours.items() if half is None or half_of(value[0]) == half}
-    return cell(paired_difference(chosen, theirs))
+    return cell(paired_difference(chosen, theirs), digits=3)
 
 
 def _of_group(table: Table, plain: Table, group: tuple[str, str]) -> str:
-    return cell(paired_difference(precisions(table[group]), precisions(plain[group])))
+    return cell(paired_difference(precisions(table[group]), precisions(plain[group])), digits=3)
 
 
 def _harder(scores: Sequence[MarkScore]) -> list[MarkScore]:
