@@ -27,19 +27,14 @@ class SpaceMap:
     Attributes:
         old_mean, new_mean: float64 [d_old], [d_new], means of the rows that it was fitted on.
         weights: float64 [d_old, d_new], W.
-        ridge: lambda.
         cosine: mean cosine similarity of mapped and embedded rows of volumes that took no part in the fit: 1 would be
             an exact map. Measured by cross-validation over volumes.
-        n_volumes, n_rows: that it was fitted on.
     """
 
     old_mean: np.ndarray
     new_mean: np.ndarray
     weights: np.ndarray
-    ridge: float
     cosine: float
-    n_volumes: int
-    n_rows: int
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Old rows float [n, d_old] in the new space: float32 [n, d_new], unit rows."""
@@ -63,7 +58,7 @@ def fit(old: Sequence[np.ndarray], new: Sequence[np.ndarray]) -> SpaceMap:
     folds = np.arange(len(old)) % min(_FOLDS, len(old))
     cosines = {ridge: _held_out(old, new, folds, ridge) for ridge in RIDGES}
     ridge = max(cosines, key=lambda one: cosines[one])
-    return _fitted(np.concatenate(old), np.concatenate(new), ridge, cosines[ridge], len(old))
+    return _fitted(np.concatenate(old), np.concatenate(new), ridge, cosines[ridge])
 
 
 def _held_out(old: Sequence[np.ndarray], new: Sequence[np.ndarray], folds: np.ndarray, ridge: float) -> float:
@@ -71,12 +66,12 @@ def _held_out(old: Sequence[np.ndarray], new: Sequence[np.ndarray], folds: np.nd
     cosines = []
     for fold in np.unique(folds):
         seen, held = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
-        fitted = _fitted(np.concatenate([old[i] for i in seen]), np.concatenate([new[i] for i in seen]), ridge, 0.0, 0)
+        fitted = _fitted(np.concatenate([old[i] for i in seen]), np.concatenate([new[i] for i in seen]), ridge, 0.0)
         cosines += [float(np.einsum("nd,nd->n", fitted(old[i]), new[i]).mean()) for i in held]
     return float(np.mean(cosines))
 
 
-def _fitted(old: np.ndarray, new: np.ndarray, ridge: float, cosine: float, n_volumes: int) -> SpaceMap:
+def _fitted(old: np.ndarray, new: np.ndarray, ridge: float, cosine: float) -> SpaceMap:
     old, new = old.astype(np.float64), new.astype(np.float64)
     old_mean, new_mean = old.mean(axis=0), new.mean(axis=0)
     centered = old - old_mean
@@ -84,4 +79,4 @@ def _fitted(old: np.ndarray, new: np.ndarray, ridge: float, cosine: float, n_vol
     # Relative to the spread of the rows, so that it means the same in spaces of any scale.
     gram[np.diag_indices_from(gram)] += ridge * max(float(np.trace(gram)), 1e-12) / len(gram)
     weights = np.linalg.solve(gram, centered.T @ (new - new_mean))
-    return SpaceMap(old_mean, new_mean, weights, ridge, cosine, n_volumes, len(old))
+    return SpaceMap(old_mean, new_mean, weights, cosine)
