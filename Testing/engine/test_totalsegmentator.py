@@ -7,6 +7,7 @@ then follows from the masks alone.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ import pytest
 from engine.archives import a_scan, write_image
 from evaluation.errors import EvaluationError
 from evaluation.totalsegmentator import __main__ as command
+from evaluation.totalsegmentator.archive import build_archive
 from evaluation.totalsegmentator.dataset import read_dataset
+from evaluation.totalsegmentator.presence import PresenceCache
 from evaluation.totalsegmentator.structures import classes_of, structures_of
+from VolumeRetrievalEngine.encoders.request import EncoderRequest
 
 #: Slices (first, last) by structure and subject. s0000 and s0001 are the database; s0002 looks like s0000.
 MASKS = {
@@ -49,8 +53,12 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(made, tmp_path_factory) -> str:
-    work = tmp_path_factory.mktemp("work")
+def work(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def report(made, work) -> str:
     arguments = [str(made), "--encoders", "descriptor", "--jobs", "1", "--work", str(work)]
     results = work / "RESULTS.md"
     assert command.main([*arguments, "--results", str(results)]) == 0
@@ -103,6 +111,16 @@ def test_means_and_deviations_are_taken_over_classes_beside_the_papers_figures(r
     assert volume["paper A, its best encoder"] == ".924"
     slices = cells(report, "Mean and standard deviation over coarse classes", "slice-wise recall")
     assert slices["descriptor"] == "0.500 +- 0.408 (3)"
+
+
+def test_subjects_of_an_earlier_run_are_not_found(made, work, report):
+    dataset = read_dataset(made)
+    few = replace(dataset, subjects={name: one for name, one in dataset.subjects.items() if name != "s0000"})
+    archive = build_archive(
+        few, work / "v2" / "index", EncoderRequest("descriptor"), PresenceCache(work / "v2" / "masks")
+    )
+    with archive.retriever:
+        assert archive.search(few.subjects["s0002"])[1] == "s0001"
 
 
 def test_the_tables_of_structures_are_complete():

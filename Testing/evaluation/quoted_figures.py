@@ -156,10 +156,6 @@ def _of(scores: Sequence[QueryScore]) -> str:
     return f"{mean(scores, 'average_precision'):.2f}"
 
 
-def _patients(scores: Sequence[QueryScore]) -> int:
-    return len({score.patient for score in scores})
-
-
 def _found(one: Results) -> str:
     scores = [score for several in one.organs[_FIRST].values() for score in several]
     return f"{_values(scores, 'found').mean():.2f}"

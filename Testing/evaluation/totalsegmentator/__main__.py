@@ -14,9 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from VolumeRetrievalEngine import __version__
 from VolumeRetrievalEngine.commands.console import ProgressLine
 from VolumeRetrievalEngine.encoders.request import EncoderRequest
 from VolumeRetrievalEngine.errors import VolumeRetrievalError
+from VolumeRetrievalEngine.searching.options import SearchOptions
 
 from ..errors import EvaluationError
 from ..selection import SHIPPED, Choice
@@ -80,13 +82,16 @@ def _answers(choice: Choice, dataset: Dataset, options: argparse.Namespace) -> A
     work, show = options.work / dataset.version, ProgressLine()
     request = EncoderRequest(choice.name, choice.weights)
     masks = PresenceCache(work / "masks")
-    archive = build_archive(dataset, work / "index", request, masks, options.jobs, show)
+    # A first look has an index of its own: what is no subject of the data set is removed from an index.
+    index = work / (f"index-of-{options.subjects}" if options.subjects else "index")
+    archive = build_archive(dataset, index, request, masks, options.jobs, show)
     try:
         for name, reason in archive.left_out.items():
             print(f"{name}: left out: {reason}", file=sys.stderr)
             dataset.left_out[name] = reason
-        # Answers hold for this encoder and this database alone.
-        names = "\n".join([archive.retriever.recipe.to_json(), *sorted(archive.records)])
+        # Answers hold for this encoder, score and database, and for this version of the engine.
+        score = str(SearchOptions().parts)
+        names = "\n".join([__version__, score, archive.retriever.recipe.to_json(), *sorted(archive.records)])
         folder = work / "answers" / hashlib.sha256(names.encode()).hexdigest()[:16]
         return ask_everything(archive, folder, show)
     finally:

@@ -108,8 +108,9 @@ def build_archive(
     for role in ("DATABASE", "QUERY"):
         if not any(one.id in archive.records and one.id not in left_out for one in dataset.of(role)):
             raise EvaluationError(f"{dataset.folder}: no subject is left to be {role}: {left_out}")
-    gone = [archive.records[name].volume_id for name in left_out if name in archive.records]
-    if gone:  # A volume whose masks nobody knows must not be found.
+    kept = {record.volume_id for name, record in archive.records.items() if name not in left_out}
+    # A volume whose masks nobody knows must not be found, nor one that an earlier run with other subjects has left.
+    if gone := [one.volume_id for one in retriever.listing() if one.volume_id not in kept]:
         retriever.remove(gone)
         archive.__dict__.pop("records")
     return archive
