@@ -99,10 +99,10 @@ def test_in_a_narrow_row_the_likeness_takes_the_place_of_the_series(panel):
         icon = paintIcon(replace(row, **values), width, table, False)
         return icon._qt.pixmap(width, PICTURE_HEIGHT).toImage()
 
-    assert painted(220) == painted(220, series="MR Head") and painted(220) != painted(220, similarity=0.5)
-    assert painted(280) != painted(280, series="MR Head") and painted(280) == painted(280, similarity=0.5)
+    assert painted(270) == painted(270, series="MR Head") and painted(270) != painted(270, similarity=0.5)
+    assert painted(300) != painted(300, series="MR Head") and painted(300) == painted(300, similarity=0.5)
     assert painted(400) != painted(400, series="MR Head") and painted(400) != painted(400, similarity=0.5)
-    for width in (220, 280, 400):
+    for width in (270, 300, 400):
         assert painted(width) != painted(width, likeness="some likeness")
 
 

@@ -23,10 +23,10 @@ _SLACK = 2
 #: Narrower text columns have no room for the date.
 _DATE_FROM_WIDTH = 170
 #: And these none for the number next to the likeness.
-_NUMBER_FROM_WIDTH = 250
+_NUMBER_FROM_WIDTH = 260
 #: And these none for the likeness next to whose volume it is: it takes the place of the series, of which as good as
 #: nothing would be left.
-_LIKENESS_FROM_WIDTH = 200
+_LIKENESS_FROM_WIDTH = 235
 
 
 @dataclass(frozen=True)
