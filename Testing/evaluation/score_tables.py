@@ -20,8 +20,8 @@ from .whole_volume import EASY_GROUPS, Table
 
 _PARTS = (
     "Whole volumes by body part, two-stage. Differences to the paper's score, query by query, with the 95 % interval "
-    "of a bootstrap over patients; bold where it leaves out zero. Parameters were chosen on one half of the patients: "
-    "the other half reports (docs/METHOD.md says which)."
+    "of a bootstrap over patients; bold where it leaves out zero. Parameters were compared on one half of the patients "
+    "and reported on the other, both ways (docs/METHOD.md)."
 )
 _CANDIDATES = (
     "mAP without head and neck (all groups), where so many candidates are compared in full and the others stay in the "
