@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from engine.archives import write_image
 from engine.commands import blob_volume, run, write_blobs
 from engine.dicom_files import stored_values, write_series
+from engine.store_samples import new_volume
 from VolumeRetrievalEngine.encoders.descriptor import Descriptor
 from VolumeRetrievalEngine.encoders.encode import recipe_for
 from VolumeRetrievalEngine.indexing import run as indexing
@@ -22,6 +23,7 @@ from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.reading import MetadataTable, Root, Roots, ScanCache, discover
 from VolumeRetrievalEngine.reading.image_files.image_file import ImageFileSource
 from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store.mapping import MAPPED
 
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 
@@ -189,6 +191,24 @@ def test_what_turned_out_to_be_no_volume_is_reported_again_without_being_read(
     write_image(flat, blob_volume(5), AFFINE)
     assert len(archive.run().added) == 1
     assert reads == ["flat.nii"]
+
+
+def test_what_was_mapped_and_is_no_volume_is_removed(archive: Archive) -> None:
+    write_image(archive.folder / "flat.nii", blob_volume(5), AFFINE)
+    archive.run()
+    write_image(archive.folder / "flat.nii", np.zeros((5, 16, 16), np.int16), AFFINE)
+    with VolumeStore.open(archive.store, writable=True) as store:
+        (record,) = store.listing()
+        store.add(
+            replace(
+                new_volume(1, dimension=Descriptor().dimension),
+                identity=record.identity,
+                files=record.files,
+                precision=MAPPED,
+            )
+        )
+    assert len(archive.run().skipped) == 1
+    assert archive.records() == {}
 
 
 def test_a_file_that_failed_is_tried_again(archive: Archive, reads: list[str]) -> None:

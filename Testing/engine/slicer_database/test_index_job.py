@@ -8,13 +8,17 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engine.dicom_files import stored_values, write_series
 from engine.slicer_databases import import_files, remove_series
+from engine.store_samples import RECIPE, new_volume
 from VolumeRetrievalEngine.commands import main
 from VolumeRetrievalEngine.errors import MetadataError, UnreadableFileError
+from VolumeRetrievalEngine.indexing.run import IndexingReport
+from VolumeRetrievalEngine.reading import Skipped
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.slicer_database.database_file import DATABASE_FILE, read_series
 from VolumeRetrievalEngine.slicer_database.index_series import index_series
@@ -22,6 +26,7 @@ from VolumeRetrievalEngine.slicer_database.series_list import DATABASE_ROOT, Lis
 from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.folder import StoreFolder
+from VolumeRetrievalEngine.store.mapping import MAPPED
 from VolumeRetrievalEngine.store.volume_names import roots_of
 from VolumeRetrievalEngine.worker.messages import decode
 
@@ -192,6 +197,18 @@ def test_what_was_indexed_from_a_folder_stays_when_the_database_is_updated(datab
     index()
 
     assert indexed_series(database) == {OWN, LINKED, "1.2.7"}
+
+
+def test_a_mapped_volume_that_could_not_be_embedded_is_tried_again(tmp_path):
+    series = [ListedSeries(f"1.2.{number}", "stamp", (f"{number}.dcm",)) for number in (1, 2)]
+    report = IndexingReport(failed=[Skipped(Path("1.dcm"), "not readable", True, "1.2.1")])
+    seen = SeriesRegister()
+    with VolumeStore.create(tmp_path / "store", RECIPE) as store:
+        for number, precision in ((1, MAPPED), (2, "float32")):
+            store.add(replace(new_volume(number), precision=precision))
+        seen.note(series, report, store)
+    assert [seen.is_settled(one.uid, one.stamp) for one in series] == [False, True]
+    assert seen.seen["1.2.1"].reason == "not readable"
 
 
 def test_a_series_that_failed_is_tried_again(database, index):

@@ -143,6 +143,9 @@ def index_volumes(
                 else:
                     report.skipped.append(outcome)
                     no_volumes.add(source.identity, outcome.reason)
+                    known = store.find(source.identity.volume_id)
+                    if known is not None and known.precision == MAPPED:  # of an index that took it for a volume
+                        store.remove([known.volume_id])
                 clock.advance(max(1, source.n_slices), str(source.path), source.identity.series_uid)
         _remove_superseded(discovery, store, roots, report)
     except Cancelled:

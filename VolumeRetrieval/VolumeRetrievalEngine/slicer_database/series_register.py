@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ..errors import StoreError
 from ..indexing.run import IndexingReport
 from ..store import VolumeStore
+from ..store.mapping import MAPPED
 from ..store.reader import StoreReader
 from .series_list import ListedSeries
 
@@ -61,7 +62,10 @@ class SeriesRegister:
         for left_out in (*report.skipped, *report.failed):
             reasons.setdefault(left_out.series_uid, []).append((left_out.reason, left_out.failed))
         for one in series:
-            reason, failed = ("", False) if store.find_series(one.uid) else _why(one, reasons.get(one.uid, ()))
+            records, found = store.find_series(one.uid), reasons.get(one.uid, ())
+            # A mapped volume that is still there after a run could not be embedded.
+            settled = records and not (found and any(record.precision == MAPPED for record in records))
+            reason, failed = ("", False) if settled else _why(one, found)
             self.seen[one.uid] = SeenSeries(one.stamp, reason, failed)
 
     def forget(self, uids: Iterable[str]) -> None:
