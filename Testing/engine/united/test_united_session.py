@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 from engine.store_samples import RECIPE, new_volume, volume_id
-from VolumeRetrievalEngine.errors import StoreError
+from VolumeRetrievalEngine.errors import StoreError, UnknownVolumeError
 from VolumeRetrievalEngine.query.query import query_from_store
 from VolumeRetrievalEngine.query.region import SliceRange
 from VolumeRetrievalEngine.searching.options import SearchOptions
@@ -139,9 +139,13 @@ def test_a_store_that_is_gone_is_left_out_with_a_note_and_the_other_answers(fold
 
     monkeypatch.setattr(united.parts[1], "refresh", fail)
     query = query_from_store(united.store, united.store.find(volume_id(3)), "query")
+    lost = united.store.find(volume_id(25)).key
     result = search_store(cast(SearchSession, united), query, SearchOptions(top=40), lambda one: one.label)
     assert len(result.matches) == len(FIRST) - 1
     assert f"{folders['second']} is not searched: the share is gone" in result.notes
+    for read in (united.store.embeddings, lambda key: united.store.records([key])):
+        with pytest.raises(UnknownVolumeError, match="not searched any more"):
+            read(lost)
     monkeypatch.setattr(united.parts[0], "refresh", fail)
     with pytest.raises(StoreError, match="the share is gone"):
         united.refresh()

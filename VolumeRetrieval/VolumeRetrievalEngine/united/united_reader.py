@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..errors import UnknownVolumeError
 from ..recipe import Recipe
 from ..store.attribute_filter import AttributeFilter
 from ..store.reader import StoreReader
@@ -67,7 +68,8 @@ class UnitedReader:
     def records(self, keys: Iterable[int]) -> list[VolumeRecord]:
         wanted = np.array([int(key) for key in keys], np.int64)
         found: dict[int, VolumeRecord] = {}
-        for number, part in self.parts.items():
+        for number in np.unique(part_of(wanted)).tolist():
+            part = self._part(number)
             of_this = of_part(wanted, number)
             assert of_this is not None
             found |= {one.key: one for one in (self._record(number, each) for each in part.records(of_this.tolist()))}
@@ -121,14 +123,20 @@ class UnitedReader:
 
     def _of(self, key: int, read: Callable[[StoreReader, int], T]) -> T:
         one = np.array([key])
-        return read(self.parts[int(part_of(one)[0])], int(own(one)[0]))
+        return read(self._part(int(part_of(one)[0])), int(own(one)[0]))
+
+    def _part(self, number: int) -> StoreReader:
+        if number not in self.parts:
+            raise UnknownVolumeError("the index with this volume is not searched any more; search again")
+        return self.parts[number]
 
     def _many(
         self, keys: np.ndarray, read: Callable[[StoreReader, np.ndarray], tuple[np.ndarray, np.ndarray]]
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows of these volumes one after another, in their order."""
         blocks: dict[int, np.ndarray] = {}
-        for number, part in self.parts.items():
+        for number in np.unique(part_of(keys)).tolist():
+            part = self._part(number)
             places = np.flatnonzero(part_of(keys) == number)
             rows, offsets = read(part, own(keys[places]))
             blocks |= {
