@@ -141,6 +141,8 @@ def changed(made: Path, folder: Path) -> Path:
 def test_a_folder_that_is_not_the_data_set_says_what_was_expected(made, tmp_path, capsys):
     with pytest.raises(EvaluationError, match=r"no meta\.csv; expected.*Totalsegmentator_dataset_v201 looks like it"):
         read_dataset(made.parent)
+    with pytest.raises(EvaluationError, match="odd letters in its path; rename"):
+        read_dataset(tmp_path / "two\nlines")
     (tmp_path / "s0000").mkdir()
     (tmp_path / "s0000" / "mri.nii.gz").touch()
     assert command.main([str(tmp_path)]) == 1

@@ -76,7 +76,10 @@ def map_index(
     wanted = VOLUMES if volumes is None else volumes
     path = retriever.folder.choose(old)
     if path == retriever.path:
-        raise StoreError(f"{path.name}: is the index of this encoder already; name the one to map from")
+        raise StoreError(
+            f"{path.name}: is the index of this encoder already; name another one to map from, or the encoder to map to "
+            "(--encoder)"
+        )
     with VolumeStore.open(path) as source, retriever.writing() as store:
         missing = [one for one in source.listing() if store.find(one.volume_id) is None]
         if len(missing) <= wanted:
