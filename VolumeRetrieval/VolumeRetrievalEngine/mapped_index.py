@@ -77,8 +77,8 @@ def map_index(
     path = retriever.folder.choose(old)
     if path == retriever.path:
         raise StoreError(
-            f"{path.name}: is the index of this encoder already; name another one to map from, or the encoder to map to "
-            "(--encoder)"
+            f"{path.name}: is the index of this encoder already; name another one to map from, or the encoder to map "
+            "to (--encoder)"
         )
     with VolumeStore.open(path) as source, retriever.writing() as store:
         missing = [one for one in source.listing() if store.find(one.volume_id) is None]
@@ -107,7 +107,8 @@ def _embedded_by_both(
     """Ids of so many volumes that both stores hold as embedded; some are embedded now."""
     known = [one for one in source.listing() if _is_embedded(store.find(one.volume_id), one)]
     both = [one.volume_id for one in islice(spread(known), wanted)]  # of no more: the fit has all their rows in memory
-    clock = ProgressClock("embed", wanted, float(wanted), progress, done=len(both), weight=float(len(both)))
+    todo = wanted - len(both)
+    clock = ProgressClock("embed", todo, float(todo), progress)
     tokens = retriever.folder.tokens
     chosen = iter(spread(missing))
     embedding = InThisProcess(retriever.encoder())

@@ -65,7 +65,7 @@ def read_dataset(folder: Path) -> Dataset:
         EvaluationError: it is not this data set, or one of the two splits has no complete subject.
     """
     if not str(folder).isprintable():  # the paths of images are given to the engine in a table
-        raise EvaluationError(f"{ascii(str(folder))}: line breaks or other odd letters in its path; rename or move it")
+        raise EvaluationError(f"{str(folder)!a}: line breaks or other odd letters in its path; rename or move it")
     splits = _splits(folder)
     wanted = {subject: ROLES[split] for subject, split in splits.items() if split in ROLES}
     masks = {subject: _masks(folder / subject) for subject in wanted}
