@@ -232,10 +232,16 @@ def test_exceptions_name_the_file_and_not_the_patient(
     assert found_in(caplog.text.encode()) == []
 
 
-def test_the_same_patient_is_known_and_an_unknown_one_is_nobody(indexed: tuple[Path, Finished], archive: Path) -> None:
+def test_the_same_patient_is_known_and_an_unknown_one_is_nobody(
+    indexed: tuple[Path, Finished], archive: Path, tmp_path: Path
+) -> None:
     store, _ = indexed
     query = ["search", archive / "series 0", "--store", store, "--json", "--top", 50]
     others = {one["path"] for one in run(*query).json}
-    strangers = {one["path"] for one in run(*query, "--exclude-same", "patient").json}
+    done = run(*query, "--exclude-same", "patient")
+    strangers = {one["path"] for one in done.json}
+    stranger = write_image(tmp_path / "stranger.nii", blob_volume(2), np.diag([2.0, 2.0, 4.0, 1.0]))
+    unknown = run("search", stranger, "--store", store, "--json", "--exclude-same", "patient")
+    assert "the query's patient is not known" in unknown.err and "is not known" not in done.err
     assert str(archive / "series 1") in others - strangers
     assert str(archive / "image.nii") in strangers

@@ -84,8 +84,9 @@ def found(session: SearchSession, number: int, region: SliceRange | None, option
         {"ranking": "count"},
         {"filter": "slices", "distinct": 3},
         {"attributes": AttributeFilter.parse(["modality=CT"]), "top": 40},
+        {"attributes": AttributeFilter.parse(["series_uid=1.2.7,1.2.8,1.2.9"]), "like": (volume_id(25),)},
     ],
-    ids=["default", "paper", "exhaustive", "count", "slices", "filtered"],
+    ids=["default", "paper", "exhaustive", "count", "slices", "filtered", "of one store alone"],
 )
 def test_several_stores_answer_as_one(sessions, region, options):
     one, united = sessions
