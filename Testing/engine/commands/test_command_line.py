@@ -459,7 +459,9 @@ def test_rebuild_changes_the_kind_of_index(store: Path) -> None:
     assert run("info", "--store", store, "--json").json["index_kind"] == "hnsw"
 
 
-def test_rebuild_adds_the_outlines_that_an_older_version_did_not_find(store: Path) -> None:
+def test_rebuild_adds_the_outlines_that_an_older_version_did_not_find(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (file,) = store.glob("*/volumes.sqlite")
     with contextlib.closing(sqlite3.connect(file)) as old:
         old.execute("DROP TABLE outlines")
@@ -470,7 +472,13 @@ def test_rebuild_adds_the_outlines_that_an_older_version_did_not_find(store: Pat
     assert f"without outlines: {count}" in run("info", "--store", store).out
     before = run("search", query, "--store", store, "--json").json
     assert "no outline of the body" in run("search", query, "--store", store).out
-    values = run("rebuild", "--store", store, "--outlines", "--json").json
+    with monkeypatch.context() as broken:
+        broken.setattr("VolumeRetrievalEngine.retriever.read_again", lambda *_: [][0])
+        failed = run("rebuild", "--store", store, "--outlines", "--json").json["outlines"]["failed"]
+    assert len(failed) == count and "IndexError" in failed[0]["reason"]
+    done = run("rebuild", "--store", store, "--outlines", "--json")
+    values = done.json
+    assert f"outlines {count}/{count}" in done.err
     assert values["outlines"] == {"added": count, "failed": [], "cancelled": False} and values["without_outlines"] == 0
     after = run("search", query, "--store", store, "--json").json
     assert [one["score"] for one in after] == [one["score"] for one in before]

@@ -7,8 +7,9 @@ import argparse
 from ..retriever import Retriever
 from ..slice_index.faiss_index import KINDS_HELP
 from ..store.folder import StoreFolder
-from .console import print_json, print_line
-from .exit_codes import DAMAGED, DONE
+from .console import ProgressLine, print_json, print_line
+from .exit_codes import DAMAGED, DONE, INTERRUPTED
+from .interruption import stoppable
 from .options import new_command
 
 _REMOVE_EXAMPLES = """  python -m VolumeRetrievalEngine remove 3f2a9c01 --store /data/index
@@ -73,11 +74,14 @@ def run_rebuild(options: argparse.Namespace) -> int:
     """Rebuild from the embeddings, which are the truth."""
     retriever = Retriever.open(options.store, options.encoder, index_kind=options.index_kind)
     retriever.rebuild()
-    report = retriever.add_outlines() if options.outlines else None
+    report = None
+    if options.outlines:
+        with ProgressLine() as line, stoppable(line) as progress:
+            report = retriever.add_outlines(progress)
     if options.json:
         print_json({**retriever.status().to_dict(), **({} if report is None else {"outlines": report.to_dict()})})
     else:
         for path, reason in () if report is None else report.failed:
             print_line(f"no outlines: {path}: {reason}")
         print_line(retriever.status().in_words(), lines=True)
-    return DONE
+    return INTERRUPTED if report is not None and report.cancelled else DONE

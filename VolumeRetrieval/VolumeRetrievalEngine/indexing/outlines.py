@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotAVolumeError, UnreadableFileError
+from ..errors import NotAVolumeError, StoreError, UnreadableFileError
 from ..preprocessing import preprocess
 from ..progress import Cancelled, ProgressCallback, ProgressClock
+from ..reading.reasons import reason_of
 from ..store import VolumeRecord, VolumeStore
 from ..volume import Volume
 
@@ -57,6 +58,10 @@ def add_outlines(
                 report.added += 1
             except (UnreadableFileError, NotAVolumeError) as error:
                 report.failed.append((record.label, error.reason))
+            except StoreError:
+                raise
+            except Exception as error:  # one bad file must not end the archive's run
+                report.failed.append((record.label, reason_of(error, Path(record.label))))
             clock.advance(max(1, record.n_slices), record.label, record.series_uid)
     except Cancelled:
         report.cancelled = True
