@@ -58,7 +58,10 @@ def test_the_querys_patient_of_a_table_is_known_in_every_store(base, tmp_path):
     with open_stores([base / "store-a", base / "store-b"]) as several:
         asked = several.resolve_query(query, metadata=table)
         found = several.search(asked, options=SearchOptions(exclude=frozenset({"patient"})))
-    assert {Path(match.path).name for match in found.matches} == {"head-1.nii.gz", "head-3.nii.gz"}
+        several.search(base / "a" / "head-1.nii.gz")  # of another patient
+        again = several.search_again(found.search_id, SearchOptions(exclude=frozenset({"patient"})))
+    for result in (found, again):
+        assert {Path(match.path).name for match in result.matches} == {"head-1.nii.gz", "head-3.nii.gz"}
 
 
 def test_volumes_are_named_as_in_one_store_and_nothing_but_searching_is_done(base):

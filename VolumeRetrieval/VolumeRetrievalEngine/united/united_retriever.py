@@ -22,6 +22,9 @@ from ..query.query import Query
 from ..query.region import Region
 from ..reading import MetadataTable, VolumeSource, find_volume
 from ..retriever import Retriever
+from ..searching.match import SearchResult
+from ..searching.opened_store import known_record
+from ..searching.options import SearchOptions
 from ..searching.session import SearchSession
 from ..store.records import VolumeRecord
 from ..store.status import Status
@@ -83,8 +86,8 @@ class UnitedRetriever(Retriever):
         self._parts = parts
         self._lost = tuple(lost)
         self._united: UnitedSession | None = None
-        #: The id of the query that was resolved last, and what it is in each store.
-        self._resolved: tuple[str, dict[int, Identity]] = ("", {})
+        #: What the queries that were resolved are in each store, by id: a table may have said it.
+        self._resolved: dict[str, dict[int, Identity]] = {}
 
     def path_of(self, record: VolumeRecord) -> str:
         part, own_record = self._own(record)
@@ -115,14 +118,17 @@ class UnitedRetriever(Retriever):
         known = next((one.volume_id for one in found.values() if isinstance(one, VolumeRecord)), None)
         query = known or next(one for one in found.values() if isinstance(one, VolumeSource)).read()
         query_id = query if isinstance(query, str) else query.identity.volume_id
-        self._resolved = query_id, {number: one.identity for number, one in found.items()}
+        self._resolved[query_id] = {number: one.identity for number, one in found.items()}
         return query
 
     def find(self, name: str) -> VolumeRecord:
         """See Retriever; the volume of the first store that knows it."""
-        record = self._session().store.find(self._found(name))
-        assert record is not None
-        return record
+        return known_record(self._session().store, self._found(name))
+
+    def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
+        """See Retriever."""
+        self._tell_whose(self._recent.query(search_id), self._session())
+        return super().search_again(search_id, options)
 
     def status(self) -> Status:
         raise StoreError(_ONE_AT_A_TIME)
@@ -166,15 +172,16 @@ class UnitedRetriever(Retriever):
         progress: ProgressCallback | None,
     ) -> Query:
         found = super()._query(session, query, region, crop, name, progress)
-        assert self._united is not None
-        self._united.store.identities = self._identities(found)
+        self._tell_whose(found, session)
         return found
+
+    def _tell_whose(self, query: Query, session: SearchSession) -> None:
+        cast(UnitedSession, session).store.identities = self._identities(query)
 
     def _identities(self, query: Query) -> dict[int, Identity]:
         """What the query is in each store, where that is known: its patient and study have another hash in each."""
-        resolved, identities = self._resolved
-        if resolved == query.identity.volume_id:
-            return identities
+        if (resolved := self._resolved.get(query.identity.volume_id)) is not None:
+            return resolved
         records = {
             number: record
             for number, part in self._parts.items()
