@@ -160,3 +160,16 @@ def test_a_file_whose_uid_is_damaged_is_no_series_of_its_own(tmp_path: Path):
     assert "kirnberger" not in everything_said(tmp_path / "a", tmp_path / "cache").lower()
     (failure,) = discover([tmp_path / "a"], root=Roots(), tokens=PatientTokens(b"k" * 32)).failures
     assert failure.reason == "damaged header: its UIDs hold what is no text; copy or export it again"
+
+
+@pytest.mark.parametrize(
+    "tag", [b"\x08\x00\x60\x00CS", b"\x08\x00\x70\x00LO", b"\x08\x00\x3e\x10LO", b"\x08\x00\x08\x00CS"]
+)
+def test_a_value_that_runs_over_into_the_patients_name_is_not_kept(tmp_path: Path, tag: bytes):
+    """Modality, Manufacturer, SeriesDescription, ImageType: of a length that is damaged."""
+    for path in write_series(tmp_path / "a", stored_values()):
+        content = bytearray(path.read_bytes())
+        at, end = content.index(tag), content.index(b"\x10\x00\x30\x00DA")  # the birth date comes after the name
+        content[at + 6 : at + 8] = (end - at - 8).to_bytes(2, "little")
+        path.write_bytes(content)
+    assert "kirnberger" not in everything_said(tmp_path / "a", tmp_path / "cache").lower()

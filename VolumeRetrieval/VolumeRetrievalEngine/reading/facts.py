@@ -14,7 +14,7 @@ from ..volume import Attributes
 T = TypeVar("T")
 
 #: Raised when what is cached changes its meaning or form.
-FACTS_VERSION = 8
+FACTS_VERSION = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,21 @@ def names_patient(text: str, words: PatientWords) -> bool:
     return _has_letters(text) and words.removed_from(text) != text
 
 
+def runs_over(text: str) -> bool:
+    """Whether a value of damaged length goes on into the elements behind it: these have zeros in their lengths.
+
+    What is in them is anything, and may be the patient's name; as that, the elements are not found any more.
+    """
+    return "\0" in text
+
+
 def _slice_without(facts: SliceFacts, words: PatientWords) -> SliceFacts:
     criteria = tuple(
-        (name, words.removed_from(value) if _has_letters(value) else value) for name, value in facts.criteria
+        (name, words.removed_from(value) if _has_letters(value) else value)
+        for name, value in facts.criteria
+        if not runs_over(value)
     )
-    image_type = tuple(words.removed_from(value) for value in facts.image_type)
+    image_type = tuple(words.removed_from(value) for value in facts.image_type if not runs_over(value))
     if criteria == facts.criteria and image_type == facts.image_type:
         return facts
     return replace(facts, criteria=criteria, image_type=image_type)

@@ -19,7 +19,7 @@ from ...patients import PatientTokens
 from ...volume import Attributes
 from ..facts import FileFacts, SeriesFacts, SliceFacts
 from ..reasons import not_readable
-from ..series_patients import SeriesPatients, names_patient, without_patient
+from ..series_patients import SeriesPatients, names_patient, runs_over, without_patient
 from . import classic_frames, mosaic
 from .criteria import OF_INSTANCES, criteria_of
 from .deflated import check_deflated
@@ -234,6 +234,7 @@ def _sop_uid(data_set: Dataset) -> str:
 
 def _series(data_set: Dataset, series_uid: str, tokens: PatientTokens) -> SeriesFacts:
     modality = text(data_set, "Modality").upper()
+    modality = "" if runs_over(modality) else modality
     date = text(data_set, "StudyDate")
     attributes = Attributes(
         modality=modality,
@@ -258,7 +259,8 @@ def _free_texts(data_set: Dataset) -> dict[str, str]:
     if any(after < before for before, after in pairwise(map(int, data_set.keys()))):
         return {}
     words = words_of_patient(data_set)
-    return {name: words.removed_from(text(data_set, keyword)) for name, keyword in _FREE_TEXTS.items()}
+    texts_as_read = {name: text(data_set, keyword) for name, keyword in _FREE_TEXTS.items()}
+    return {name: words.removed_from(one) for name, one in texts_as_read.items() if not runs_over(one)}
 
 
 def _slices(path: Path, data_set: Dataset, matrix: tuple[int, int]) -> tuple[SliceFacts, ...] | FileFacts:
