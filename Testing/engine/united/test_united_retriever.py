@@ -91,6 +91,15 @@ def test_a_store_that_cannot_be_opened_is_named_and_the_others_answer(base, tmp_
         open_stores([tmp_path / "gone", tmp_path / "lost"])
 
 
+def test_a_store_that_is_gone_before_the_first_search_is_named_too(base, tmp_path):
+    gone = shutil.copytree(base / "store-b", tmp_path / "gone")
+    with open_stores([base / "store-a", gone]) as several:
+        shutil.rmtree(gone)
+        result = several.search(base / "a" / "head-0.nii.gz")
+    assert len(result.matches) == 1
+    assert any(str(gone) in note and "is not searched" in note for note in result.notes)
+
+
 def test_search_takes_several_stores(base):
     arguments = ["search", base / "b" / "head-3.nii.gz", "--store", base / "store-a", "--store", base / "store-b"]
     done = run(*arguments, "--encoder", "descriptor", "--json")

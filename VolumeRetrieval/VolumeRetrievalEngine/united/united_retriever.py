@@ -113,7 +113,7 @@ class UnitedRetriever(Retriever):
             number: indexed_or_found(
                 part._session().store, path, part._tokens(), volume=volume, metadata=metadata, modality=modality
             )
-            for number, part in self._parts.items()
+            for number, part in self._reached().items()
         }
         known = next((one.volume_id for one in found.values() if isinstance(one, VolumeRecord)), None)
         query = known or next(one for one in found.values() if isinstance(one, VolumeSource)).read()
@@ -150,7 +150,7 @@ class UnitedRetriever(Retriever):
     def _found(self, name: str) -> str:
         """The id that this is, or the beginning of, in the first store that knows it."""
         problems = []
-        for part in self._parts.values():
+        for part in self._reached().values():
             try:
                 return part.find(name).volume_id
             except VolumeRetrievalError as error:
@@ -159,8 +159,22 @@ class UnitedRetriever(Retriever):
 
     def _session(self) -> SearchSession:
         if self._united is None:
-            self._united = UnitedSession({number: part._session() for number, part in self._parts.items()}, self._lost)
+            opened, lost = {}, list(self._lost)
+            for number, part in self._parts.items():
+                try:
+                    opened[number] = part._session()
+                except (StoreError, OSError) as error:
+                    lost.append(not_searched(part.folder.parent, error))
+            if not opened:
+                raise StoreError(f"no store can be searched: {'; '.join(lost)}")
+            self._united = UnitedSession(opened, lost)
         return cast(SearchSession, self._united)  # it has everything that a search asks of one
+
+    def _reached(self) -> dict[int, Retriever]:
+        """The stores that are searched."""
+        self._session()
+        assert self._united is not None
+        return {number: self._parts[number] for number in self._united.parts}
 
     def _query(
         self,
@@ -184,11 +198,11 @@ class UnitedRetriever(Retriever):
             return resolved
         records = {
             number: record
-            for number, part in self._parts.items()
+            for number, part in self._reached().items()
             if (record := part._session().store.find(query.identity.volume_id)) is not None
         }
         known = {}
-        for number, part in self._parts.items():
+        for number, part in self._reached().items():
             try:
                 known[number] = self._identity_in(part, records.get(number), records, query.path)
             except (VolumeRetrievalError, OSError, ValueError):
