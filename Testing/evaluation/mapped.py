@@ -49,7 +49,7 @@ def mapped_section(cases: Sequence[Case], places: Places, asked: Sequence[str]) 
     finally:
         old.close()
     head = ["archive of", "queries by", "queries", "cosine", "mAP, mapped", "mAP, embedded again", "mAP, old encoder"]
-    return f"## An index mapped to another encoder\n\n{markdown(head, rows)}\n"
+    return f"## An index mapped to another encoder\n\n{markdown(head, rows)}\n\n"
 
 
 def _row(cases: Sequence[Case], old: Database, target: Evaluated) -> list[str]:
