@@ -17,7 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from .. import __version__
 from .scanner import FIELDS_OF_VIEW, PhantomScan
 
-MANUFACTURER = "VolumeRetrieval"
+MANUFACTURER = "VolumeRetrieval phantom"
 #: Stored values are HU plus this, as scanners write them, so that readers have a rescale to apply.
 _OFFSET = 1024
 #: Patient coordinates are LPS in DICOM (PS3.3 C.7.6.2.1.1) and RAS here.
