@@ -30,6 +30,7 @@ from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.reading import Discovery, Root, Roots, discover
 from VolumeRetrievalEngine.store import VolumeStore
 
+dask = pytest.importorskip("dask", reason="needs Dask: pip install 'VolumeRetrievalEngine[cluster]'")
 distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'VolumeRetrievalEngine[cluster]'")
 
 REQUEST = EncoderRequest("descriptor")
@@ -181,6 +182,20 @@ def test_an_order_for_other_weights_is_refused_by_worker_and_task(archive):
     # A request without a name is for the encoder of the recipe, not for the worker's default one.
     assert Order.of(EncoderRequest(), RECIPE).request.name == "descriptor"
     assert carry_out(Order.of(EncoderRequest(), RECIPE), found.sources[0]).embeddings.dtype == np.float16
+
+
+def test_processes_of_this_computer_keep_the_memory_that_they_will_need_again(monkeypatch):
+    started = {}
+
+    def start(**values: object) -> None:
+        started.update(dask.config.get("distributed.nanny.pre-spawn-environ"))
+        raise RuntimeError("far enough")
+
+    monkeypatch.setattr(distributed, "LocalCluster", start)
+    with pytest.raises(RuntimeError, match="far enough"), connected("local:1"):
+        pass
+    assert "MALLOC_TRIM_THRESHOLD_" not in started
+    assert started["OMP_NUM_THREADS"] == 1
 
 
 @pytest.mark.parametrize(
