@@ -66,3 +66,11 @@ def confidence_interval(
     means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def compared_extents(found: tuple[float, float], true: tuple[float, float]) -> tuple[float, float]:
+    """Distance of the middles, and intersection over union, of two extents along one axis, each from low to high."""
+    (low, high), (true_low, true_high) = found, true
+    common = max(0.0, min(high, true_high) - max(low, true_low))
+    union = max(high, true_high) - min(low, true_low)
+    return abs(low + high - true_low - true_high) / 2, common / union if union else 1.0

@@ -13,6 +13,7 @@ from VolumeRetrievalEngine.query.selection import region_box
 from VolumeRetrievalEngine.searching.point_map import PointMap
 from VolumeRetrievalEngine.searching.registration import refine
 
+from .metrics import compared_extents
 from .questions import Question
 
 #: What is compared, in the order of the tables. The first is what users get.
@@ -164,15 +165,15 @@ class _Judge:
 
     def _score(self, extent: tuple[float, float], box: OrientedBox) -> PlaceScore:
         (low, high), (true_low, true_high) = extent, self._true
-        common = max(0.0, min(high, true_high) - max(low, true_low))
+        middle_mm, overlap = compared_extents(extent, self._true)
         question = self._question
         return PlaceScore(
             kind=question.kind,
             query=question.name,
             patient=question.case.patient,
             organ=question.organ,
-            middle_mm=abs(low + high - true_low - true_high) / 2,
-            overlap=common / (max(high, true_high) - min(low, true_low)),
+            middle_mm=middle_mm,
+            overlap=overlap,
             first_mm=abs(low - true_low),
             last_mm=abs(high - true_high),
             center_mm=float(np.linalg.norm(box.center - self._true_center)),

@@ -25,6 +25,7 @@ from VolumeRetrievalEngine.store.records import VolumeRecord
 from ..errors import EvaluationError
 from ..markdown import markdown
 from ..selection import SHIPPED, Choice
+from ..stored import stored_volumes
 from .dataset import TARGETS, Benchmark, Cohort, read_benchmark
 from .scores import DEPTHS, Score, chance, score
 
@@ -82,12 +83,7 @@ def _rows(choice: Choice, benchmark: Benchmark, work: Path) -> list[list[str]]:
         report = retriever.add(images, modality="CT", root="decathlon", progress=show)
         if report.cancelled:
             raise KeyboardInterrupt
-        by_path = {path.absolute(): name for name, path in benchmark.images.items()}
-        records = {
-            by_path[path]: record
-            for record in retriever.listing()
-            if (path := Path(retriever.path_of(record)).absolute()) in by_path
-        }
+        records = stored_volumes(retriever, {path.absolute(): name for name, path in benchmark.images.items()})
         if missing := sorted(set(benchmark.images) - set(records)):
             reasons = [f"{one.path}: {one.reason}" for one in (*report.failed, *report.skipped)]
             raise EvaluationError(f"{missing[0]} and {len(missing) - 1} others could not be indexed: {reasons[:3]}")

@@ -25,6 +25,7 @@ from VolumeRetrievalEngine.store.records import VolumeRecord
 from VolumeRetrievalEngine.volume import SliceTable
 
 from ..errors import EvaluationError
+from ..stored import stored_volumes
 from .dataset import Dataset, Subject
 from .presence import Presence, PresenceCache
 
@@ -48,9 +49,7 @@ class Archive:
     @cached_property
     def records(self) -> dict[str, VolumeRecord]:
         """The stored volumes by subject."""
-        by_image = _by_image(self.dataset)
-        tied = ((by_image.get(_absolute(self.retriever.path_of(one))), one) for one in self.retriever.listing())
-        return {subject: record for subject, record in tied if subject is not None}
+        return stored_volumes(self.retriever, _by_image(self.dataset))
 
     @cached_property
     def _subject_of(self) -> dict[int, str]:

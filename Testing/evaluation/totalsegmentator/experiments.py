@@ -20,6 +20,7 @@ from VolumeRetrievalEngine.query.region import SingleSlice, SliceRange
 from VolumeRetrievalEngine.searching.match import SearchResult
 
 from ..localization_ratio import hit_localization_ratio, localization_ratio
+from ..metrics import compared_extents
 from .archive import Archive
 from .dataset import Subject
 from .structures import LEVELS
@@ -141,8 +142,6 @@ def _extent(archive: Archive, result: SearchResult, found: str, rows: np.ndarray
     if place is None:
         return {}
     half = table.spacing / 2
-    low, high = place.start_mm - half, place.end_mm + half
-    true_low, true_high = float(table.position[rows[0]]) - half, float(table.position[rows[-1]]) + half
-    common = max(0.0, min(high, true_high) - max(low, true_low))
-    union = max(high, true_high) - min(low, true_low)
-    return {"middle_mm": abs(low + high - true_low - true_high) / 2, "overlap": common / union if union else 1.0}
+    true = float(table.position[rows[0]]) - half, float(table.position[rows[-1]]) + half
+    middle_mm, overlap = compared_extents((place.start_mm - half, place.end_mm + half), true)
+    return {"middle_mm": middle_mm, "overlap": overlap}
