@@ -38,6 +38,15 @@ def indexDatabase(folder: Path, **how: Any) -> None:
     index_series(Retriever.create(folder / "VolumeRetrieval", "descriptor", **how), read_series(folder))
 
 
+def makeIndexedDatabase(folder: Path, series: Sequence[ArchivedSeries]) -> Path:
+    """A database in this folder that holds the series and is indexed; it is closed again. Returns the folder."""
+    openDatabase(folder)
+    importSeries(series)
+    slicer.dicomDatabase.closeDatabase()
+    indexDatabase(folder)
+    return folder
+
+
 def nodeOf(volume, name: str = "volume"):
     """A volume node with these voxels and this geometry."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)

@@ -13,7 +13,15 @@ import slicer
 import vtk
 from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
 from fake_logic import aMatch
-from phantom_database import COARSE, PhantomReader, importSeries, indexDatabase, nodeOf, openDatabase, writePhantoms
+from phantom_database import (
+    COARSE,
+    PhantomReader,
+    importSeries,
+    makeIndexedDatabase,
+    nodeOf,
+    openDatabase,
+    writePhantoms,
+)
 from VolumeRetrievalEngine.method.directions import combined
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
@@ -37,12 +45,7 @@ def archive(tmp_path_factory):
 @pytest.fixture(scope="module")
 def indexedFolder(tmp_path_factory, archive):
     """The folder of a database that holds the archive and is indexed; tests that change it take a copy."""
-    folder = tmp_path_factory.mktemp("database")
-    openDatabase(folder)
-    importSeries(archive)
-    slicer.dicomDatabase.closeDatabase()
-    indexDatabase(folder)
-    return folder
+    return makeIndexedDatabase(tmp_path_factory.mktemp("database"), archive)
 
 
 @pytest.fixture

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 import slicer
 from children import WAYS_TO_GO, commandWithoutTorch, letGo, realCommand, waitUntil
-from phantom_database import COARSE, PhantomReader, importSeries, indexDatabase, nodeOf, openDatabase, writePhantoms
+from phantom_database import (
+    COARSE,
+    PhantomReader,
+    importSeries,
+    makeIndexedDatabase,
+    nodeOf,
+    openDatabase,
+    writePhantoms,
+)
 from slicer_application.modules import loadModule, makeWidget
 from VolumeRetrievalEngine.phantoms import make_query
 from VolumeRetrievalEngine.volume import Volume
@@ -34,12 +42,7 @@ def abdomens(tmp_path_factory):
 @pytest.fixture(scope="module")
 def indexedFolder(tmp_path_factory, archive):
     """The folder of a database that holds the archive and is indexed; tests take copies."""
-    folder = tmp_path_factory.mktemp("database")
-    openDatabase(folder)
-    importSeries(archive)
-    slicer.dicomDatabase.closeDatabase()
-    indexDatabase(folder)
-    return folder
+    return makeIndexedDatabase(tmp_path_factory.mktemp("database"), archive)
 
 
 @pytest.fixture
