@@ -191,8 +191,12 @@ def _are_gone(record: VolumeRecord, roots: Roots) -> bool:
 def _what_to_do(
     sources: Sequence[VolumeSource], store: VolumeStore, roots: Roots, no_volumes: NoVolumes, report: IndexingReport
 ) -> list[VolumeSource]:
-    """The sources that have to be read; unchanged and moved ones are dealt with here."""
-    todo = []
+    """The sources that have to be read; unchanged and moved ones are dealt with here.
+
+    What can be found already, as it was before or by mapped rows, comes last.
+    """
+    new: list[VolumeSource] = []
+    findable: list[VolumeSource] = []
     for source in sources:
         known = store.find(source.identity.volume_id)
         if known is None or known.fingerprint != source.identity.fingerprint:
@@ -201,13 +205,13 @@ def _what_to_do(
             elif known is None and (old := _moved_from(source, store, roots)) is not None:
                 _keep(old, source, store)
                 if old.precision == MAPPED:
-                    todo.append(source)
+                    findable.append(source)
                 else:
                     report.moved.append(source.identity.volume_id)
             else:
-                todo.append(source)
+                (new if known is None else findable).append(source)
         elif known.precision == MAPPED or _modality_changed(source, known):
-            todo.append(source)  # the modality decides on the intensities
+            findable.append(source)  # the modality decides on the intensities
         elif known.files != source.files:
             _keep(known, source, store)
             report.moved.append(source.identity.volume_id)
@@ -216,8 +220,7 @@ def _what_to_do(
             report.updated.append(source.identity.volume_id)
         else:
             report.unchanged += 1
-    # What can be found already, by mapped rows, comes last.
-    return sorted(todo, key=lambda one: store.find(one.identity.volume_id) is not None)
+    return new + findable
 
 
 def _keep(known: VolumeRecord, source: VolumeSource, store: VolumeStore) -> None:
