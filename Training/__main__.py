@@ -34,6 +34,7 @@ from Training.volumes import assign_folds, learned_from, read_volumes  # noqa: E
 _ENCODER = ROOT / "VolumeRetrieval/VolumeRetrievalEngine/encoders/radiology_resnet"
 _FOLDS = ROOT / "Training/folds"
 _LOGS = ROOT / "Training/logs"
+_EARLIER = ROOT / "Training/first_edition"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             configuration=configuration,
             shared=options.shared,
             cache=options.cache,
+            start=_start(name) if configuration.continued else None,
             log=_LOGS / f"{name}.jsonl",
             folder=_ENCODER if name == SHIPPED else _FOLDS,
             made_by=made_by,
@@ -90,6 +92,11 @@ def _carried_out(tasks: Sequence[Run], jobs: int) -> dict[str, BaseException]:
             else:
                 print(run.result(), flush=True)
     return failed
+
+
+def _start(run: str) -> Path:
+    """The same run's weights of the first edition: those that shipped lie with the engine, which still needs them."""
+    return FIRST_EDITION if run == SHIPPED else _EARLIER / f"{run}.safetensors"
 
 
 def _commit() -> str:

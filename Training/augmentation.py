@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 from VolumeRetrievalEngine.preprocessing.intensity import CT_WINDOWS
 
 from .slices import GREY_STEPS
@@ -29,6 +29,7 @@ class Augmentation:
         noise: standard deviation in windowed values.
         blurred, thick, mirrored, erased: probability that a slice is blurred (kernel), averaged with its neighbour
             (slice thickness), mirrored, or lacks a rectangle (field of view, metal, table).
+        flat: probability that a slice's inside is leveled: its outline, which no modality and no dose changes, remains.
     """
 
     degrees: float = 10.0
@@ -43,6 +44,7 @@ class Augmentation:
     thick: float = 0.3
     mirrored: float = 0.25
     erased: float = 0.2
+    flat: float = 0.0
 
 
 def to_channels(values: torch.Tensor, hounsfield: torch.Tensor) -> torch.Tensor:
@@ -51,7 +53,10 @@ def to_channels(values: torch.Tensor, hounsfield: torch.Tensor) -> torch.Tensor:
     Args:
         hounsfield: bool [n], which ones are CT.
     """
-    return _windowed(values, hounsfield, _STARTS.expand(len(values), 3), _WIDTHS.expand(len(values), 3))
+    grey = (values / GREY_STEPS).clamp_(0, 1)
+    images = grey[:, None].repeat(1, 3, 1, 1)
+    images[hounsfield] = _windows(values[hounsfield], _STARTS[None], _WIDTHS[None])
+    return images
 
 
 def random_views(
@@ -63,29 +68,44 @@ def random_views(
         values, neighbours: float32 [n, h, w]: the slices, and for each one a slice beside it.
         hounsfield: bool [n].
     """
-    count = len(values)
+    count, shape = len(values), values.shape[1:]
     weight = torch.rand(count, 1, 1) * 0.5 * _chance(count, how.thick)
-    values = torch.lerp(values, neighbours, weight)
-    values = _moved(values, how)
-    blurred = avg_pool2d(values[:, None], 3, stride=1, padding=1, count_include_pad=False)[:, 0]
-    values = torch.lerp(values, blurred, torch.rand(count, 1, 1) * _chance(count, how.blurred))
-    starts = _STARTS + _WIDTHS * _spread(count, 3) * how.window
-    widths = _WIDTHS * (1 + _spread(count, 3) * how.window)
-    images = _windowed(values, hounsfield, starts, widths)
-    changed = _regained(images[:, 0], how)
-    images = torch.where(hounsfield[:, None, None, None], images, changed[:, None])
-    sigma = how.noise * torch.rand(count, 1, 1, 1)
+    values = _moved(torch.lerp(values, neighbours, weight), how)
+    _blur(values, how)
+    _level(values, hounsfield, how)
     # One noise for all channels: it is the scanner's, and the windows show the same voxels.
-    images = images + sigma * torch.randn(count, 1, *values.shape[1:])
+    noise = torch.randn(count, *shape) * (how.noise * torch.rand(count, 1, 1))
+    images = torch.empty(count, 3, *shape)
+    ct, grey = torch.nonzero(hounsfield)[:, 0], torch.nonzero(~hounsfield)[:, 0]
+    starts = _STARTS + _WIDTHS * _spread(len(ct), 3) * how.window
+    widths = _WIDTHS * (1 + _spread(len(ct), 3) * how.window)
+    images[ct] = _windows(values[ct], starts, widths) + noise[ct, None]
+    images[grey] = (_regained((values[grey] / GREY_STEPS).clamp_(0, 1), how) + noise[grey])[:, None]
     return _erased(images.clamp_(0, 1), how)
 
 
-def _windowed(
-    values: torch.Tensor, hounsfield: torch.Tensor, starts: torch.Tensor, widths: torch.Tensor
-) -> torch.Tensor:
-    ct = (values[:, None] - starts[:, :, None, None]) / widths[:, :, None, None]
-    grey = (values / GREY_STEPS)[:, None].expand(-1, 3, -1, -1)
-    return torch.where(hounsfield[:, None, None, None], ct, grey).clamp_(0, 1)
+def _windows(values: torch.Tensor, starts: torch.Tensor, widths: torch.Tensor) -> torch.Tensor:
+    """CT slices [n, h, w] in three windows each: [n, 3, h, w] in [0, 1]."""
+    return ((values[:, None] - starts[:, :, None, None]) / widths[:, :, None, None]).clamp_(0, 1)
+
+
+def _blur(values: torch.Tensor, how: Augmentation) -> None:
+    """Some of the slices, in place."""
+    chosen = torch.nonzero(torch.rand(len(values)) < how.blurred)[:, 0]
+    some = values[chosen]
+    blurred = avg_pool2d(some[:, None], 3, stride=1, padding=1, count_include_pad=False)[:, 0]
+    values[chosen] = torch.lerp(some, blurred, torch.rand(len(chosen), 1, 1))
+
+
+def _level(values: torch.Tensor, hounsfield: torch.Tensor, how: Augmentation) -> None:
+    """The inside of some of the slices, in place: nearer to its mean."""
+    chosen = torch.nonzero(torch.rand(len(values)) < how.flat)[:, 0]
+    some = values[chosen]
+    # Half way from air to water; a tenth of the grey range, as preprocessing tells a body from what is around it.
+    inside = some > torch.where(hounsfield[chosen], 500.0, 0.1 * GREY_STEPS)[:, None, None]
+    mean = (some * inside).sum((1, 2)) / inside.sum((1, 2)).clamp_min(1)
+    share = 0.4 + 0.6 * torch.rand(len(chosen), 1, 1)
+    values[chosen] = torch.where(inside, torch.lerp(some, mean[:, None, None].expand_as(some), share), some)
 
 
 def _moved(values: torch.Tensor, how: Augmentation) -> torch.Tensor:
@@ -104,8 +124,13 @@ def _moved(values: torch.Tensor, how: Augmentation) -> torch.Tensor:
         ],
         1,
     )
-    grid = affine_grid(theta, [count, 1, *values.shape[1:]], align_corners=False)
-    return grid_sample(values[:, None], grid, align_corners=False)[:, 0]
+    # affine_grid() makes this by one matrix product for each slice, which takes longer than sampling.
+    down, across = (torch.arange(side) * (2 / side) + (1 / side - 1) for side in values.shape[1:])
+    rows = [
+        theta[:, n, 0, None, None] * across + theta[:, n, 1, None, None] * down[:, None] + theta[:, n, 2, None, None]
+        for n in (0, 1)
+    ]
+    return grid_sample(values[:, None], torch.stack(rows, -1), align_corners=False)[:, 0]
 
 
 def _regained(grey: torch.Tensor, how: Augmentation) -> torch.Tensor:
@@ -113,7 +138,7 @@ def _regained(grey: torch.Tensor, how: Augmentation) -> torch.Tensor:
     count = len(grey)
     gamma = torch.exp(_spread(count, 1, 1) * torch.log1p(torch.tensor(how.gamma)))
     field = interpolate(_spread(count, 1, 3, 3), size=grey.shape[1:], mode="bicubic", align_corners=True)[:, 0]
-    return (grey.clamp_min(1e-4) ** gamma) * (1 + how.bias_field * field)
+    return grey.clamp_min_(1e-4).pow_(gamma).mul_(field.mul_(how.bias_field).add_(1))
 
 
 def _erased(images: torch.Tensor, how: Augmentation) -> torch.Tensor:

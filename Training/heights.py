@@ -1,7 +1,7 @@
 """Which slices of different patients lie at the same anatomical height, found by the engine itself, without labels.
 
 All volumes of one kind are followed along a common template (correspondence.py: the best monotone path through the
-similarity matrix of the teacher's embeddings). The template is at first the longest volume, then the mean embedding of
+similarity matrix of their embeddings). The template is at first the longest volume, then the mean embedding of
 all volumes at each height, which is less of one person.
 """
 
@@ -24,8 +24,11 @@ _ROUNDS = 3
 _BIN_MM = 3.0
 
 
-def common_heights(sets: Sequence[SliceSet]) -> dict[str, np.ndarray]:
+def common_heights(sets: Sequence[SliceSet], embeddings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Heights float64 [n] in mm of a template common to the volume's kind; NaN beyond the template's ends.
+
+    Args:
+        embeddings: of each volume, by name, float32 [n, d]: what slices are compared by.
 
     Phantoms know their heights: all are drawn in one body frame. Volumes of other kinds are not in the result.
     """
@@ -37,13 +40,13 @@ def common_heights(sets: Sequence[SliceSet]) -> dict[str, np.ndarray]:
         if body_part == "PHANTOM":
             heights.update({one.name: one.positions_mm.astype(np.float64) for one in members})
         elif (modality, body_part) in ALIGNED and len(members) > 1:
-            heights.update(_aligned(members))
+            heights.update(_aligned(members, embeddings))
     return heights
 
 
-def _aligned(members: Sequence[SliceSet]) -> dict[str, np.ndarray]:
-    mean = np.mean(np.concatenate([one.teacher for one in members]), axis=0)
-    features = {one.name: unit_rows(one.teacher - mean, "the teacher") for one in members}
+def _aligned(members: Sequence[SliceSet], embeddings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    mean = np.mean(np.concatenate([embeddings[one.name] for one in members]), axis=0)
+    features = {one.name: unit_rows(embeddings[one.name] - mean, one.name) for one in members}
     first = max(members, key=lambda one: float(np.ptp(one.positions_mm)))
     template, template_mm = features[first.name], first.positions_mm.astype(np.float64)
     heights: dict[str, np.ndarray] = {}

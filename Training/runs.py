@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from VolumeRetrievalEngine.encoders.choice import create_encoder
 from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 
@@ -33,6 +34,7 @@ class Run:
         name: SHIPPED, or that of a fold, which its files are called by.
         volumes: what it may see.
         shared, cache: where the volumes and the teacher lie, and where slices and finished networks are kept.
+        start: the weights that it begins with, of the same fold of an earlier training; None for random ones.
         log, folder: of its losses, and of its weights.
         made_by: the commit, for the description of the weights.
     """
@@ -42,6 +44,7 @@ class Run:
     configuration: Configuration
     shared: Path
     cache: Path
+    start: Path | None
     log: Path
     folder: Path
     made_by: str
@@ -52,7 +55,13 @@ class Run:
         if not self._finished.exists():
             sets = slice_sets(self.volumes, self.configuration, self.shared, self.cache)
             settings = self.configuration.settings
-            network = fit(sets, settings, self.log, lambda line: print(f"{self.name}: {line}", flush=True))
+            network = fit(
+                sets,
+                settings,
+                self.log,
+                lambda line: print(f"{self.name}: {line}", flush=True),
+                start=None if self.start is None else self._started(self.start),
+            )
             self._finished.parent.mkdir(parents=True, exist_ok=True)
             partial = self._finished.with_suffix(".part")
             torch.save(network.state_dict(), partial)
@@ -76,9 +85,28 @@ class Run:
             "settings": asdict(self.configuration.settings),
             "phantoms": self.configuration.phantoms,
             "volumes": [one.id for one in self.volumes],
+            "start": self.start and hashlib.sha256(self.start.read_bytes()).hexdigest(),
         }
         digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
         return self.cache / "runs" / f"{self.name}-{digest[:12]}.pt"
+
+    def _started(self, weights: Path) -> torch.nn.Module:
+        """The network of an earlier training, which must not have seen whom this one holds out.
+
+        Raises:
+            ValueError: it has, or it is another network.
+        """
+        described = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+        if seen := sorted(set(described["trained_patients"]) - {one.patient for one in self.volumes}):
+            raise ValueError(f"{weights}: was trained on patients whom {self.name} holds out: {', '.join(seen)}")
+        settings = self.configuration.settings
+        network = radiology_resnet(settings.layers, settings.widths, settings.dimension)
+        tensors = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        # What is not in the file counts the steps of batch normalization, which nothing depends on.
+        found = network.load_state_dict(tensors, strict=False)
+        if found.unexpected_keys or any(not name.endswith("num_batches_tracked") for name in found.missing_keys):
+            raise ValueError(f"{weights}: another network than layers {settings.layers}, widths {settings.widths}")
+        return network
 
     def _restored(self) -> torch.nn.Module:
         settings = self.configuration.settings
@@ -107,7 +135,10 @@ def slice_sets(
     described = cache / "teacher.json"
     weights = (shared / "weights/mobilenet_v2_imagenet.torchscript.pt").resolve()
     described.write_text(json.dumps({**_TEACHER, "file": str(weights)}), encoding="utf-8")
-    teacher = create_encoder("torchscript", weights=described, threads=1)
+    teachers = {
+        "network": create_encoder("torchscript", weights=described, threads=1),
+        "descriptor": create_encoder("descriptor", threads=1),
+    }
     size = configuration.settings.size
-    real = [slices_of(one, size, teacher, cache / "slices") for one in volumes]
-    return real + [phantom_slices(seed, size, teacher, cache / "slices") for seed in range(configuration.phantoms)]
+    real = [slices_of(one, size, teachers, cache / "slices") for one in volumes]
+    return real + [phantom_slices(seed, size, teachers, cache / "slices") for seed in range(configuration.phantoms)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from .volumes import TrainingVolume
 #: Of values without a unit: this many steps from one end of the grey range to the other.
 GREY_STEPS = 1000
 _BATCH = 64
+#: Of what the teachers see, before their names, in a file of slices.
+_TEACHER = "teacher "
+
+#: By name.
+Teachers = Mapping[str, Encoder]
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class SliceSet:
     Attributes:
         values: int16 [n, size, size]: HU above -1000 (CT), or thousandths of the grey range.
         positions_mm: float32 [n], ascending along the stack.
-        teacher: float32 [n, t], unit rows: the teacher's embeddings of the same slices.
+        teachers: by name, float32 [n, t], unit rows: what each teacher makes of the same slices.
         plane: "axial", "sagittal" or "coronal".
     """
 
@@ -44,7 +50,7 @@ class SliceSet:
     patient: str
     values: np.ndarray
     positions_mm: np.ndarray
-    teacher: np.ndarray
+    teachers: Mapping[str, np.ndarray]
     plane: str
 
     @property
@@ -55,23 +61,23 @@ class SliceSet:
         return len(self.values)
 
 
-def slices_of(volume: TrainingVolume, size: int, teacher: Encoder, cache: Path) -> SliceSet:
+def slices_of(volume: TrainingVolume, size: int, teachers: Teachers, cache: Path) -> SliceSet:
     """The slices of a real volume, from the cache where they lie there already."""
-    made = _cached(cache, volume.id, [volume.path.as_posix(), size, teacher.weights, PREPROCESSING_VERSION])
+    made = _cached(cache, volume.id, [volume.path.as_posix(), size, _weights(teachers), PREPROCESSING_VERSION])
     if not made.exists():
         opened = read_volume(volume.path, modality=volume.modality)
-        _save(made, opened, size, teacher)
+        _save(made, opened, size, teachers)
     return _load(made, volume.id, volume.modality, volume.body_part, volume.region, volume.patient)
 
 
-def phantom_slices(seed: int, size: int, teacher: Encoder, cache: Path) -> SliceSet:
+def phantom_slices(seed: int, size: int, teachers: Teachers, cache: Path) -> SliceSet:
     """The slices of a phantom, of one field of view after the other: regions of which few volumes may be used."""
-    made = _cached(cache, f"phantom-{seed}", ["whole", size, teacher.weights, PREPROCESSING_VERSION])
+    made = _cached(cache, f"phantom-{seed}", ["whole", size, _weights(teachers), PREPROCESSING_VERSION])
     if not made.exists():
         fields = sorted(FIELDS_OF_VIEW)
         shown = fields[seed % len(fields)]
         one = scan(Patient.random(seed), shown)
-        _save(made, Volume.from_array(one.voxels, one.affine, Attributes(modality="CT")), size, teacher)
+        _save(made, Volume.from_array(one.voxels, one.affine, Attributes(modality="CT")), size, teachers)
     return _load(made, f"phantom-{seed}", "CT", "PHANTOM", "", f"phantom-{seed}")
 
 
@@ -87,20 +93,39 @@ def _cached(cache: Path, name: str, made_from: list[object]) -> Path:
     return cache / f"{name}-{hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]}.npz"
 
 
-def _save(path: Path, volume: Volume, size: int, teacher: Encoder) -> None:
+def _weights(teachers: Teachers) -> dict[str, str]:
+    return {name: teacher.weights for name, teacher in teachers.items()}
+
+
+def _save(path: Path, volume: Volume, size: int, teachers: Teachers) -> None:
     stack = preprocess(volume, Recipe(encoder="slices", size=size))
-    taught = encode(preprocess(volume, recipe_for(teacher)), teacher)
-    with path.open("wb") as stream:
+    taught = {
+        f"{_TEACHER}{name}": encode(preprocess(volume, recipe_for(teacher)), teacher)
+        for name, teacher in teachers.items()
+    }
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as stream:
         np.savez(
             stream,
             values=values_of(stack),
             positions_mm=stack.table.position.astype(np.float32),
-            teacher=taught,
             plane=stack.plane,
+            **taught,
         )
+    partial.replace(path)
 
 
 def _load(path: Path, name: str, modality: str, body_part: str, region: str, patient: str) -> SliceSet:
     with np.load(path) as arrays:
-        kept = {key: arrays[key] for key in ("values", "positions_mm", "teacher")}
-        return SliceSet(name, modality, body_part, region, patient, plane=str(arrays["plane"]), **kept)
+        teachers = {key.removeprefix(_TEACHER): arrays[key] for key in arrays if key.startswith(_TEACHER)}
+        return SliceSet(
+            name,
+            modality,
+            body_part,
+            region,
+            patient,
+            arrays["values"],
+            arrays["positions_mm"],
+            teachers,
+            str(arrays["plane"]),
+        )

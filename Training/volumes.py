@@ -12,7 +12,18 @@ import numpy as np
 
 #: How a manifest's licence begins that lets derived works be shared (with attribution, where the licence asks for it).
 #: "repo: ..." says that the data's own licence is not restated where they were found, and -NC that it is not enough.
-PERMITTED = ("CC BY 3.0", "CC BY 4.0", "CC BY (", "MIT (", "Apache-2.0 (", "BSD-2-Clause (", "BSD-3-Clause (", "PDDL (")
+PERMITTED = (
+    "CC BY 3.0",
+    "CC BY 4.0",
+    "CC BY (",
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "PDDL",
+    "Chest Imaging Platform licence (BSD style",
+    "3D Slicer licence (BSD style",
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class TrainingVolume:
 
 
 def read_volumes(shared: Path) -> list[TrainingVolume]:
-    """The volumes of shared/data and shared/training, in the manifests' order."""
+    """The volumes of shared/data, shared/training and shared/training2, in the manifests' order."""
     return [
         TrainingVolume(
             id=row["id"],
@@ -52,7 +63,7 @@ def read_volumes(shared: Path) -> list[TrainingVolume]:
             permitted=row["licence"].startswith(PERMITTED),
             held_out=folder == "data",
         )
-        for folder in ("data", "training")
+        for folder in ("data", "training", "training2")
         for row in _rows(shared / folder / "manifest.csv")
     ]
 

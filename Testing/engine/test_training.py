@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from VolumeRetrievalEngine.recipe import Recipe  # noqa: E402
 from VolumeRetrievalEngine.volume import Attributes, Volume  # noqa: E402
 
 from Training.augmentation import Augmentation, random_views, to_channels  # noqa: E402
+from Training.batches import Batch, Batches, Drawing  # noqa: E402
 from Training.configuration import read_configuration  # noqa: E402
+from Training.contrasts import in_another_contrast  # noqa: E402
 from Training.heights import common_heights  # noqa: E402
 from Training.objectives import (  # noqa: E402
     Labels,
@@ -24,13 +27,15 @@ from Training.objectives import (  # noqa: E402
     anatomy_loss,
     modality_loss,
     nearness,
+    patient_loss,
     teacher_loss,
+    volume_loss,
 )
 from Training.slices import SliceSet, values_of  # noqa: E402
 from Training.volumes import TrainingVolume, assign_folds, learned_from, read_volumes  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def a_volume(number: int, patient: str, body_part: str = "CHEST", permitted: bool = True) -> TrainingVolume:
@@ -58,14 +63,20 @@ def a_slice_set(name: str, features: np.ndarray, body_part: str = "HEADNECK", sp
         patient=name,
         values=np.zeros((count, 8, 8), np.int16),
         positions_mm=(spacing_mm * np.arange(count)).astype(np.float32),
-        teacher=features.astype(np.float32),
+        teachers={"network": features.astype(np.float32), "descriptor": features[:, ::-1].astype(np.float32)},
         plane="axial",
     )
 
 
 def labels(**values: list[float]) -> Labels:
     count = len(values["position_mm"])
-    known = {"volume": [0] * count, "patient": [0] * count, "kind": [0] * count, "region": [-1] * count}
+    known = {
+        "volume": [0] * count,
+        "disguised": [False] * count,
+        "patient": [0] * count,
+        "kind": [0] * count,
+        "region": [-1] * count,
+    }
     known |= {"modality": [0] * count, "height_mm": [float("nan")] * count, **values}
     return Labels(**{name: torch.tensor(value) for name, value in known.items()})
 
@@ -107,7 +118,7 @@ def test_a_licence_counts_only_where_the_data_have_it_themselves(tmp_path: Path)
     }
     header = "id,path,modality,body_part,region,patient,licence,source"
     rows = [f'v{n},v{n}.nii,CT,CHEST,,p{n},"{licence}",s' for n, licence in enumerate(licences)]
-    for folder, lines in (("data", [header, *rows]), ("training", [header])):
+    for folder, lines in (("data", [header, *rows]), ("training", [header]), ("training2", [header])):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -140,12 +151,16 @@ def a_walk(count: int, seed: int = 0) -> np.ndarray:
     return smooth / np.linalg.norm(smooth, axis=1, keepdims=True)
 
 
+def heights_of(sets: list[SliceSet]) -> dict[str, np.ndarray]:
+    return common_heights(sets, {one.name: one.teachers["network"] for one in sets})
+
+
 def test_volumes_of_one_kind_get_common_heights() -> None:
     body = a_walk(60)
     noise = np.random.default_rng(1).normal(scale=0.01, size=(3, 60, 16))
     whole, other, lower = body + noise[0], body + noise[1], (body + noise[2])[10:50]
 
-    heights = common_heights([a_slice_set("a", whole), a_slice_set("b", other), a_slice_set("c", lower)])
+    heights = heights_of([a_slice_set("a", whole), a_slice_set("b", other), a_slice_set("c", lower)])
 
     shared_slices = heights["c"] - heights["a"][10:50]
     assert np.nanmedian(np.abs(shared_slices)) < 3.0
@@ -155,13 +170,13 @@ def test_volumes_of_one_kind_get_common_heights() -> None:
 def test_volumes_that_cannot_be_followed_along_each_other_get_none() -> None:
     backward = a_walk(40)[::-1]
 
-    assert common_heights([a_slice_set("a", a_walk(40)), a_slice_set("b", backward)]) == {}
+    assert heights_of([a_slice_set("a", a_walk(40)), a_slice_set("b", backward)]) == {}
 
 
 def test_volumes_of_different_kinds_get_none() -> None:
     limbs = [a_slice_set(name, a_walk(30), body_part="EXTREMITY") for name in "ab"]
 
-    assert common_heights(limbs) == {}
+    assert heights_of(limbs) == {}
 
 
 # Views
@@ -199,6 +214,62 @@ def test_views_differ_and_stay_within_what_an_encoder_may_see() -> None:
     assert views.min() >= 0 and views.max() <= 1
     for one in (views[:4], views[4:]):
         assert torch.pdist(one.flatten(1)).min() > 0.1
+
+
+def test_a_leveled_slice_keeps_its_outline() -> None:
+    torch.manual_seed(0)
+    values = torch.zeros(8, 16, 16)
+    values[:, 4:12, 4:12] = 900 + 300 * torch.rand(8, 8, 8)
+
+    views = random_views(values, values, torch.ones(8, dtype=torch.bool), replace(STILL, flat=1.0))
+
+    before, after = to_channels(values, torch.ones(8, dtype=torch.bool))[:, 1], views[:, 1]
+    assert (after[:, :4] == 0).all() and (after[:, :, 12:] == 0).all()
+    inside = (slice(None), slice(4, 12), slice(4, 12))
+    assert (after[inside].flatten(1).std(1) < before[inside].flatten(1).std(1)).all()
+    torch.testing.assert_close(after[inside].mean(), before[inside].mean(), atol=0.05, rtol=0)
+
+
+def test_a_made_up_contrast_keeps_outlines_and_changes_what_is_bright() -> None:
+    random = np.random.default_rng(0)
+    values = torch.zeros(1, 8, 8)
+    values[:, 2:6, 2:6], values[:, 3:5, 3:5] = 1060, 1400  # air, soft tissue, bone
+
+    shown = [in_another_contrast(values, True, random) for _ in range(40)]
+
+    for one in shown:
+        assert one.min() >= 0 and one.max() <= 1000 and one[0, 0, 0] < 100
+        assert len(torch.unique(one)) == 3
+    darker = [bool(one[0, 3, 3] < one[0, 2, 2]) for one in shown]
+    assert any(darker) and not all(darker)
+
+
+# Batches
+
+
+def a_batch(sets: list[SliceSet], **how: float) -> Batch:
+    drawing = Drawing(**{"volumes": 6, "slices": 4, "pair": 0.0, "disguised": 0.0, **how})
+    return Batches(sets, {}, drawing, seed=0).draw()
+
+
+def test_a_volume_in_a_made_up_contrast_stands_beside_itself_and_is_of_no_kind() -> None:
+    batch = a_batch([a_slice_set(f"s{n}", a_walk(12)) for n in range(4)], disguised=1.0)
+
+    labels, pairs = batch.labels, torch.nonzero(batch.labels.disguised[1:] & ~batch.labels.disguised[:-1])[:, 0]
+    assert len(pairs) == 3 and labels.disguised.sum() == 12
+    assert not batch.hounsfield[labels.disguised].any() and batch.hounsfield[~labels.disguised].all()
+    shown, twin = slice(0, 4), slice(4, 8)
+    assert torch.equal(labels.position_mm[shown], labels.position_mm[twin])
+    assert torch.equal(labels.patient[shown], labels.patient[twin])
+    assert len(set(labels.kind[labels.disguised].tolist())) == 3 and labels.kind[labels.disguised].max() < 0
+
+
+def test_another_patient_of_the_kind_is_drawn_beside_a_volume() -> None:
+    sets = [a_slice_set(f"{kind}{n}", a_walk(12), body_part=kind) for kind in ("HEAD", "CHEST", "KNEE") for n in "ab"]
+
+    kinds = a_batch(sets, pair=1.0).labels.kind[::4]
+
+    assert torch.equal(kinds[::2], kinds[1::2])
 
 
 # Objectives
@@ -243,6 +314,40 @@ def test_the_modality_loss_asks_only_among_the_other_modality() -> None:
     assert modality_loss(paired[:2], alone, Weights()) == 0
 
 
+def test_the_anatomy_loss_leaves_the_patients_other_volumes_to_the_modality_loss() -> None:
+    known = labels(
+        volume=[0, 0, 1, 1],
+        patient=[0, 0, 0, 0],
+        kind=[0, 0, 1, 1],
+        modality=[0, 0, 1, 1],
+        position_mm=[0.0, 2.0, 0.0, 2.0],
+    )
+    together, apart = unit([[1.0, 0.0], [1.0, 0.1]] * 2), unit([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+
+    losses = [float(anatomy_loss(one, known, Weights())) for one in (together, apart)]
+
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_the_volume_loss_is_least_where_volumes_of_a_kind_score_above_others() -> None:
+    known = labels(
+        volume=[0, 0, 1, 1, 2, 2], patient=[0, 0, 1, 1, 2, 2], kind=[0, 0, 0, 0, 1, 1], position_mm=[0.0, 9.0] * 3
+    )
+    # Every slice of a volume has its like in the other volume of the kind, at another place of the stack.
+    found = unit([[1, 0, 0], [0, 1, 0], [0, 1, 0.1], [1, 0, 0.1], [0, 0, 1], [0, 0.1, 1]])
+
+    least = volume_loss(found, known, Weights())
+
+    assert least < 0.01 < volume_loss(found[[0, 1, 4, 5, 2, 3]], known, Weights())
+
+
+def test_the_patient_loss_asks_for_the_right_patient_among_other_modalities() -> None:
+    known = labels(volume=[0, 1, 2, 3], patient=[0, 1, 0, 1], modality=[0, 0, 1, 1], position_mm=[0.0] * 4)
+    right = unit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]])
+
+    assert patient_loss(right, known, Weights()) < 0.01 < patient_loss(right[[0, 1, 3, 2]], known, Weights())
+
+
 def test_the_teacher_loss_is_least_for_the_teachers_own_neighbours() -> None:
     taught = unit([[1.0, 0.1, 0.0], [1.0, 0.0, 0.1], [-1.0, 0.5, 0.0], [-1.0, 0.4, 0.1]])
 
@@ -279,7 +384,16 @@ def test_training_learns_and_the_same_seed_gives_the_same_network(tmp_path: Path
     pytest.importorskip("monai", reason="the network is MONAI's")
     sets = [a_learnable_set(f"{kind}-{n}", kind, n) for kind in ("HEAD", "CHEST") for n in range(3)]
     settings = Settings(
-        widths=(8, 8, 16, 16), dimension=16, size=32, steps=41, volumes=4, slices=6, warm_up=5, components=2
+        widths=(8, 8, 16, 16),
+        dimension=16,
+        size=32,
+        steps=41,
+        warm_up=5,
+        components=2,
+        realign=25,
+        teachers={"network": 0.5, "descriptor": 0.5},
+        drawing=Drawing(volumes=4, slices=6),
+        weights=Weights(volume=0.5, patient=0.3),
     )
     first = fit(sets, settings, tmp_path / "first.jsonl", report=lambda line: None)
     again = fit(sets, settings, tmp_path / "again.jsonl", report=lambda line: None)

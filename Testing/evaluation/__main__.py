@@ -29,17 +29,18 @@ from .quotes import section, update_documents
 from .report import page
 from .results import QUICK, Extent
 from .rows import Row, evaluated_rows
-from .selection import REFERENCES, Choice, Places, everything_present
+from .selection import EARLIER, REFERENCES, Choice, Places, everything_present
 from .whole_volume import ATTRIBUTES, Table, evaluate_orders, orders_by_distance
 
 _ROOT = Path(__file__).resolve().parents[2]
+_EARLIER = _ROOT / "Training" / "first_edition"
 _SHARED = Path(os.environ.get("VOLUMERETRIEVAL_SHARED", _ROOT.parent / "shared"))
 
 
 def main() -> int:
     """Evaluate; returns the exit code."""
     options = _options()
-    places = Places(options.shared.resolve(), options.store.resolve(), options.folds.resolve())
+    places = Places(options.shared.resolve(), options.store.resolve(), options.folds.resolve(), _EARLIER)
     if not (places.data / "manifest.csv").is_file():
         print(f"the real volumes are not at {places.data}: nothing to evaluate on (--shared DIR)", file=sys.stderr)
         return 1
@@ -48,14 +49,15 @@ def main() -> int:
     asked = [Choice.parse(text) for text in options.encoders or ()]
     rows = evaluated_rows(asked or everything_present(places), cases, places, extent, options.jobs)
     by_asked = {row.asked: row.results for row in rows if row.results is not None}
-    if not by_asked or (asked and len(by_asked) < len(rows)):
+    earlier = by_asked.pop(EARLIER, None)
+    if not by_asked or any(row.results is None for row in rows if asked):
         return 1
     controls = _controls(cases) if extent.controls else {}
     references = [by_asked[name].name for name in REFERENCES if name in by_asked]
     blocks = quoted_figures(by_asked, controls)
-    heading = "\n".join([_heading(cases, rows), bars_section(by_asked)])
+    heading = "\n".join([_heading(cases, rows), bars_section(by_asked, earlier)])
     mapped = mapped_section(cases, places, list(by_asked)) if extent.scores else ""
-    text = page(heading, list(by_asked.values()), controls, references) + mapped + section(blocks)
+    text = page(heading, list(by_asked.values()), controls, references, earlier) + mapped + section(blocks)
     print(text)
     if options.results is not None:
         options.results.write_text(text, encoding="utf-8")

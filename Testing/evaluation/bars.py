@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from .differences import paired_difference
+from .edition_bars import edition_bars
 from .markdown import markdown
 from .places import BODY, CONTEXT, HEIGHT, MIDDLE, NEAR_MM, REFINED, SHUFFLED, PlaceScore
 from .questions import HEAD_AND_NECK
@@ -24,13 +25,18 @@ _GAINS = {FOLDS: 0.03, REFERENCES[0]: 0.05, REFERENCES[1]: 0.05}
 Line = tuple[str, str, str, bool]
 
 
-def bars_section(rows: Mapping[str, Results]) -> str:
+def bars_section(rows: Mapping[str, Results], earlier: Results | None = None) -> str:
     """A line for each bar.
 
     Args:
         rows: by what they are asked for with.
+        earlier: the first edition of the encoder that ships.
     """
     lines = []
+    references = [rows[name] for name in REFERENCES if name in rows]
+    if FOLDS in rows:
+        found = edition_bars(rows[FOLDS], earlier, *references) if len(references) == len(REFERENCES) else []
+        lines += [[rows[FOLDS].name, what, bar, here, "yes" if kept else "**no**"] for what, bar, here, kept in found]
     for asked in (asked for asked in _GAINS if asked in rows):
         found = [*(_places(rows[asked]) if asked == FOLDS else ()), *_scores(rows[asked], _GAINS[asked])]
         lines += [[rows[asked].name, what, bar, here, "yes" if kept else "**no**"] for what, bar, here, kept in found]

@@ -25,7 +25,11 @@ _ORGAN_CELL = "Each cell: organ in top-1 / localization-ratio (slices shuffled) 
 
 
 def page(
-    heading: str, results: Sequence[Results], controls: Mapping[str, Mapping[str, Table]], references: Sequence[str]
+    heading: str,
+    results: Sequence[Results],
+    controls: Mapping[str, Mapping[str, Table]],
+    references: Sequence[str],
+    earlier: Results | None = None,
 ) -> str:
     """Everything.
 
@@ -33,6 +37,8 @@ def page(
         results: of each encoder, all to the same extent.
         controls: by attribute, then name: what rankings reach that look at no anatomy.
         references: names of encoders that the others are compared with, where they are among the results.
+        earlier: the first edition of the encoder that ships, which the others are compared with as well; what was
+            asked of it may be less.
     """
     sections = [heading]
     for attribute in ATTRIBUTES:
@@ -43,7 +49,7 @@ def page(
             sections.append(f"### {ranking}\n\n{whole_volume_table({**tables, **controls.get(attribute, {})})}\n")
     sections += [_scores(results), _organs(results), _places(results), _other_modality(results)]
     found = [one for name in references for one in results if one.name == name]
-    sections += [_compared(results, reference) for reference in found]
+    sections += [_compared(results, reference) for reference in (*found, *([earlier] if earlier else []))]
     return "\n".join([*sections, _READING])
 
 

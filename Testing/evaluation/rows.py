@@ -17,8 +17,8 @@ from VolumeRetrievalEngine.store.folder import StoreFolder
 
 from .dataset import Case
 from .errors import EvaluationError
-from .results import Extent, Results, evaluate
-from .selection import FOLDS, Choice, Places, indexed, indexed_trunk, of_the_trunk, trunk_of
+from .results import QUICK, Extent, Results, evaluate
+from .selection import EARLIER, FOLDS, Choice, Places, indexed, indexed_trunk, of_the_trunk, trunk_of
 
 #: What libraries that compute read when they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
@@ -44,6 +44,7 @@ def evaluated_rows(
     """A row for each choice, in their order.
 
     Args:
+        extent: of each row but that of the earlier edition, of which only the default ranking is looked at.
         jobs: so many rows at a time, each in a process of its own with one thread.
     """
     for folder in (places, trunk_of(places)):
@@ -54,7 +55,7 @@ def evaluated_rows(
     if jobs == 1 or len(choices) == 1:
         return [row(choice) for choice in choices]
     # The cross-validation takes longest, and begins.
-    order = sorted(choices, key=lambda choice: choice.name != FOLDS)
+    order = sorted(choices, key=lambda choice: (choice.name != FOLDS, choice.name != EARLIER))
     with _one_thread(), ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         done = dict(zip(order, pool.map(row, order), strict=True))
     return [done[choice] for choice in choices]
@@ -76,6 +77,7 @@ def _one_thread() -> Iterator[None]:
 
 def _row(choice: Choice, cases: Sequence[Case], places: Places, extent: Extent) -> Row:
     started = time.monotonic()
+    extent = QUICK if choice.name == EARLIER else extent
     try:
         evaluated = indexed(choice, cases, places)
         trunk = indexed_trunk(choice, of_the_trunk(cases, places), places) if extent.trunk else None

@@ -24,6 +24,8 @@ SHIPPED, FOLDS = "radiology-resnet", "folds"
 _TRUNK = ("CHEST", "ABDOMEN", "ABDOMEN-PELVIS", "PROSTATE")
 #: What the others are compared with.
 REFERENCES = ("descriptor", "torchscript")
+#: What the folds of the encoder's earlier edition stand for on the command line.
+EARLIER = "earlier-folds"
 
 _SHIPPED_WEIGHTS = Path(encoders.__file__).parent / "radiology_resnet" / f"{SHIPPED}.safetensors"
 
@@ -58,11 +60,13 @@ class Places:
         shared: the folder with data/ and weights/.
         store: where the indexes are kept.
         folds: the usual cross-validation.
+        earlier: that of the encoder's first edition, over the same folds.
     """
 
     shared: Path
     store: Path
     folds: Path
+    earlier: Path
 
     @property
     def data(self) -> Path:
@@ -84,6 +88,7 @@ def everything_present(places: Places) -> list[Choice]:
     names += ["torchscript"] if places.mobilenet.is_file() else []
     names += [SHIPPED] if _SHIPPED_WEIGHTS.is_file() else []
     names += [FOLDS] if are_folds(places.folds) else []
+    names += [EARLIER] if are_folds(places.earlier) else []
     folder = WeightsFolder()
     names += [name for name, entry in CATALOG.items() if folder.status(entry).state in ("installed", "damaged")]
     return [Choice(name) for name in names]
@@ -99,6 +104,8 @@ def indexed(choice: Choice, cases: Sequence[Case], places: Places) -> Evaluated:
     build = partial(build_database, cases, places.store)
     if choice.name == FOLDS:
         return _folds(choice, cases, places)
+    if choice.name == EARLIER:
+        return _folds(Choice(FOLDS, choice.weights or places.earlier), cases, places)
     weights = choice.weights
     if choice.name == "torchscript" and weights is None:
         weights = _mobilenet(places)
