@@ -96,7 +96,11 @@ def _carried_out(tasks: Sequence[Run], jobs: int) -> dict[str, BaseException]:
 
 def _start(run: str) -> Path:
     """The same run's weights of the first edition: those that shipped lie with the engine, which still needs them."""
-    return FIRST_EDITION if run == SHIPPED else _EARLIER / f"{run}.safetensors"
+    return (
+        _ENCODER / "first_edition" / "radiology-resnet.safetensors"
+        if run == SHIPPED
+        else _EARLIER / f"{run}.safetensors"
+    )
 
 
 def _commit() -> str:

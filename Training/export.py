@@ -61,8 +61,9 @@ def export(
 
     Args:
         module: made by radiology_resnet(); it is not changed.
-        values: "layers" and "widths" that it was made with; "input_size", "mean" and "std" where they are not INPUT's;
-            whatever else the JSON should say (the commit, the date, the data), in values of JSON.
+        values: "layers", "widths" and, where it is not 1, "grid" that it was made with; "input_size", "mean" and "std"
+            where they are not INPUT's; whatever else the JSON should say (the commit, the date, the data), in values
+            of JSON.
         with_onnx: False for weights that only MONAI will run, a fold's say.
 
     Raises:
@@ -98,7 +99,9 @@ def _in_float16(
         tensors[name] = tensor.detach().cpu().to(torch.float16).contiguous()
         if not torch.isfinite(tensors[name]).all():
             raise ValueError(f"{name}: holds NaN or values beyond float16, up to {float(tensor.abs().max()):.3g}")
-    rounded = radiology_resnet(described["layers"], described["widths"], described["dimension"]).eval()
+    rounded = radiology_resnet(
+        described["layers"], described["widths"], described["dimension"], described.get("grid", 1)
+    ).eval()
     missing = rounded.load_state_dict({name: one.float() for name, one in tensors.items()}, strict=False)
     if missing.unexpected_keys or any(not one.endswith("num_batches_tracked") for one in missing.missing_keys):
         raise ValueError(f"the network was not made with layers {described['layers']}: {missing}")

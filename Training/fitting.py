@@ -43,7 +43,7 @@ class Settings:
     """Everything that decides what comes out, but the data.
 
     Attributes:
-        layers, widths, dimension: of the network.
+        layers, widths, dimension, grid: of the network.
         steps: batches.
         learning_rate, weight_decay, warm_up: of AdamW with a cosine schedule; warm_up in steps.
         average: of the exponential moving average over weights, which is what is kept.
@@ -57,6 +57,7 @@ class Settings:
     layers: tuple[int, ...] = (1, 1, 1, 1)
     widths: tuple[int, ...] = (32, 64, 128, 256)
     dimension: int = 256
+    grid: int = 1
     size: int = 128
     steps: int = 1500
     learning_rate: float = 2e-3
@@ -91,7 +92,7 @@ def fit(
     batches = Batches(sets, heights, settings.drawing, settings.seed)
     teacher = Teacher(sets, settings.teachers, settings.components)
     described = Teacher(sets, {"descriptor": 1.0}, settings.described) if settings.described else None
-    network = start if start is not None else radiology_resnet(settings.layers, settings.widths, settings.dimension)
+    network = start if start is not None else new_network(settings)
     if start is not None and described is not None:
         _turn(network, np.concatenate(list(_embedded(network, sets, "cpu").values())))
     network = network.to(device, memory_format=torch.channels_last)
@@ -116,6 +117,11 @@ def fit(
             if settings.realign and (step + 1) % settings.realign == 0 and step + 1 < settings.steps:
                 batches.align(common_heights(sets, _embedded(kept, sets, device)))
     return _centred(kept.eval().cpu(), batches, settings)
+
+
+def new_network(settings: Settings) -> torch.nn.Module:
+    """A network with random weights."""
+    return radiology_resnet(settings.layers, settings.widths, settings.dimension, settings.grid)
 
 
 def _losses(

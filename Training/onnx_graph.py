@@ -10,15 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 if TYPE_CHECKING:
     import onnx
-    import torch
 
 INPUT, OUTPUT = "slices", "features"
 
 #: Read by onnxruntime since 1.15, and by any that is newer.
 _OPSET, _IR_VERSION = 17, 8
+#: Pixels of a slice along each side for one of the last features.
+_STRIDE = 32
 
 
 def onnx_model(module: torch.nn.Module, input_size: int) -> onnx.ModelProto:
@@ -44,7 +46,7 @@ def onnx_model(module: torch.nn.Module, input_size: int) -> onnx.ModelProto:
     for stage in ("layer1", "layer2", "layer3", "layer4"):
         for number, block in enumerate(getattr(module, stage)):
             made = graph.block(made, f"{stage}.{number}", block)
-    made = graph.node("Flatten", [graph.node("GlobalAveragePool", [made])])
+    made = graph.node("Flatten", [graph.average(made, module, input_size)])
     weight, bias = graph.tensor("fc.weight", module.fc.weight), graph.tensor("fc.bias", module.fc.bias)
     graph.node("Gemm", [made, weight, bias], output=OUTPUT, transB=1)
     slices = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, input_size, input_size])
@@ -89,6 +91,16 @@ class _Graph:
         parts = ("weight", "bias", "running_mean", "running_var")
         tensors = [self.tensor(f"{name}.{part}", getattr(layer, part)) for part in parts]
         return self.node("BatchNormalization", [source, *tensors], epsilon=layer.eps)
+
+    def average(self, source: str, module: torch.nn.Module, input_size: int) -> str:
+        """The mean of the last features, or that of each place of a grid; equal places, as they are in the network."""
+        if not isinstance(module.avgpool, torch.nn.Sequential):
+            return self.node("GlobalAveragePool", [source])
+        grid = module.avgpool[0].output_size
+        side = -(-input_size // _STRIDE)
+        if side % grid:
+            raise ValueError(f"a grid of {grid} does not divide the {side} features along a side")
+        return self.node("AveragePool", [source], **_window(side // grid, side // grid, 0))
 
     def block(self, source: str, name: str, block: torch.nn.Module) -> str:
         """Two convolutions and the shortcut around them (MONAI's ResNetBlock)."""

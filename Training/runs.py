@@ -12,11 +12,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from VolumeRetrievalEngine.encoders.choice import create_encoder
-from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 
 from .configuration import Configuration
 from .export import export
-from .fitting import fit
+from .fitting import fit, new_network
 from .slices import SliceSet, phantom_slices, slices_of
 from .volumes import TrainingVolume
 
@@ -100,8 +99,11 @@ class Run:
         if seen := sorted(set(described["trained_patients"]) - {one.patient for one in self.volumes}):
             raise ValueError(f"{weights}: was trained on patients whom {self.name} holds out: {', '.join(seen)}")
         settings = self.configuration.settings
-        network = radiology_resnet(settings.layers, settings.widths, settings.dimension)
+        network = new_network(settings)
         tensors = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        # An average over the whole is one over the places of a grid.
+        places = settings.grid**2 // (tensors["fc.weight"].shape[1] // settings.widths[-1])
+        tensors["fc.weight"] = tensors["fc.weight"].repeat_interleave(places, dim=1) / places
         # What is not in the file counts the steps of batch normalization, which nothing depends on.
         found = network.load_state_dict(tensors, strict=False)
         if found.unexpected_keys or any(not name.endswith("num_batches_tracked") for name in found.missing_keys):
@@ -109,8 +111,7 @@ class Run:
         return network
 
     def _restored(self) -> torch.nn.Module:
-        settings = self.configuration.settings
-        network = radiology_resnet(settings.layers, settings.widths, settings.dimension)
+        network = new_network(self.configuration.settings)
         network.load_state_dict(torch.load(self._finished, weights_only=True))
         return network.eval()
 
@@ -119,6 +120,7 @@ class Run:
         return {
             "layers": list(settings.layers),
             "widths": list(settings.widths),
+            "grid": settings.grid,
             "input_size": settings.size,
             "trained_volumes": [one.id for one in self.volumes],
             "trained_patients": sorted({one.patient for one in self.volumes}),

@@ -56,6 +56,18 @@ def test_the_files_give_the_embeddings_of_the_network(network, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"fold-3.safetensors", "fold-3.onnx", "fold-3.json"}
 
 
+@pytest.mark.parametrize("grid", [2, 4])
+def test_a_network_that_tells_places_becomes_files_too(tmp_path, grid):
+    torch.manual_seed(1)
+    network = radiology_resnet(**SHAPE, dimension=24, grid=grid).eval()
+
+    written = export(network, tmp_path, values={**SHAPE, "grid": grid, "input_size": 128})
+
+    assert written.cosine > 0.9999
+    with pytest.raises(ValueError, match="grid"):
+        export(network, tmp_path, values={**SHAPE, "grid": grid, "input_size": 96 if grid == 2 else 64})
+
+
 def test_the_same_weights_make_the_same_files(network, tmp_path):
     for folder in ("one", "two"):
         export(network, tmp_path / folder, values=values())

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 DIMENSION = 256
 
 
-def radiology_resnet(layers: Sequence[int], widths: Sequence[int], dimension: int = DIMENSION) -> torch.nn.Module:
+def radiology_resnet(
+    layers: Sequence[int], widths: Sequence[int], dimension: int = DIMENSION, grid: int = 1
+) -> torch.nn.Module:
     """A new network with random weights.
 
     Args:
         layers: residual blocks in each of the four stages.
         widths: channels of each stage.
         dimension: length of an embedding.
+        grid: in how many places along each side the last features are averaged: 1 tells what a slice shows, more also
+            where.
 
     Returns:
         A module from float32 [n, 3, h, w], slices normalized as its JSON says, to float32 [n, dimension]; the rows are
@@ -37,7 +41,7 @@ def radiology_resnet(layers: Sequence[int], widths: Sequence[int], dimension: in
         from monai.networks.nets import ResNet
     except ImportError as error:
         raise MissingPackageError("monai", "the network radiology-resnet") from error
-    return ResNet(
+    network = ResNet(
         block="basic",
         layers=list(layers),
         block_inplanes=list(widths),
@@ -48,3 +52,10 @@ def radiology_resnet(layers: Sequence[int], widths: Sequence[int], dimension: in
         num_classes=dimension,
         bias_downsample=False,
     )
+    if grid > 1:
+        from torch.nn import AdaptiveAvgPool2d, Flatten, Linear, Sequential
+
+        # Flattened here, because MONAI views the features as rows, which those of channels_last cannot be.
+        network.avgpool = Sequential(AdaptiveAvgPool2d(grid), Flatten())
+        network.fc = Linear(widths[-1] * grid**2, dimension)
+    return network

@@ -26,6 +26,7 @@ class Description:
         path: of the JSON.
         layers, widths: blocks and channels of the four stages.
         dimension: length of an embedding.
+        grid: see architecture.py.
         spec: size and normalisation of the input.
         hashes: sha256 by file name.
     """
@@ -34,6 +35,7 @@ class Description:
     layers: tuple[int, ...]
     widths: tuple[int, ...]
     dimension: int
+    grid: int
     spec: InputSpec
     hashes: Mapping[str, str]
 
@@ -109,7 +111,8 @@ def _parsed(path: Path, values: Mapping[str, Any]) -> Description:
     )
     hashes = {str(name): str(value).lower() for name, value in values["sha256"].items()}
     layers, widths = (tuple(int(one) for one in values[entry]) for entry in ("layers", "widths"))
-    return Description(path, layers, widths, int(values["dimension"]), spec, hashes)
+    grid = int(values.get("grid", 1))  # the first edition had none
+    return Description(path, layers, widths, int(values["dimension"]), grid, spec, hashes)
 
 
 def _remedy(path: Path) -> str:

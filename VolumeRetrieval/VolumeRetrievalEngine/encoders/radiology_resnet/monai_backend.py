@@ -45,7 +45,7 @@ def monai_radiology_resnet(
     require_torch(f"the encoder {NAME}")
     described = read_description(weights)
     described.check(described.tensors_path)
-    module = radiology_resnet(described.layers, described.widths, described.dimension)
+    module = radiology_resnet(described.layers, described.widths, described.dimension, described.grid)
     fit(module, read_tensors(described.tensors_path), described.tensors_path)
     if batch_size is None and choose_device(device)[0] == "cpu":
         batch_size = _BATCH_SIZE_CPU
