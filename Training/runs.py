@@ -59,7 +59,7 @@ class Run:
                 settings,
                 self.log,
                 lambda line: print(f"{self.name}: {line}", flush=True),
-                start=None if self.start is None else self._started(self.start),
+                start=self.begun(),
             )
             self._finished.parent.mkdir(parents=True, exist_ok=True)
             partial = self._finished.with_suffix(".part")
@@ -89,12 +89,14 @@ class Run:
         digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
         return self.cache / "runs" / f"{self.name}-{digest[:12]}.pt"
 
-    def _started(self, weights: Path) -> torch.nn.Module:
-        """The network of an earlier training, which must not have seen whom this one holds out.
+    def begun(self) -> torch.nn.Module | None:
+        """The network that it goes on from; None where it begins with random weights.
 
         Raises:
-            ValueError: it has, or it is another network.
+            ValueError: that network saw a patient whom this run holds out, or is another one than the settings say.
         """
+        if (weights := self.start) is None:
+            return None
         described = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
         if seen := sorted(set(described["trained_patients"]) - {one.patient for one in self.volumes}):
             raise ValueError(f"{weights}: was trained on patients whom {self.name} holds out: {', '.join(seen)}")

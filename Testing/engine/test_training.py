@@ -18,7 +18,7 @@ from VolumeRetrievalEngine.volume import Attributes, Volume  # noqa: E402
 
 from Training.augmentation import Augmentation, random_views, to_channels  # noqa: E402
 from Training.batches import Batch, Batches, Drawing  # noqa: E402
-from Training.configuration import read_configuration  # noqa: E402
+from Training.configuration import Configuration, read_configuration  # noqa: E402
 from Training.contrasts import in_another_contrast  # noqa: E402
 from Training.heights import common_heights  # noqa: E402
 from Training.objectives import (  # noqa: E402
@@ -403,6 +403,35 @@ def test_training_learns_and_the_same_seed_gives_the_same_network(tmp_path: Path
     log = [json.loads(line) for line in (tmp_path / "first.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["step"] for line in log] == [0, 20, 40]
     assert log[-1]["loss"] < 0.9 * log[0]["loss"]
+
+
+def test_a_run_goes_on_only_from_weights_that_never_saw_whom_it_holds_out(tmp_path: Path) -> None:
+    from Training.export import export
+    from Training.fitting import Settings, new_network
+    from Training.runs import Run
+
+    pytest.importorskip("onnxruntime")
+    settings = Settings(widths=(8, 8, 16, 16), dimension=16)
+    network = new_network(settings).eval()
+    described = {"layers": settings.layers, "widths": settings.widths, "trained_patients": ["a", "b"]}
+    weights = export(network, tmp_path, name="fold-0", values=described, with_onnx=False).description
+    start = weights.with_suffix(".safetensors")
+
+    def a_run(patients: str, **changed: object) -> Run:
+        volumes = [a_volume(n, patient) for n, patient in enumerate(patients)]
+        configuration = Configuration(5, 0, 0, True, replace(settings, **changed))
+        return Run("fold-0", volumes, configuration, tmp_path, tmp_path, start, tmp_path / "log", tmp_path, "")
+
+    image = torch.rand(2, 3, 128, 128)
+    before = network(image)
+    # Told at places, the average over the slice is what it was.
+    for grid in (1, 4):
+        begun = a_run("abc", grid=grid).begun().eval()(image)
+        torch.testing.assert_close(begun, before, atol=2e-2 * float(before.abs().max()), rtol=0)
+    with pytest.raises(ValueError, match="holds out: b"):
+        a_run("ac").begun()
+    with pytest.raises(ValueError, match="another network"):
+        a_run("abc", layers=(1, 2, 1, 1)).begun()
 
 
 def test_an_unknown_entry_of_the_configuration_is_refused_by_name(tmp_path: Path) -> None:
