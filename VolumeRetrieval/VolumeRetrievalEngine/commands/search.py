@@ -194,11 +194,21 @@ def _print_result(result: SearchResult) -> None:
         f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]} from 0); "
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
     )
-    print_table(
-        ("rank", "score", "likeness", "modality", "body part", "slices, from 0", "extent", "volume"),
-        [_row(match) for match in result.matches],
-        right=(0, 1),
+    columns: tuple[str, ...] = (
+        "rank",
+        "score",
+        "likeness",
+        "modality",
+        "body part",
+        "slices, from 0",
+        "extent",
+        "volume",
     )
+    rows = [_row(match) for match in result.matches]
+    if result.stores:
+        columns = (*columns, "index")
+        rows = [(*row, match.store) for row, match in zip(rows, result.matches, strict=True)]
+    print_table(columns, rows, right=(0, 1))
     if result.likeness is not None and result.likeness.is_nothing:
         print(nothing_in_words(result.likeness))
     for match in result.matches[:_BOXES_SHOWN]:

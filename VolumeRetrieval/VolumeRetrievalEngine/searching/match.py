@@ -23,6 +23,7 @@ from .likeness import Likeness
 from .point_map import PointMap
 from .refinement import Refinement
 from .registered_map import RegisteredMap
+from .searched_store import SearchedStore
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Match:
         point_map: how points correspond by the path and the outlines; None where only a baseline ran.
         likeness: how unusual its similarity is in this archive; None where the archive is too small to say.
         mark: "like" or "unlike" where the user has marked it so (SearchOptions.like), else empty.
+        store: the folder of the store that it is from, where several were searched as one; else empty.
 
     Example:
         >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
@@ -88,6 +90,7 @@ class Match:
     refinement: Refinement | None = field(default=None, repr=False, compare=False)
     likeness: Likeness | None = field(default=None, compare=False)
     mark: str = field(default="", compare=False)
+    store: str = field(default="", compare=False)
 
     @property
     def best_box(self) -> OrientedBox | None:
@@ -148,6 +151,7 @@ class Match:
             "score": self.score,
             "likeness": None if self.likeness is None else self.likeness.to_dict(),
             "mark": self.mark,
+            "store": self.store,
             "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
@@ -187,6 +191,7 @@ class Match:
             "refinement": None if self.refinement is None else self.refinement.to_dict(),
             "likeness": None if self.likeness is None else self.likeness.to_dict(),
             "mark": self.mark,
+            "store": self.store,
         }
 
     @classmethod
@@ -239,6 +244,7 @@ class SearchResult:
         like, unlike: ids of the volumes that were marked as fitting and as not fitting (SearchOptions).
         query_box: around the region that was asked for, RAS mm, along the query's stack; None for a whole volume and
             for slices.
+        stores: what came of each, where several stores were searched as one; else empty.
         search_id: identifies this search when the worker is asked for a similarity matrix.
         query_thumbnail: the JPEG of a row's slice; b"" where there is none.
 
@@ -267,6 +273,7 @@ class SearchResult:
     query_box: OrientedBox | None = None
     search_id: str = ""
     score: str = ""
+    stores: tuple[SearchedStore, ...] = ()
     query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
 
     @property
@@ -316,6 +323,7 @@ class SearchResult:
             "notes": list(self.notes),
             "like": list(self.like),
             "unlike": list(self.unlike),
+            "stores": [one.to_dict() for one in self.stores],
             "matches": matches,
             "query_box": None if self.query_box is None else self.query_box.to_dict(),
             "query_body": bodies[0] if bodies else None,
@@ -336,6 +344,7 @@ class SearchResult:
                 "notes": tuple(values["notes"]),
                 "like": tuple(values.get("like", ())),
                 "unlike": tuple(values.get("unlike", ())),
+                "stores": tuple(SearchedStore.from_dict(one) for one in values.get("stores", ())),
                 "query_box": None if box is None else OrientedBox.from_dict(box),
                 "matches": tuple(Match.from_dict(one) for one in matches),
             }

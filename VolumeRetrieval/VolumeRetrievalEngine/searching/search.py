@@ -108,7 +108,10 @@ def search_store(
         score=str(scoring.parts) if options.ranking in ("two-stage", "exhaustive") else "",
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, found.keep, is_empty, options) + _notes_of_maps(matches) + session.notes(),
+        notes=_notes(query, allowed, found.keep, is_empty)
+        + _notes_of_exclusion(session, found.keep, options)
+        + _notes_of_maps(matches)
+        + session.notes(),
         encoder=encoder,
         like=options.like,
         unlike=options.unlike,
@@ -157,17 +160,19 @@ def _notes_of_maps(matches: tuple[Match, ...]) -> tuple[str, ...]:
     )
 
 
-def _notes(
-    query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool, options: SearchOptions
-) -> tuple[str, ...]:
+def _notes_of_exclusion(session: SearchSession, keep: AttributeFilter, options: SearchOptions) -> tuple[str, ...]:
+    if "patient" not in options.exclude:
+        return ()
+    return session.notes_of_patient(keep, are_series_named=bool(options.exclude_series))
+
+
+def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool) -> tuple[str, ...]:
     """What the user should know about how the result came about."""
     notes = []
     if is_empty:
         notes.append("no volume is indexed: index a folder first")
     elif len(allowed) == 0:
         notes.append(f"no volume passes the filter ({keep})" if keep.conditions else "there is no other volume to find")
-    if "patient" in options.exclude and not (keep.not_patient_token or options.exclude_series):
-        notes.append("the query's patient is not known, so that nothing was left out as of the same patient")
     if query.stored:
         notes.append("the query is indexed already: its stored embeddings were used")
     return tuple(notes)

@@ -14,11 +14,14 @@ from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
 from ..store import VolumeStore
 from ..store.archive_mean import archive_mean
+from ..store.attribute_filter import AttributeFilter
 from ..store.mapping import mapped_in_words
 from ..store.reader import StoreReader
 from .neighbor_file import MADE_WHILE_SEARCHING, is_current, levels_of, read_levels
 
 _KIND = "index_kind"
+
+PATIENT_UNKNOWN = "the query's patient is not known, so that nothing was left out as of the same patient"
 
 
 def kept_kind(store: StoreReader, asked: str) -> str:
@@ -94,6 +97,13 @@ class SearchSession:
         """What users should know about the archive, with each result."""
         words = mapped_in_words(self.store)
         return (words,) if words else ()
+
+    def notes_of_patient(self, keep: AttributeFilter, are_series_named: bool) -> tuple[str, ...]:
+        """What users should know where the query's patient is to be left out; `are_series_named`: somebody who knows
+        the patient has said which series are left out."""
+        if keep.not_patient_token or are_series_named:
+            return ()
+        return (PATIENT_UNKNOWN,)
 
     def close(self) -> None:
         self._indexes.clear()

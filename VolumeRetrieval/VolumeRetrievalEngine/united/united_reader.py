@@ -10,12 +10,14 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import UnknownVolumeError
+from ..patients import PatientTokens
 from ..recipe import Recipe
 from ..store.attribute_filter import AttributeFilter
 from ..store.reader import StoreReader
 from ..store.records import VolumeRecord
-from ..volume import Identity, SliceTable
+from ..volume import SliceTable
 from .keys import moved, of_part, own, part_of
+from .query_identities import UNKNOWN, QueryIdentities
 
 T = TypeVar("T")
 
@@ -26,13 +28,13 @@ class UnitedReader:
     Attributes:
         parts: the stores by number, all of one recipe.
         identities: what the query is in each part: patients and studies are known by hashes that are each store's own.
-            Of a part that is not in it, nobody is taken for the query's patient.
+            Where that is not known, nobody is taken for the query's patient.
     """
 
     def __init__(self, parts: Mapping[int, StoreReader]):
         self.parts = dict(parts)
         self.recipe: Recipe = next(iter(self.parts.values())).recipe
-        self.identities: dict[int, Identity] = {}
+        self.identities = QueryIdentities(dict, _no_tokens, UNKNOWN, "")
 
     @property
     def dimension(self) -> int:
@@ -109,12 +111,13 @@ class UnitedReader:
         """The filter with the query's id, and the hashes of its patient and study, that this part knows them by."""
         if keep is None or not (keep.not_volume_id or keep.not_patient_token or keep.not_study_token):
             return keep
-        known = self.identities.get(number, Identity("", ""))
+        own_id = self.identities.volume_id(number)
+        hashes = self.identities.of(number) if keep.not_patient_token or keep.not_study_token else UNKNOWN
         return replace(
             keep,
-            not_volume_id=keep.not_volume_id and (known.volume_id or keep.not_volume_id),
-            not_patient_token=known.patient_token if keep.not_patient_token else "",
-            not_study_token=known.study_token if keep.not_study_token else "",
+            not_volume_id=keep.not_volume_id and (own_id or keep.not_volume_id),
+            not_patient_token=hashes.patient_token if keep.not_patient_token else "",
+            not_study_token=hashes.study_token if keep.not_study_token else "",
         )
 
     def _record(self, number: int, record: VolumeRecord) -> VolumeRecord:
@@ -146,3 +149,7 @@ class UnitedReader:
         offsets = np.concatenate([[0], np.cumsum([len(one) for one in ordered], dtype=np.int64)]).astype(np.int64)
         empty = np.zeros((0, self.dimension), np.float32)
         return np.concatenate([empty, *ordered]), offsets
+
+
+def _no_tokens(number: int) -> PatientTokens:
+    return PatientTokens.ephemeral()
