@@ -79,9 +79,11 @@ class Archive:
     def exact_by_default(self, query: np.ndarray) -> np.ndarray:
         """The default score of every volume, float32 [V]: the engine's exhaustive search."""
         everything, pooled_query = np.arange(len(self.stacks)), pool(query, positions(len(query)))[0]
-        scores = self.default_score.by_rows(pooled_query, *self.pooled, everything)
+        rows, offsets = self.pooled
+        scores = self.default_score.by_segments(pooled_query, rows, offsets[:-1], np.diff(offsets), everything)
         scoring = self.default_score.with_neighbors(self, pooled_query, ranked(everything, scores))
-        return scoring.by_rows(query, self.stacks.rows, self.stacks.offsets, everything)
+        offsets = self.stacks.offsets
+        return scoring.by_segments(query, self.stacks.rows, offsets[:-1], np.diff(offsets), everything)
 
     def two_stage_by_default(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
         """Keys that were compared in full, best first, by the default score: the default search for whole volumes."""

@@ -130,22 +130,21 @@ def _matches(
     path_of: Callable[[VolumeRecord], str],
 ) -> tuple[Match, ...]:
     store, keys = session.store, ranking.keys[: options.top]
-    embeddings, offsets = store.many_embeddings(keys)
     return tuple(
         localized_match(
             rank=place + 1,
-            record=record,
-            path=path_of(record),
+            record=one.record,
+            path=path_of(one.record),
             query=query,
-            embeddings=embeddings[offsets[place] : offsets[place + 1]],
-            table=store.slices(record.key),
+            embeddings=one.embeddings,
+            table=one.slices,
             score=float(ranking.scores[place]),
             first_stage=float(ranking.first_stage[place]),
-            outlines=store.outlines(record.key),
+            outlines=one.outlines,
             likeness=likeness[place],
-            mark=mark_of(record.volume_id, options),
+            mark=mark_of(one.record.volume_id, options),
         )
-        for place, record in enumerate(store.records(keys))
+        for place, one in enumerate(store.volumes(keys))
     )
 
 

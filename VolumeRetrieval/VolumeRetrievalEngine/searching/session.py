@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from ..method.likeness import NeighborLevels
+from ..method.row_search import VolumeScores
 from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
@@ -18,6 +19,7 @@ from ..store.attribute_filter import AttributeFilter
 from ..store.mapping import mapped_in_words
 from ..store.reader import StoreReader
 from .neighbor_file import MADE_WHILE_SEARCHING, is_current, levels_of, read_levels
+from .stored_rows import StoredRows
 
 _KIND = "index_kind"
 
@@ -70,9 +72,10 @@ class SearchSession:
         for level in {*levels, *self._indexes}:
             self._index(level).sync(self.store)
 
-    def opened(self, level: Level) -> SliceIndex | None:
-        """The index of a level, if it is open."""
-        return self._indexes.get(level)
+    def rows(self, level: Level) -> VolumeScores:
+        """What compares whole volumes: the index of a level, if it is open and holds the rows, else the store."""
+        index = self._indexes.get(level)
+        return index if index is not None and index.holds_rows else StoredRows(self.store, level)
 
     def mean(self) -> np.ndarray | None:
         """The archive's mean embedding, float32 [d] (store/archive_mean.py); None for a small archive."""

@@ -35,7 +35,7 @@ def pack_rows(rows: np.ndarray) -> bytes:
     return (matrix / length[:, None]).astype("<f2").tobytes()
 
 
-def unpack_rows(blob: bytes, out: np.ndarray) -> None:
+def unpack_rows(blob: bytes | np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (float32 [n, d], C order) with the unit rows of a float16 blob of exactly its shape."""
     out[...] = np.frombuffer(blob, dtype="<f2").reshape(out.shape)
     length = np.sqrt(np.einsum("ij,ij->i", out, out))

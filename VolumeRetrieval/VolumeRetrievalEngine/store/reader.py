@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..recipe import Recipe
 from ..volume import Attributes, SliceTable, SourceFiles
 from .attribute_filter import AttributeFilter
 from .codec import checksum, unpack_outlines, unpack_rows, unpack_slices, unpack_texts
-from .records import Changes, StoreStatistics, VolumeRecord
+from .records import Changes, StoredVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, translated_errors
 from .verify import find_problems
 
@@ -245,6 +245,27 @@ class StoreReader:
         """The pooled rows of many volumes, as :meth:`many_embeddings`."""
         return self._many("pooled", keys)
 
+    def packed(
+        self, table: Literal["embeddings", "pooled"], keys: Sequence[int] | np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows as they lie in the store, float16 [N, d], and their offsets; codec.unpack_rows makes unit rows of them.
+
+        Raises: as :meth:`many_embeddings`.
+        """
+        with self.snapshot():
+            offsets = self._offsets(table, keys)
+            blobs = [blob for _, _, blob in self._blobs(table, keys, offsets)]
+        return np.frombuffer(b"".join(blobs), "<f2").reshape(int(offsets[-1]), self.dimension), offsets
+
+    def volumes(self, keys: Sequence[int] | np.ndarray) -> list[StoredVolume]:
+        """The volumes with these keys, in this order; raises as :meth:`many_embeddings`."""
+        with self.snapshot():
+            rows, offsets = self.many_embeddings(keys)
+            return [
+                StoredVolume(record, rows[first:end], self.slices(record.key), self.outlines(record.key))
+                for record, first, end in zip(self.records(keys), offsets[:-1], offsets[1:], strict=True)
+            ]
+
     def pooled_first(self, key: int) -> np.ndarray:
         """int32 [m]: the first row of each of a volume's groups of adjacent slices."""
         (packed,) = self._row_of(key, "SELECT first_row FROM pooled WHERE key = ?")
@@ -296,18 +317,30 @@ class StoreReader:
         return VolumeRecord(*values)
 
     def _many(self, table: str, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        wanted = [int(key) for key in keys]
-        with self.snapshot(), translated_errors(self.file):
-            counts = self._row_counts(table, wanted)
-            offsets = np.concatenate([[0], np.cumsum([counts[key] for key in wanted], dtype=np.int64)])
+        with self.snapshot():
+            offsets = self._offsets(table, keys)
             rows = np.empty((int(offsets[-1]), self.dimension), np.float32)
-            sql = f"SELECT data, checksum FROM {table} WHERE key = ?"
-            for key, first, end in zip(wanted, offsets[:-1], offsets[1:], strict=True):
+            for first, end, blob in self._blobs(table, keys, offsets):
+                unpack_rows(blob, out=rows[first:end])
+        return rows, offsets
+
+    def _offsets(self, table: str, keys: Sequence[int] | np.ndarray) -> np.ndarray:
+        """int64 [len + 1]: where each volume's rows begin."""
+        wanted = [int(key) for key in keys]
+        counts = self._row_counts(table, wanted)
+        return np.concatenate([[0], np.cumsum([counts[key] for key in wanted], dtype=np.int64)]).astype(np.int64)
+
+    def _blobs(
+        self, table: str, keys: Sequence[int] | np.ndarray, offsets: np.ndarray
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """Each volume's first row, its end, and its rows as stored."""
+        sql, row_bytes = f"SELECT data, checksum FROM {table} WHERE key = ?", 2 * self.dimension
+        with translated_errors(self.file):
+            for key, first, end in zip(map(int, keys), offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
                 found = self._connection.execute(sql, (key,)).fetchone()
-                if not found or len(found[0]) != 2 * rows.shape[1] * (end - first) or checksum(found[0]) != found[1]:
+                if not found or len(found[0]) != row_bytes * (end - first) or checksum(found[0]) != found[1]:
                     raise self._damaged(key, table)
-                unpack_rows(found[0], out=rows[first:end])
-        return rows, offsets.astype(np.int64)
+                yield first, end, found[0]
 
     def _row_counts(self, table: str, keys: Sequence[int]) -> dict[int, int]:
         counts: dict[int, int] = {}

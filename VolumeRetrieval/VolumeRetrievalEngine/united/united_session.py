@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import NoStoreError, StoreError
 from ..method.likeness import NeighborLevels
+from ..method.row_search import VolumeScores
 from ..searching.neighbor_file import MADE_WHILE_SEARCHING, levels_of
 from ..searching.session import PATIENT_UNKNOWN, SearchSession
 from ..slice_index.row_map import Level
@@ -20,8 +21,9 @@ from ..store.attribute_filter import AttributeFilter
 from ..store.reader import StoreReader
 from ..store.schema import STORE_FILE
 from .answering import AnsweringFolders
+from .asking import Elsewhere, answers
 from .keys import moved
-from .united_index import UnitedIndex
+from .united_index import UnitedIndex, UnitedScores
 from .united_reader import UnitedReader
 
 logger = logging.getLogger(__name__)
@@ -69,20 +71,15 @@ class UnitedSession:
         Raises:
             StoreError: no store can be reached any more.
         """
-        self._answering.ask(self.folders[number] for number in self.parts)
-        for number, part in list(self.parts.items()):
-            try:
-                self._answering.check(self.folders[number])
-                if not (part.store.folder / STORE_FILE).exists():  # what is open can be read on, as it once was
-                    raise NoStoreError(f"no store at {self.folders[number]}", folder=str(self.folders[number]))
-                part.refresh(levels)
-            except (StoreError, OSError) as error:
+        self._answering.ask(self.folders[number] for number, part in self.parts.items() if not _is_elsewhere(part))
+        errors = answers(self.parts, lambda number, part: self._refreshed(number, part, levels))
+        for number, error in errors.items():
+            if error is not None:
                 self._lose(number, error)
 
-    def opened(self, level: Level) -> UnitedIndex | None:
-        """The index of a level, if that of every part is open."""
-        found = {number: index for number, part in self.parts.items() if (index := part.opened(level)) is not None}
-        return UnitedIndex(found) if len(found) == len(self.parts) else None
+    def rows(self, level: Level) -> UnitedScores[VolumeScores]:
+        """What compares whole volumes: of each part its open index, or its store."""
+        return UnitedScores({number: part.rows(level) for number, part in self.parts.items()})
 
     def mean(self) -> np.ndarray | None:
         """The mean embedding of the whole, float32 [d]; None for a small archive."""
@@ -135,6 +132,18 @@ class UnitedSession:
         for part in self.parts.values():
             part.close()
 
+    def _refreshed(self, number: int, part: SearchSession, levels: Sequence[Level]) -> StoreError | OSError | None:
+        """What went wrong, if anything."""
+        try:
+            if not _is_elsewhere(part):
+                self._answering.check(self.folders[number])
+                if not (part.store.folder / STORE_FILE).exists():  # what is open can be read on, as it once was
+                    raise NoStoreError(f"no store at {self.folders[number]}", folder=str(self.folders[number]))
+            part.refresh(levels)
+        except (StoreError, OSError) as error:
+            return error
+        return None
+
     def _lose(self, number: int, error: Exception) -> None:
         if len(self.parts) == 1:
             raise error
@@ -142,6 +151,10 @@ class UnitedSession:
         del self.parts[number], self.store.parts[number]  # not closed: that can hang, too
         self._mean = self._levels = None
         self.lost[number] = error
+
+
+def _is_elsewhere(part: SearchSession) -> bool:
+    return isinstance(cast(object, part), Elsewhere)
 
 
 def not_searched(store: Path, error: Exception) -> str:
