@@ -123,6 +123,10 @@ class DamagedStoreError(StoreError):
     """The store's file is damaged; the text says what is affected and how to go on."""
 
 
+class StoreLostError(StoreError):
+    """A store that another process held open can no longer be asked: its process or computer is gone."""
+
+
 class UnknownVolumeError(StoreError):
     """A volume id or path that the store does not hold."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import VolumeRetrievalError
+from ..errors import StoreLostError, VolumeRetrievalError
 from ..patients import PatientTokens
 from ..query.files import found_again
 from ..reading import find_volume
@@ -66,6 +66,8 @@ class QueryIdentities:
                     found = found_again(store, record, tokens).identity
                     return replace(found, volume_id=self._query.volume_id)
             return find_volume(Path(self._path), tokens=tokens).identity
+        except StoreLostError:
+            raise
         except (VolumeRetrievalError, OSError, ValueError):
             logger.debug("the query's patient is not known in store %s", number, exc_info=True)
             return UNKNOWN

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..method.row_search import Hits, RowSearch, VolumeScores
-from .asking import answers
+from .elsewhere import answers
 from .keys import moved, of_part
 
 #: What an index answers about whole volumes: keys, and values with the volumes last.

@@ -17,7 +17,7 @@ from ..store.attribute_filter import AttributeFilter
 from ..store.reader import StoreReader
 from ..store.records import StoredVolume, VolumeRecord
 from ..volume import SliceTable
-from .asking import answers
+from .elsewhere import answers
 from .keys import moved, own, part_of
 from .query_identities import UNKNOWN, QueryIdentities
 
@@ -171,6 +171,7 @@ class UnitedReader:
             for place, one in zip(places[number].tolist(), ones, strict=True)
         }
         return [ordered[place] for place in range(len(wanted))]
+
 
 def _no_tokens(number: int) -> PatientTokens:
     return PatientTokens.ephemeral()

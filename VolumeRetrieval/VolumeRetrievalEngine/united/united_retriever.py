@@ -6,15 +6,15 @@ recipe, because embeddings of two recipes are never compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn, TypeVar, cast
 
 import numpy as np
 
 from ..encoders.request import EncoderRequest
-from ..errors import NotAnsweringError, StoreError, VolumeRetrievalError
+from ..errors import NotAnsweringError, StoreError, StoreLostError, UnknownVolumeError, VolumeRetrievalError
 from ..progress import ProgressCallback
 from ..query.files import indexed_or_found
 from ..query.query import Query
@@ -33,10 +33,16 @@ from ..store.records import VolumeRecord
 from ..store.status import Status
 from ..volume import Identity, Volume
 from .answering import AnsweringFolders
+from .elsewhere import Elsewhere, answers
 from .keys import own, part_of
 from .query_identities import QueryIdentities
 from .store_choice import chosen_store
 from .united_session import UnitedSession, not_searched
+
+T = TypeVar("T")
+
+#: Opens the store of a recipe in a folder, or the one that is asked for where the recipe is None.
+OpenStore = Callable[[Path, EncoderRequest, str, Recipe | None], Retriever]
 
 #: As many as searches can be asked about (recent_queries.py), and those that are resolved meanwhile.
 _QUERIES_KEPT = 8
@@ -82,9 +88,10 @@ class UnitedRetriever(Retriever):
         request: EncoderRequest,
         index_kind: str,
         answering: AnsweringFolders,
+        elsewhere: Mapping[Path, OpenStore] | None = None,
     ):
         """`parts` are those that could be opened, `lost` says why the others could not; `request` is what was asked
-        for."""
+        for; `elsewhere` opens those that are not folders of this computer."""
         first = next(iter(parts.values()))
         super().__init__(first.folder, first.path, first.recipe, first.request, index_kind)
         self.folders = dict(folders)
@@ -92,6 +99,7 @@ class UnitedRetriever(Retriever):
         self._lost = dict(lost)
         self._asked = request
         self._answering = answering
+        self._elsewhere = dict(elsewhere or {})
         self._united: UnitedSession | None = None
         #: What the last queries are in each store, by id: a table may have said it.
         self._identities: dict[str, QueryIdentities] = {}
@@ -104,23 +112,30 @@ class UnitedRetriever(Retriever):
         *,
         index_kind: str = "auto",
         answering: AnsweringFolders | None = None,
+        elsewhere: Mapping[Path, OpenStore] | None = None,
     ) -> UnitedRetriever:
-        """See :func:`open_stores`; also a single store is one of several here."""
+        """See :func:`open_stores`; also a single store is one of several here.
+
+        Args:
+            elsewhere: how those of the stores are opened that are not folders of this computer.
+        """
         request, answering = EncoderRequest.of(encoder), answering or AnsweringFolders()
-        folders, lost = _distinct([Path(one) for one in stores], answering)
+        elsewhere = elsewhere or {}
+        folders, lost = _distinct([Path(one) for one in stores], answering, elsewhere)
         parts: dict[int, Retriever] = {}
         for number, folder in folders.items():
             if number in lost:
                 continue
             try:
                 first = next(iter(parts.values()), None)
-                parts[number] = _opened(folder, request, index_kind, None if first is None else first.recipe)
+                open_it = elsewhere.get(folder, open_store)
+                parts[number] = open_it(folder, request, index_kind, None if first is None else first.recipe)
             except (VolumeRetrievalError, OSError) as error:
                 lost[number] = error
         if not parts:
             why = "".join(f"\n  {not_searched(folders[number], error)}" for number, error in lost.items())
             raise StoreError(f"no store can be searched:{why}")
-        return cls(folders, parts, lost, request, index_kind, answering)
+        return cls(folders, parts, lost, request, index_kind, answering, elsewhere)
 
     def search(
         self,
@@ -135,8 +150,10 @@ class UnitedRetriever(Retriever):
         """See Retriever. Stores that could not be reached are tried again."""
         self._try_again()
         self._session().refresh(())  # the query is looked up in what is there
-        options = options or SearchOptions()
-        result = super().search(query, region=region, crop=crop, options=options, name=name, progress=progress)
+        options, search = options or SearchOptions(), super().search
+        result = self._despite_losses(
+            lambda: search(query, region=region, crop=crop, options=options, name=name, progress=progress)
+        )
         return self._with_stores(result, options)
 
     def path_of(self, record: VolumeRecord) -> str:
@@ -156,16 +173,18 @@ class UnitedRetriever(Retriever):
         modality: str = "",
     ) -> Volume | str:
         """See Retriever; a file is the volume of the first store that has it."""
-        path = Path(name).expanduser()
         self._session().refresh(())
+        return self._despite_losses(lambda: self._resolved(Path(name).expanduser(), volume, metadata, modality))
+
+    def _resolved(self, path: Path, volume: int | None, metadata: MetadataTable | None, modality: str) -> Volume | str:
         if not path.exists():
-            return self._found(str(name))
-        found = {
-            number: indexed_or_found(
+            return self._found(str(path))
+        found = answers(
+            self._reached(),
+            lambda _, part: indexed_or_found(
                 part._session().store, path, part._tokens(), volume=volume, metadata=metadata, modality=modality
-            )
-            for number, part in self._reached().items()
-        }
+            ),
+        )
         known = next((one.volume_id for one in found.values() if isinstance(one, VolumeRecord)), None)
         query = known or next(one for one in found.values() if isinstance(one, VolumeSource)).read()
         query_id = query if isinstance(query, str) else query.identity.volume_id
@@ -175,12 +194,13 @@ class UnitedRetriever(Retriever):
 
     def find(self, name: str) -> VolumeRecord:
         """See Retriever; the volume of the first store that knows it."""
-        return known_record(self._session().store, self._found(name))
+        return self._despite_losses(lambda: known_record(self._session().store, self._found(name)))
 
     def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
         """See Retriever."""
         self._tell_whose(self._recent.query(search_id), self._session())
-        return self._with_stores(super().search_again(search_id, options), options)
+        search = super().search_again
+        return self._with_stores(self._despite_losses(lambda: search(search_id, options)), options)
 
     def status(self) -> Status:
         raise StoreError(_ONE_AT_A_TIME)
@@ -199,6 +219,23 @@ class UnitedRetriever(Retriever):
             part.close()
         self._united = None
 
+    def _despite_losses(self, ask: Callable[[], T]) -> T:
+        """What is asked, without a store that another process holds open and that is lost meanwhile.
+
+        Of such a store no snapshot is held. Where a volume was removed between two questions, all are asked again.
+        """
+        is_elsewhere = any(isinstance(part, Elsewhere) for part in self._parts.values())
+        while True:
+            try:
+                return ask()
+            except StoreLostError:
+                pass
+            except UnknownVolumeError:
+                if not is_elsewhere:
+                    raise
+                is_elsewhere = False  # once
+            self._session().refresh(())
+
     def _found(self, name: str) -> str:
         """The id that this is, or the beginning of, in the first store that knows it."""
         problems = []
@@ -214,7 +251,8 @@ class UnitedRetriever(Retriever):
             opened, lost = {}, dict(self._lost)
             for number, part in self._parts.items():
                 try:
-                    self._answering.check(self.folders[number])
+                    if not isinstance(part, Elsewhere):
+                        self._answering.check(self.folders[number])
                     opened[number] = part._session()
                 except (StoreError, OSError) as error:
                     lost[number] = error
@@ -227,12 +265,14 @@ class UnitedRetriever(Retriever):
     def _try_again(self) -> None:
         """Open what could not be opened, or has been lost, and is there (again)."""
         lost = self._lost if self._united is None else self._united.lost
-        self._answering.ask(self.folders[number] for number in lost)
+        self._answering.ask(folder for number in lost if (folder := self.folders[number]) not in self._elsewhere)
         for number in list(lost):
             folder = self.folders[number]
             try:
-                self._answering.check(folder)
-                part = _opened(folder, self._asked, self._index_kind, self.recipe)
+                if folder not in self._elsewhere:
+                    self._answering.check(folder)
+                open_it = self._elsewhere.get(folder, open_store)
+                part = open_it(folder, self._asked, self._index_kind, self.recipe)
                 part._session()
             except (VolumeRetrievalError, OSError) as error:
                 lost[number] = error
@@ -314,14 +354,16 @@ class UnitedRetriever(Retriever):
         return self._parts[int(part_of(key)[0])], replace(record, key=int(own(key)[0]))
 
 
-def _distinct(stores: Sequence[Path], answering: AnsweringFolders) -> tuple[dict[int, Path], dict[int, Exception]]:
-    """The folders by number, each once however it is named; and those that do not answer."""
-    answering.ask(stores)
+def _distinct(
+    stores: Sequence[Path], answering: AnsweringFolders, elsewhere: Collection[Path] = ()
+) -> tuple[dict[int, Path], dict[int, Exception]]:
+    """The folders by number, each once however it is named; and those of this computer that do not answer."""
+    answering.ask(store for store in stores if store not in elsewhere)
     folders: dict[Path, Path] = {}
     silent: dict[Path, Exception] = {}
     for store in stores:
         try:
-            folders.setdefault(answering.check(store), store)
+            folders.setdefault(store if store in elsewhere else answering.check(store), store)
         except NotAnsweringError as error:
             folders.setdefault(store, store)
             silent[store] = error
@@ -329,7 +371,7 @@ def _distinct(stores: Sequence[Path], answering: AnsweringFolders) -> tuple[dict
     return numbered, {number: silent[store] for number, store in numbered.items() if store in silent}
 
 
-def _opened(folder: Path, request: EncoderRequest, index_kind: str, recipe: Recipe | None) -> Retriever:
+def open_store(folder: Path, request: EncoderRequest, index_kind: str, recipe: Recipe | None) -> Retriever:
     """The store in a folder that has this recipe; the one that is asked for where it is the first.
 
     Raises:

@@ -21,7 +21,7 @@ from ..store.attribute_filter import AttributeFilter
 from ..store.reader import StoreReader
 from ..store.schema import STORE_FILE
 from .answering import AnsweringFolders
-from .asking import Elsewhere, answers
+from .elsewhere import Elsewhere, answers
 from .keys import moved
 from .united_index import UnitedIndex, UnitedScores
 from .united_reader import UnitedReader
@@ -71,7 +71,9 @@ class UnitedSession:
         Raises:
             StoreError: no store can be reached any more.
         """
-        self._answering.ask(self.folders[number] for number, part in self.parts.items() if not _is_elsewhere(part))
+        self._answering.ask(
+            self.folders[number] for number, part in self.parts.items() if not isinstance(part, Elsewhere)
+        )
         errors = answers(self.parts, lambda number, part: self._refreshed(number, part, levels))
         for number, error in errors.items():
             if error is not None:
@@ -135,7 +137,7 @@ class UnitedSession:
     def _refreshed(self, number: int, part: SearchSession, levels: Sequence[Level]) -> StoreError | OSError | None:
         """What went wrong, if anything."""
         try:
-            if not _is_elsewhere(part):
+            if not isinstance(part, Elsewhere):
                 self._answering.check(self.folders[number])
                 if not (part.store.folder / STORE_FILE).exists():  # what is open can be read on, as it once was
                     raise NoStoreError(f"no store at {self.folders[number]}", folder=str(self.folders[number]))
@@ -153,10 +155,6 @@ class UnitedSession:
         self.lost[number] = error
 
 
-def _is_elsewhere(part: SearchSession) -> bool:
-    return isinstance(cast(object, part), Elsewhere)
-
-
-def not_searched(store: Path, error: Exception) -> str:
+def not_searched(store: Path | str, error: Exception) -> str:
     """What to say of a store that is left out."""
     return f"{store} is not searched: {error}"

@@ -1,4 +1,4 @@
-"""Asking the parts of a united archive: those that answer over a network at the same time, the others one by one."""
+"""Parts of a united archive that another process holds open: they are asked at the same time, the others one by one."""
 
 from __future__ import annotations
 
