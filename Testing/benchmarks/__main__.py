@@ -17,7 +17,12 @@ def main() -> int:
     options = sys.argv[1:]
     codes = [subprocess.call([sys.executable, str(_FOLDER / "benchmark_search.py"), *options])]
     if not {"-h", "--help"} & set(options):
-        for name in ("benchmark_embedding.py", "benchmark_default_encoder.py", "benchmark_store.py"):
+        for name in (
+            "benchmark_embedding.py",
+            "benchmark_default_encoder.py",
+            "benchmark_store.py",
+            "benchmark_growth.py",
+        ):
             print(f"\n# {name}\n", flush=True)
             codes.append(subprocess.call([sys.executable, str(_FOLDER / name)]))
     return max(codes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -91,9 +91,11 @@ def map_index(
             keep_mapping(store, Mapping(path.name, space.cosine))
             rest = [one for one in missing if store.find(one.volume_id) is None]
             mapped = _map(source, store, rest, space, path.name, progress)
+            report = MappingReport(path.name, mapped, len(both), space.cosine)
         except Cancelled:
-            return MappingReport(path.name, cancelled=True)
-    return MappingReport(path.name, mapped, len(both), space.cosine)
+            report = MappingReport(path.name, cancelled=True)
+        is_updated = retriever.update_indexes(store, progress)
+    return report if is_updated else replace(report, cancelled=True)
 
 
 def _embedded_by_both(

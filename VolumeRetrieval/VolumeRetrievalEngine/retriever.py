@@ -18,7 +18,6 @@ from .encoders.request import EncoderRequest
 from .indexing.embedding import InThisProcess, VolumeEmbedding
 from .indexing.outlines import OutlinesReport, add_outlines
 from .indexing.run import IndexingReport, find_gone, index_volumes
-from .method.pooling import pool
 from .progress import Cancelled, ProgressCallback
 from .query.files import indexed_or_read, read_again
 from .query.query import Query, query_from_store, query_from_volume
@@ -29,16 +28,14 @@ from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
 from .searching.match import SearchResult
-from .searching.neighbor_file import update_levels
 from .searching.opened_store import OpenedStore, known_record
 from .searching.options import SearchOptions
 from .searching.recent_queries import RecentQueries
 from .searching.refinement import Refinement
 from .searching.search import Stopwatch, search_store
-from .searching.session import SearchSession, keep_kind, kept_kind
-from .slice_index.slice_index import SliceIndex
+from .searching.session import SearchSession
+from .searching.upkeep import rebuild_derived, update_derived
 from .store import VolumeStore
-from .store.archive_mean import keep_mean
 from .store.folder import StoreFolder
 from .store.volume_names import add_roots, ids_of
 from .volume import Identity, Volume
@@ -174,18 +171,17 @@ class Retriever(OpenedStore):
             if not report.cancelled:
                 report.gone = find_gone(store, roots, chosen)
                 report.pruned = store.remove(report.gone) if prune else 0
+            report.cancelled |= not self.update_indexes(store, progress)
         return report
 
     @contextmanager
     def writing(self) -> Iterator[VolumeStore]:
-        """The store, opened for writing once for all steps of a run; afterwards its indexes are brought up to date.
+        """The store, opened for writing once for all steps of a run, of which :meth:`update_indexes` is the last.
 
-        Raises:
-            StoreLockedError: another process is writing to it. StoreReadOnlyError, StoreError
+        Raises: StoreLockedError: another process is writing to it. StoreReadOnlyError, StoreError
         """
         with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             yield store
-            self._update_indexes(store)
 
     def index_into(
         self,
@@ -230,15 +226,16 @@ class Retriever(OpenedStore):
         with self.writing() as store:
             ids = sorted({volume_id for name in names for volume_id in ids_of(store, name)})
             store.remove(ids)
+            self.update_indexes(store)
         return ids
 
-    def rebuild(self) -> None:
-        """Rebuild what is derived from the embeddings: pooled rows, and indexes (of this kind from now on)."""
-        with VolumeStore.open(self.path, self.recipe, writable=True) as store:
-            keep_kind(store, self._index_kind)
-            store.rebuild_pooled(pool)
-            for level in ("slices", "pooled"):
-                SliceIndex.made_anew(self.path, store, level, kept_kind(store, self._index_kind))
+    def rebuild(self, progress: ProgressCallback | None = None) -> bool:
+        """Rebuild what is derived from the embeddings: pooled rows, and indexes (of this kind from now on).
+
+        Returns False if `progress` (stages "pool" and "build", volumes) raised Cancelled; see searching/upkeep.py.
+        """
+        with self.writing() as store:
+            return rebuild_derived(store, self._index_kind, progress)
 
     def add_outlines(self, progress: ProgressCallback | None = None) -> OutlinesReport:
         """Find the body's outlines of volumes that an older engine indexed without them (indexing/outlines.py).
@@ -254,11 +251,12 @@ class Retriever(OpenedStore):
         with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             return add_outlines(store, lambda record: read_again(store, record, self._tokens()), progress)
 
-    def _update_indexes(self, store: VolumeStore) -> None:
-        keep_mean(store)
-        for level in ("slices", "pooled"):
-            SliceIndex.open(self.path, store, level, kept_kind(store, self._index_kind), writable=True)
-        update_levels(store)
+    def update_indexes(self, store: VolumeStore, progress: ProgressCallback | None = None) -> bool:
+        """Bring up to date what searches need of a store that :meth:`writing` has opened (searching/upkeep.py).
+
+        Returns False if `progress` (stage "build", volumes) raised Cancelled: the next run goes on.
+        """
+        return update_derived(store, self._index_kind, progress)
 
     # Looking
 
@@ -289,7 +287,8 @@ class Retriever(OpenedStore):
             crop: also crop the slices to the region in plane.
             options: see SearchOptions.
             name: what to call the query; its path or the volume's own label by default.
-            progress: called while a query that is not indexed is embedded; may raise Cancelled.
+            progress: called while a query that is not indexed is embedded, and while an index is built that is not
+                there (stage "build", volumes); may raise Cancelled.
 
         Raises:
             QueryError, EmptyRegionError, UnreadableFileError, NotAVolumeError, EncoderError
@@ -299,16 +298,18 @@ class Retriever(OpenedStore):
         searched = self._query(session, query, region, crop, name, progress)
         clock.lap("query")
         made_by = self.recipe.encoder if searched.stored else encoder_in_words(self.encoder())
-        result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
+        result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by, progress)
         return self._recent.keep(result, searched)
 
-    def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
+    def search_again(
+        self, search_id: str, options: SearchOptions, progress: ProgressCallback | None = None
+    ) -> SearchResult:
         """One of the last queries with other options, such as marked results; nothing is read but the store.
 
         Raises: UnknownSearchError: it is not among the last few. UnknownVolumeError: a marked volume was removed.
         """
         query, last = self._recent.query(search_id), self._recent.result(search_id)
-        result = search_store(self._session(), query, options, self.path_of, encoder=last.encoder)
+        result = search_store(self._session(), query, options, self.path_of, encoder=last.encoder, progress=progress)
         return self._recent.keep(result, query)
 
     def similarity(self, search_id: str, key: int) -> np.ndarray:

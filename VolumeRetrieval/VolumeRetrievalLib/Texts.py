@@ -43,7 +43,10 @@ def indexTitle(status: DatabaseStatus) -> str:
         return _("Index: no DICOM database")
     if status.indexing is not None and status.indexing.total:
         step = status.indexing
-        text = _("Index: file {done} of {total}") if step.stage == "scan" else _("Index: indexing {done} of {total}")
+        text = {
+            "scan": _("Index: file {done} of {total}"),
+            "build": _("Index: preparing search, {done} of {total}"),
+        }.get(step.stage, _("Index: indexing {done} of {total}"))
         return text.format(done=f"{step.done:,}", total=f"{step.total:,}")
     if status.indexing is not None:
         return _("Index: indexing")
@@ -146,6 +149,8 @@ def searchProgress(step: Progress) -> str:
     """What stands on the progress bar: short."""
     if step.stage == "search":
         return _("Searching")
+    if step.total and step.stage == "build":
+        return _("Preparing search, {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
     if step.total and step.stage == "scan":
         return _("File {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
     if step.total:
@@ -163,13 +168,15 @@ def progress(step: Progress) -> str:
         done, total = f"{step.done:,}", f"{step.total:,}"
         if step.stage == "scan":
             text = _("{done} of {total} files scanned").format(done=done, total=total)
+        elif step.stage == "build":
+            text = _("Search index: {done} of {total} volumes").format(done=done, total=total)
         else:
             text = _("{done} of {total} volumes").format(done=done, total=total)
     else:
         text = _("Looking for series")
     if step.remaining is not None:
         text += ", " + _("{time} left").format(time=duration(step.remaining))
-    return f"{text}\n{step.item}" if step.item else text
+    return f"{text}\n{step.item}" if step.item and step.stage != "build" else text
 
 
 def searchDetails(result: SearchResult) -> str:

@@ -15,7 +15,7 @@ import pytest
 from engine.store_samples import RECIPE, new_volume, unit_rows, volume_id
 from VolumeRetrievalEngine import __version__
 from VolumeRetrievalEngine.errors import EncoderError, StoreError, StoreReadOnlyError, UnknownVolumeError
-from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store import AttributeFilter, VolumeStore
 from VolumeRetrievalEngine.store import reader as store_reader
 from VolumeRetrievalEngine.store import volume_store as store_module
 from VolumeRetrievalEngine.volume import Attributes, Identity, SourceFiles
@@ -403,6 +403,24 @@ def test_pooled_rows_can_be_made_anew(store: VolumeStore) -> None:
     assert store.verify() == []
     assert store.changes_since(then).rebuild
     assert not store.changes_since(store.generation).rebuild
+
+
+def test_lists_of_keys_follow_the_store(store: VolumeStore) -> None:
+    ct = [store.add(new_volume(number, patient_token="t" if number else "")) for number in range(3)]
+    with VolumeStore.open(store.folder) as reader:
+
+        def lists() -> tuple[list[int], list[int], list[int], dict[int, str]]:
+            without_one = AttributeFilter(not_volume_id=volume_id(1))
+            lists = (reader.keys(), reader.keys(without_one), reader.keys_of_other_modality("ct"))
+            return (*(one.tolist() for one in lists), reader.owners())
+
+        assert lists() == lists() == (ct, [ct[0], ct[2]], [], {ct[0]: "1.2.0", ct[1]: "t", ct[2]: "t"})
+        mr = store.add(new_volume(3, attributes=Attributes(modality="MR")))
+        assert lists()[:3] == ([*ct, mr], [ct[0], ct[2], mr], [mr])
+        known = store.find(volume_id(2))
+        store.moved(known.volume_id, known.identity, known.files, Attributes(modality="PT"))
+        store.remove([volume_id(1)])
+        assert lists()[:3] == ([ct[0], ct[2], mr],) * 2 + ([ct[2], mr],)
 
 
 def test_a_store_opened_for_reading_cannot_be_changed(store: VolumeStore) -> None:

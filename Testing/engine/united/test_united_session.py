@@ -154,7 +154,7 @@ def test_whatever_is_read_of_a_volume_comes_from_its_own_store(sessions):
 def test_a_store_that_is_gone_is_left_out_with_a_note_and_the_other_answers(folders, monkeypatch):
     united = a_session(folders)
 
-    def fail(levels: object) -> None:
+    def fail(levels: object, progress: object = None) -> None:
         raise StoreError("the share is gone")
 
     monkeypatch.setattr(united.parts[1], "refresh", fail)

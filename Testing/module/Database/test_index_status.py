@@ -249,6 +249,9 @@ class TestWords:
     def test_progress_has_a_unit(self):
         assert Texts.progress(Progress("scan", 750, 1252)).startswith("750 of 1,252 files")
         assert Texts.progress(Progress("index", 3, 12, "Anna, Chest")) == "3 of 12 volumes\nAnna, Chest"
+        building = Progress("build", 3000, 100000, "search index of volumes", remaining=70)
+        assert Texts.progress(building).startswith("Search index: 3,000 of 100,000 volumes, ")
+        assert Texts.searchProgress(building) == "Preparing search, 3,000 of 100,000"
 
     def test_another_slice_step_than_the_indexes_is_said(self):
         status = DatabaseStatus("/data", volumes=2, encoder="Descriptor", sliceStepMm=3.0, nextSliceStepMm=6.0)

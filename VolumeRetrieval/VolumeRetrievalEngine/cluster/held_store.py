@@ -34,7 +34,7 @@ _OPEN: dict[tuple[Path, str], Retriever] = {}
 SentKeys = np.ndarray | Literal["last"] | None
 
 #: What is asked of the store's reader as it is.
-_READ = ("keys_of_other_modality", "slices", "outlines", "files", "thumbnail", "meta")
+_READ = ("keys_of_other_modality", "owners", "slices", "outlines", "files", "thumbnail", "meta")
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,9 @@ class RemoteReader(Elsewhere):
     def keys_of_other_modality(self, modality: str) -> np.ndarray:
         return self.once("keys_of_other_modality", modality)
 
+    def owners(self) -> dict[int, str]:
+        return self.once("owners")
+
     def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
         return self._records("filter", keep)
 

@@ -22,7 +22,7 @@ from ..slice_index.faiss_index import KINDS_HELP
 from ..store.attribute_filter import AttributeFilter
 from ..united.united_retriever import open_stores
 from ..volume import Volume
-from .console import print_json, print_line, print_table
+from .console import ProgressLine, print_json, print_line, print_table
 from .exit_codes import DONE
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
@@ -162,13 +162,15 @@ def _search(options: argparse.Namespace, retriever: Retriever) -> int:
     )
     region = parse_region(str(a_path(options.region))) if options.region else None
     try:
-        result = retriever.search(
-            query,
-            region=region,
-            crop=options.crop,
-            name=options.query if a_path(options.query).exists() else "",
-            options=_search_options(options, retriever),
-        )
+        with ProgressLine() as line:
+            result = retriever.search(
+                query,
+                region=region,
+                crop=options.crop,
+                name=options.query if a_path(options.query).exists() else "",
+                options=_search_options(options, retriever),
+                progress=line,
+            )
     except EmptyRegionError as error:
         if isinstance(region, (SliceRange, SingleSlice)):  # what was typed counts from 0, the text from 1
             raise EmptyRegionError(f"--region {options.region}, which counts from 0: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..progress import ProgressCallback
 from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
 from ..store.records import VolumeRecord
@@ -76,6 +77,7 @@ def search_store(
     path_of: Callable[[VolumeRecord], str],
     clock: Stopwatch | None = None,
     encoder: str = "",
+    progress: ProgressCallback | None = None,
 ) -> SearchResult:
     """Search everything that is in the store now, including what another process has just added.
 
@@ -83,10 +85,11 @@ def search_store(
         path_of: where a volume's files are, to show.
         clock: goes on counting, if the query's own time was measured.
         encoder: what made the query's embeddings, to show.
+        progress: called while an index is built that is not there; may raise Cancelled.
     """
     clock = clock or Stopwatch()
     levels = levels_needed(options, len(query.embeddings))
-    session.refresh(levels)
+    session.refresh(levels, progress)
     with session.store.snapshot():
         session.refresh(levels)
         found = ranked(session, query, options, clock)

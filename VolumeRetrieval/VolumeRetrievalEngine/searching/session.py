@@ -10,6 +10,7 @@ import numpy as np
 
 from ..method.likeness import NeighborLevels
 from ..method.row_search import VolumeScores
+from ..progress import ProgressCallback
 from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
@@ -67,10 +68,14 @@ class SearchSession:
         """The index over groups of adjacent slices."""
         return self._index("pooled")
 
-    def refresh(self, levels: Sequence[Level] = ("slices", "pooled")) -> None:
-        """Open the indexes of these levels and bring them, and any other that is open, up to date with the store."""
+    def refresh(self, levels: Sequence[Level] = ("slices", "pooled"), progress: ProgressCallback | None = None) -> None:
+        """Open the indexes of these levels and bring them, and any other that is open, up to date with the store.
+
+        Args:
+            progress: called while an index is built; may raise Cancelled.
+        """
         for level in {*levels, *self._indexes}:
-            self._index(level).sync(self.store)
+            self._index(level, progress).sync(self.store, progress)
 
     def rows(self, level: Level) -> VolumeScores:
         """What compares whole volumes: the index of a level, if it is open and holds the rows, else the store."""
@@ -118,7 +123,9 @@ class SearchSession:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _index(self, level: Level) -> SliceIndex:
+    def _index(self, level: Level, progress: ProgressCallback | None = None) -> SliceIndex:
         if level not in self._indexes:
-            self._indexes[level] = SliceIndex.open(self._folder, self.store, level=level, kind=self._kind)
+            self._indexes[level] = SliceIndex.open(
+                self._folder, self.store, level=level, kind=self._kind, progress=progress
+            )
         return self._indexes[level]

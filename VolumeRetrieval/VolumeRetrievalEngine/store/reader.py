@@ -46,9 +46,16 @@ _KEYS_AT_ONCE = 500
 class StoreReader:
     """The reading half of :class:`~VolumeRetrievalEngine.store.VolumeStore`. Safe to use from several threads."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe):
+    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe, remembers: bool = True):
+        """
+        Args:
+            remembers: whether lists of keys are kept until the store changes: each takes a tenth of a second for
+                100,000 volumes. Not for a writer, which may take a generation back.
+        """
         self._connection = connection
         self._thread_lock = threading.RLock()
+        self._remembers = remembers
+        self._remembered: tuple[int, dict[tuple[str, ...], np.ndarray]] = (-1, {})
         self.folder = folder
         self.file = folder / STORE_FILE
         self.recipe = recipe
@@ -129,15 +136,22 @@ class StoreReader:
 
     def keys(self, keep: AttributeFilter | None = None) -> np.ndarray:
         """int64 [v]: the keys of all volumes (that pass the filter), ascending."""
-        where, values = (keep or AttributeFilter()).to_sql()
-        rows = self._all(f"SELECT key FROM volumes WHERE {where} ORDER BY key", *values)
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        keep = keep or AttributeFilter()
+        if keep == AttributeFilter(not_volume_id=keep.not_volume_id):  # all but one, at most: most searches
+            everything = self._keys_where("1")
+            own = self._one("SELECT key FROM volumes WHERE volume_id = ?", keep.not_volume_id)
+            return everything if own is None else everything[everything != own[0]]
+        where, values = keep.to_sql()
+        return self._read_keys(where, *values)
 
     def keys_of_other_modality(self, modality: str) -> np.ndarray:
         """int64 [v]: the keys of all volumes that are known to be of another modality than this one, ascending."""
-        sql = "SELECT key FROM volumes WHERE modality <> '' AND casefold(modality) <> ? ORDER BY key"
-        rows = self._all(sql, modality.casefold())
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return self._keys_where("modality <> '' AND casefold(modality) <> ?", modality.casefold())
+
+    def owners(self) -> dict[int, str]:
+        """Whose each volume is, by key in ascending order: the token of its patient; else its series; "" if unknown."""
+        sql = "SELECT key, patient_token, series_uid FROM volumes ORDER BY key"
+        return {key: token or series for key, token, series in self._all(sql)}
 
     def count_of_precision(self, precision: str) -> int:
         """How many volumes' embeddings were made in this precision."""
@@ -281,6 +295,24 @@ class StoreReader:
         return bool(self._one("SELECT 1 FROM volumes WHERE key = ? AND volume_id = ?", int(key), volume_id))
 
     # How it is read
+
+    def _keys_where(self, condition: str, *values: str) -> np.ndarray:
+        """The keys of the volumes of which a condition holds, kept until the store changes; not to be written to."""
+        if not self._remembers:
+            return self._read_keys(condition, *values)
+        with self.snapshot():
+            generation = self.generation
+            if self._remembered[0] != generation:
+                self._remembered = generation, {}
+            known = self._remembered[1]
+            if (condition, *values) not in known:
+                keys = known[condition, *values] = self._read_keys(condition, *values)
+                keys.setflags(write=False)
+            return known[condition, *values]
+
+    def _read_keys(self, condition: str, *values: str) -> np.ndarray:
+        rows = self._all(f"SELECT key FROM volumes WHERE {condition} ORDER BY key", *values)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def _all(self, sql: str, *values: Any) -> list[tuple]:
         with self._thread_lock, translated_errors(self.file):

@@ -61,6 +61,14 @@ class UnitedReader:
     def keys_of_other_modality(self, modality: str) -> np.ndarray:
         return self._keys(lambda _, part: part.keys_of_other_modality(modality))
 
+    def owners(self) -> dict[int, str]:
+        """See StoreReader."""
+        owners: dict[int, str] = {}
+        for number, found in answers(self.parts, lambda _, part: part.owners()).items():
+            keys = moved(np.fromiter(found, np.int64, len(found)), number).tolist()
+            owners.update(zip(keys, found.values(), strict=True))
+        return owners
+
     def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
         filters = self._filters(keep)
         found = answers(self.parts, lambda number, part: part.listing(filters[number]))

@@ -196,11 +196,13 @@ class UnitedRetriever(Retriever):
         """See Retriever; the volume of the first store that knows it."""
         return self._despite_losses(lambda: known_record(self._session().store, self._found(name)))
 
-    def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
+    def search_again(
+        self, search_id: str, options: SearchOptions, progress: ProgressCallback | None = None
+    ) -> SearchResult:
         """See Retriever."""
         self._tell_whose(self._recent.query(search_id), self._session())
         search = super().search_again
-        return self._with_stores(self._despite_losses(lambda: search(search_id, options)), options)
+        return self._with_stores(self._despite_losses(lambda: search(search_id, options, progress)), options)
 
     def status(self) -> Status:
         raise StoreError(_ONE_AT_A_TIME)
@@ -208,7 +210,7 @@ class UnitedRetriever(Retriever):
     def writing(self) -> NoReturn:
         raise StoreError(_ONE_AT_A_TIME)
 
-    def rebuild(self) -> None:
+    def rebuild(self, progress: ProgressCallback | None = None) -> NoReturn:
         raise StoreError(_ONE_AT_A_TIME)
 
     def add_outlines(self, progress: ProgressCallback | None = None) -> NoReturn:

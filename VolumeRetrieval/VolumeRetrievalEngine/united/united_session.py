@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import NoStoreError, StoreError
 from ..method.likeness import NeighborLevels
 from ..method.row_search import VolumeScores
+from ..progress import ProgressCallback
 from ..searching.neighbor_file import MADE_WHILE_SEARCHING, levels_of
 from ..searching.session import PATIENT_UNKNOWN, SearchSession
 from ..slice_index.row_map import Level
@@ -65,7 +66,7 @@ class UnitedSession:
     def pooled(self) -> UnitedIndex:
         return UnitedIndex({number: part.pooled for number, part in self.parts.items()})
 
-    def refresh(self, levels: Sequence[Level] = ("slices", "pooled")) -> None:
+    def refresh(self, levels: Sequence[Level] = ("slices", "pooled"), progress: ProgressCallback | None = None) -> None:
         """See SearchSession.
 
         Raises:
@@ -74,7 +75,7 @@ class UnitedSession:
         self._answering.ask(
             self.folders[number] for number, part in self.parts.items() if not isinstance(part, Elsewhere)
         )
-        errors = answers(self.parts, lambda number, part: self._refreshed(number, part, levels))
+        errors = answers(self.parts, lambda number, part: self._refreshed(number, part, levels, progress))
         for number, error in errors.items():
             if error is not None:
                 self._lose(number, error)
@@ -134,14 +135,18 @@ class UnitedSession:
         for part in self.parts.values():
             part.close()
 
-    def _refreshed(self, number: int, part: SearchSession, levels: Sequence[Level]) -> StoreError | OSError | None:
+    def _refreshed(
+        self, number: int, part: SearchSession, levels: Sequence[Level], progress: ProgressCallback | None
+    ) -> StoreError | OSError | None:
         """What went wrong, if anything."""
         try:
-            if not isinstance(part, Elsewhere):
+            if isinstance(part, Elsewhere):
+                part.refresh(levels)
+            else:
                 self._answering.check(self.folders[number])
                 if not (part.store.folder / STORE_FILE).exists():  # what is open can be read on, as it once was
                     raise NoStoreError(f"no store at {self.folders[number]}", folder=str(self.folders[number]))
-            part.refresh(levels)
+                part.refresh(levels, progress)
         except (StoreError, OSError) as error:
             return error
         return None

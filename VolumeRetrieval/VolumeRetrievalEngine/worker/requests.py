@@ -41,7 +41,7 @@ def search_again(retriever: Retriever, params: Params, progress: ProgressCallbac
     """PROTOCOL.md, `search_again`."""
     if "search" not in params:
         raise QueryError(f"search_again: expected search, got {dict(params)!r}")
-    result = retriever.search_again(str(params["search"]), options_from(params.get("options") or {}))
+    result = retriever.search_again(str(params["search"]), options_from(params.get("options") or {}), progress)
     return _answer(retriever, result, params)
 
 
