@@ -169,7 +169,7 @@ def _search(options: argparse.Namespace, retriever: Retriever) -> int:
                 crop=options.crop,
                 name=options.query if a_path(options.query).exists() else "",
                 options=_search_options(options, retriever),
-                progress=line,
+                progress=lambda step: line(step) if step.stage == "build" else None,
             )
     except EmptyRegionError as error:
         if isinstance(region, (SliceRange, SingleSlice)):  # what was typed counts from 0, the text from 1
