@@ -17,6 +17,7 @@ from ..recipe import Recipe
 from ..volume import Attributes, SliceTable, SourceFiles
 from .attribute_filter import AttributeFilter
 from .codec import checksum, unpack_outlines, unpack_rows, unpack_slices, unpack_texts
+from .key_lists import KeyLists
 from .records import Changes, StoredVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, translated_errors
 from .verify import find_problems
@@ -46,16 +47,10 @@ _KEYS_AT_ONCE = 500
 class StoreReader:
     """The reading half of :class:`~VolumeRetrievalEngine.store.VolumeStore`. Safe to use from several threads."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe, remembers: bool = True):
-        """
-        Args:
-            remembers: whether lists of keys are kept until the store changes: each takes a tenth of a second for
-                100,000 volumes. Not for a writer, which may take a generation back.
-        """
+    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe, key_lists: KeyLists | None = None):
         self._connection = connection
         self._thread_lock = threading.RLock()
-        self._remembers = remembers
-        self._remembered: tuple[int, dict[tuple[str, ...], np.ndarray]] = (-1, {})
+        self._key_lists = key_lists
         self.folder = folder
         self.file = folder / STORE_FILE
         self.recipe = recipe
@@ -297,18 +292,12 @@ class StoreReader:
     # How it is read
 
     def _keys_where(self, condition: str, *values: str) -> np.ndarray:
-        """The keys of the volumes of which a condition holds, kept until the store changes; not to be written to."""
-        if not self._remembers:
+        """The keys of the volumes of which a condition holds; not to be written to."""
+        if self._key_lists is None:
             return self._read_keys(condition, *values)
         with self.snapshot():
-            generation = self.generation
-            if self._remembered[0] != generation:
-                self._remembered = generation, {}
-            known = self._remembered[1]
-            if (condition, *values) not in known:
-                keys = known[condition, *values] = self._read_keys(condition, *values)
-                keys.setflags(write=False)
-            return known[condition, *values]
+            asked = (condition, *values)
+            return self._key_lists.get(self.generation, asked, lambda: self._read_keys(*asked))
 
     def _read_keys(self, condition: str, *values: str) -> np.ndarray:
         rows = self._all(f"SELECT key FROM volumes WHERE {condition} ORDER BY key", *values)

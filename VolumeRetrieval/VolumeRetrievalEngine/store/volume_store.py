@@ -43,6 +43,7 @@ from ..volume import Attributes, Identity, SourceFiles
 from ..writer_lock import WriterLock
 from .attribute_filter import AttributeFilter
 from .codec import checksum, pack_outlines, pack_rows, pack_slices, pack_texts, storable
+from .key_lists import KeyLists
 from .reader import ATTRIBUTE_COLUMNS, StoreReader
 from .records import Changes, NewVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, check_version, connect, create_tables, is_absent, migrate, translated_errors
@@ -72,7 +73,7 @@ class VolumeStore(StoreReader):
     """
 
     def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe, lock: WriterLock | None):
-        super().__init__(connection, folder, recipe, remembers=lock is None)
+        super().__init__(connection, folder, recipe, None if lock else KeyLists())
         self._writer_lock = lock
         self.left_behind = lock.left_behind if lock else None
 
@@ -230,10 +231,8 @@ class VolumeStore(StoreReader):
         return len(keys)
 
     def rebuild_pooled(self, pool: Pool, tell: Callable[[int], None] = lambda done: None) -> None:
-        """Rebuild all pooled rows; earlier indexes are then rebuilt, too.
-
-        Args: tell: called before each transaction with how many volumes are done; may raise Cancelled.
-        """
+        """Rebuild all pooled rows; earlier indexes are then rebuilt, too. `tell` is called before each transaction with
+        how many volumes are done, and may raise Cancelled."""
         keys = self.keys().tolist()
         for start in range(0, len(keys), _POOLED_AT_ONCE):
             tell(start)
