@@ -232,6 +232,32 @@ class StoreChoice:
 
 
 @dataclass(frozen=True)
+class IndexFolder:
+    """A folder with an index that is searched together with the open database's, where `isSearched`."""
+
+    path: str
+    isSearched: bool = True
+
+
+@dataclass(frozen=True)
+class IndexFolderState:
+    """How the folder `path` stands. `folder` is the index folder that it means: itself, the one around it or the one in
+    it; `isIndex` whether there is one, `isOwn` whether that is the open database's. It holds `volumes`, of these
+    `modalities` and `bodyParts`; or `problem` says in a word or two why it is not searched, and `details` in a
+    sentence."""
+
+    path: str
+    folder: str
+    volumes: int = 0
+    problem: str = ""
+    details: str = ""
+    modalities: tuple[str, ...] = ()
+    bodyParts: tuple[str, ...] = ()
+    isIndex: bool = True
+    isOwn: bool = False
+
+
+@dataclass(frozen=True)
 class Marks:
     """Ids of indexed volumes that the user has marked as fitting a query and as not fitting it."""
 

@@ -4,7 +4,7 @@ With --json it prints two lines of JSON, messages of worker/PROTOCOL.md.
 
     {"type": "hello", "protocol": 2, "version": "0.1.0", "pid": 4711}
     {"type": "result", "result": {"stores": [{"asked", "folder", "volumes", "encoder", "problem", "problem_type",
-                                              "problem_fields"}, ...]}}
+                                              "problem_fields", "modalities", "body_parts"}, ...]}}
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,15 @@ class Match:
     likeness: Likeness | None = field(default=None, compare=False)
     mark: str = field(default="", compare=False)
     store: str = field(default="", compare=False)
+
+    @property
+    def file_paths(self) -> tuple[Path, ...]:
+        """Where its files are, as its store says; relative where the store does not know their folder."""
+        # `path` is the root's folder and the label (store/volume_names.py).
+        folder = Path(self.path)
+        for _ in Path(self.files.label).parts:
+            folder = folder.parent
+        return tuple(folder / one for one in self.files.paths)
 
     @property
     def best_box(self) -> OrientedBox | None:

@@ -21,7 +21,7 @@ class StoreState:
     Attributes:
         asked: the folder that was named; `folder`: the index folder that it means (store_choice.py).
         volumes: how many it holds; 0 where it cannot be searched.
-        encoder: what its embeddings were made with.
+        encoder: what its embeddings were made with; `modalities` and `body_parts` are those of its volumes.
         problem: why it cannot be searched with the others; empty if it can.
         problem_type, problem_fields: the class of the error and its values (errors.py), for whoever words it anew.
     """
@@ -33,6 +33,8 @@ class StoreState:
     problem: str = ""
     problem_type: str = ""
     problem_fields: dict[str, Any] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -64,8 +66,17 @@ def states(
             meant = index_folder(folder)
             with VolumeStore.open(chosen_store(meant, encoder, recipe)) as store:
                 recipe = recipe or store.recipe
-                volumes = store.statistics().volumes
-            found.append(StoreState(str(folder), str(meant), volumes, recipe.encoder))
+                attributes = [record.attributes for record in store.listing()]
+            found.append(
+                StoreState(
+                    str(folder),
+                    str(meant),
+                    len(attributes),
+                    recipe.encoder,
+                    modalities=tuple(sorted({one.modality for one in attributes} - {""})),
+                    body_parts=tuple(sorted({one.body_part for one in attributes} - {""})),
+                )
+            )
         except VolumeRetrievalError as error:
             name = type(error).__name__
             found.append(StoreState(str(folder), str(meant), 0, "", error.text, name, error.fields))
