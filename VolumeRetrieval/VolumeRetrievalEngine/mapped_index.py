@@ -1,4 +1,5 @@
-"""An index for another encoder, made from an index that is there: a few volumes are embedded, the others are mapped.
+"""An index for another encoder, or another edition of it, made from one that is there: a few volumes are embedded, the
+others are mapped.
 
 The new index can be searched at once. Its mapped volumes are marked, and an indexing run embeds them as it comes to
 them.
@@ -74,7 +75,7 @@ def map_index(
         EncoderError: so few volumes could be read again that no map can be fitted.
     """
     wanted = VOLUMES if volumes is None else volumes
-    path = retriever.folder.choose(old)
+    path = retriever.folder.choose(old, rather_than=(retriever.path,))
     if path == retriever.path:
         raise StoreError(
             f"{path.name}: is the index of this encoder already; name another one to map from, or the encoder to map "

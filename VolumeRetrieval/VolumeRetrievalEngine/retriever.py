@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,17 +12,17 @@ import numpy as np
 
 from .encoders.base import Encoder
 from .encoders.choice import encoder_in_words, encoder_note
-from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
 from .indexing.embedding import InThisProcess, VolumeEmbedding
 from .indexing.outlines import OutlinesReport, add_outlines
+from .indexing.recipe_choice import choose_recipe, noted_request
 from .indexing.run import IndexingReport, find_gone, index_volumes
 from .progress import Cancelled, ProgressCallback
 from .query.files import indexed_or_read, read_again
 from .query.query import Query, query_from_store, query_from_volume
 from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
-from .recipe import PREPROCESSING_VERSION, Recipe
+from .recipe import Recipe
 from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
@@ -72,37 +71,28 @@ class Retriever(OpenedStore):
     ) -> Retriever:
         """For indexing: open the store of this recipe, or create it.
 
-        A store whose slices were made by an earlier version of the preprocessing goes on as it is.
+        A store that was made by an earlier version of the preprocessing, or with an earlier edition of the encoder,
+        goes on as it is; a new store is made with the current ones (indexing/recipe_choice.py).
 
         Args:
             store: the folder that holds one store for each recipe.
-            encoder: its name, or a request with more settings. Without a name, the recipe used last, or in a new folder
-                the default encoder (encoders/default.py).
-            renew: use the current preprocessing, in a new store next to the one that was made by an earlier version.
+            encoder: its name or that of a store's folder, or a request with more settings. Without a name, the recipe
+                used last, or in a new folder the default encoder (encoders/default.py).
+            renew: use the current preprocessing and edition, in a new store next to the one of earlier ones.
             recipe_values: values of the Recipe that differ from its defaults (plane, slice_step_mm, crop).
 
         Raises:
             EncoderError, WeightsError, RecipeError, StoreError
         """
         folder, request = StoreFolder(store), EncoderRequest.of(encoder)
-        if renew:
-            recipe_values = {"preprocessing_version": PREPROCESSING_VERSION, **recipe_values}
-        if not request.name and (last := folder.in_use()) is not None:
-            retriever = cls._opened(folder, last, request, index_kind)
-            recipe_values = {**retriever.recipe.own_values, **recipe_values}
-            request, made = retriever.request, retriever.encoder()
-        else:
-            made = request.create()
-        recipe = recipe_for(made, **recipe_values)
-        if "preprocessing_version" not in recipe_values:
-            recipe = folder.made_before(recipe) or recipe
+        chosen = choose_recipe(folder, request, recipe_values, renew)
         folder.make()
-        path = folder.path_for(recipe)
-        if not any(known == path for _, known in folder.recipes()):
-            VolumeStore.create(path, recipe, encoder_note(made)).close()
+        path = folder.path_for(chosen.recipe)
+        if not folder.holds(chosen.recipe):
+            VolumeStore.create(path, chosen.recipe, encoder_note(chosen.encoder)).close()
         folder.mark_used(path)
-        retriever = cls(folder, path, recipe, request, index_kind)
-        retriever._encoder = made
+        retriever = cls(folder, path, chosen.recipe, chosen.request, index_kind)
+        retriever._encoder = chosen.encoder
         return retriever
 
     @classmethod
@@ -119,9 +109,8 @@ class Retriever(OpenedStore):
 
     @classmethod
     def _opened(cls, folder: StoreFolder, path: Path, asked: EncoderRequest, index_kind: str) -> Retriever:
-        with VolumeStore.open(path) as store:
-            recipe, note = store.recipe, json.loads(store.meta("encoder_note") or "{}")
-        return cls(folder, path, recipe, asked.as_noted(recipe, note), index_kind)
+        recipe, request = noted_request(path, asked)
+        return cls(folder, path, recipe, request, index_kind)
 
     # Indexing
 

@@ -378,7 +378,7 @@ def _first_meta(recipe: Recipe, encoder_note: dict[str, Any]) -> dict[str, str]:
         "generation": "0",
         "dimension": "0",
         "pooled_span_mm": str(SPAN_MM),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "created_with": __version__,
     }
 

@@ -32,9 +32,11 @@ def chosen_store(folder: Path, encoder: str, recipe: Recipe | None) -> Path:
     if fitting:
         return fitting[0]
     encoders = sorted({one.encoder for one, _ in found})
+    differing = f", the first one with {recipe.encoder}"
+    if recipe.encoder in encoders:  # an earlier edition of it, say
+        differing = " like the first one, but with other weights or settings"
     raise OtherRecipeError(
-        f"made with {', '.join(encoders)}, the first one with {recipe.encoder}, or other settings; index it again like "
-        "the first one, or search it alone",
+        f"made with {', '.join(encoders)}{differing}; index it again like the first one, or search it alone",
         folder=str(folder),
         encoders=encoders,
         expected=recipe.encoder,
