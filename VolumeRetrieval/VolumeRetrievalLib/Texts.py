@@ -77,13 +77,17 @@ def databaseStatus(status: DatabaseStatus) -> str:
             )
         )
     if status.better:
-        why = (
-            _("Slices are prepared better now than when this index was made.")
-            if status.isEarlier
-            else _("A better encoder can run here now.")
-        )
-        lines.append(why + " " + _("A new index is made from this one, and can be searched meanwhile."))
+        lines.append(_whyBetter(status) + " " + _("A new index is made from this one, and can be searched meanwhile."))
     return "\n".join(lines)
+
+
+def _whyBetter(status: DatabaseStatus) -> str:
+    reasons = []
+    if status.isEarlierEdition:
+        reasons.append(_("The bundled encoder has a newer edition than the one that made this index."))
+    if status.isEarlier:
+        reasons.append(_("Slices are prepared better now than when this index was made."))
+    return " ".join(reasons) or _("A better encoder can run here now.")
 
 
 def likeness(found: Likeness) -> str:
@@ -120,7 +124,8 @@ def indexDetails(status: DatabaseStatus) -> str:
                 volumes=f"{status.volumes:,}", slices=f"{status.slices:,}", size=size(status.sizeBytes)
             )
         )
-        lines.append(_("Encoder: {encoder}").format(encoder=status.encoder))
+        text = _("Encoder: {encoder}, an earlier edition") if status.isEarlierEdition else _("Encoder: {encoder}")
+        lines.append(text.format(encoder=status.encoder))
         lines += [f"{place}: {count:,}" for place, count in status.madeOn.items()]
     elif status.directory:
         lines.append(_("It will be indexed with: {encoder}").format(encoder=status.encoder))

@@ -33,13 +33,13 @@ class DatabaseStatus:
     and `expected` is too small.
 
     `series` are in the database; `indexedSeries` of them have volumes in the index, `notIndexed` are new or changed,
-    `skipped` will never be indexed as they are; `removed` series are in the index, but no longer in the database: they
-    are not found, and the next update removes them.
-    `volumes` of `expected` are indexed with the chosen encoder. `encoder` is the title of the encoder that the index
-    was made with, or would be; `madeOn` how many volumes by what ran it; `better` names the one
-    that a better index could be made with here, and `isEarlier` says that an earlier version prepared the slices of
-    this one. `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next
-    update makes an index with.
+    `skipped` will never be indexed as they are; `removed` series are in the index, but no longer in the database:
+    they are not found, and the next update removes them. `volumes` of `expected` are indexed with the chosen encoder.
+    `encoder` is the title of the encoder that the index was made with, or would be; `madeOn` how many volumes by what
+    ran it; `better` names the one that a better index could be made with here, and `isEarlier` says that an earlier
+    version prepared the slices of this one, `isEarlierEdition` that an earlier edition of the encoder made it.
+    `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next update makes
+    an index with.
 
     `indexing` is where the indexing run stands that goes on now, whoever started it; stage "stopping" after it was
     cancelled. `lastReport`, or `lastFailure`, is how the last one of this session in this database ended. `modalities`
@@ -58,6 +58,7 @@ class DatabaseStatus:
     madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""
     isEarlier: bool = False
+    isEarlierEdition: bool = False
     skipped: tuple[SkippedSeries, ...] = ()
     reading: bool = False
     series: int = 0
