@@ -11,18 +11,22 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).resolve().parent
 
+_OTHERS = (
+    "benchmark_embedding.py",
+    "benchmark_default_encoder.py",
+    "benchmark_store.py",
+    "benchmark_growth.py",
+    "benchmark_cluster.py",
+    "benchmark_held_stores.py",
+)
+
 
 def main() -> int:
     """0 if every benchmark ran to its end. Options are those of benchmark_search.py, and --help shows them."""
     options = sys.argv[1:]
     codes = [subprocess.call([sys.executable, str(_FOLDER / "benchmark_search.py"), *options])]
     if not {"-h", "--help"} & set(options):
-        for name in (
-            "benchmark_embedding.py",
-            "benchmark_default_encoder.py",
-            "benchmark_store.py",
-            "benchmark_growth.py",
-        ):
+        for name in _OTHERS:
             print(f"\n# {name}\n", flush=True)
             codes.append(subprocess.call([sys.executable, str(_FOLDER / name)]))
     return max(codes)

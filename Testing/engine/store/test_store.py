@@ -18,6 +18,7 @@ from VolumeRetrievalEngine.errors import EncoderError, StoreError, StoreReadOnly
 from VolumeRetrievalEngine.store import AttributeFilter, VolumeStore
 from VolumeRetrievalEngine.store import reader as store_reader
 from VolumeRetrievalEngine.store import volume_store as store_module
+from VolumeRetrievalEngine.store.codec import unpack_rows
 from VolumeRetrievalEngine.volume import Attributes, Identity, SourceFiles
 
 
@@ -116,6 +117,25 @@ def test_many_volumes_are_read_into_one_array_in_the_order_asked_for(store: Volu
     assert offsets.tolist() == [0, 6, 9, 15]
     for place, key in enumerate(asked):
         np.testing.assert_array_equal(rows[offsets[place] : offsets[place + 1]], store.embeddings(key))
+
+
+def test_what_volumes_are_shown_by_and_rows_as_they_lie_are_what_is_read_one_by_one(store: VolumeStore) -> None:
+    keys = [store.add(new_volume(number, rows=5 + number)) for number in range(3)]
+    asked = [keys[2], keys[0]]
+    for one, key in zip(store.volumes(asked), asked, strict=True):
+        assert one.record == store.records([key])[0]
+        assert one.slices.sop_uid == store.slices(key).sop_uid
+        assert one.outlines is None
+        np.testing.assert_array_equal(one.embeddings, store.embeddings(key))
+    for table, read in (("embeddings", store.many_embeddings), ("pooled", store.many_pooled)):
+        packed, offsets = store.packed(table, asked)
+        rows = np.empty(packed.shape, np.float32)
+        unpack_rows(packed, out=rows)
+        assert packed.dtype == np.float16
+        np.testing.assert_array_equal(rows, read(asked)[0])
+        np.testing.assert_array_equal(offsets, read(asked)[1])
+    assert store.volumes([]) == []
+    assert len(store.packed("pooled", [])[0]) == 0
 
 
 def test_more_volumes_than_fit_into_one_statement_are_read(store: VolumeStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from ..method.likeness import NeighborLevels
 from ..method.row_search import Hits, RowSearch
 from ..recipe import Recipe
 from ..retriever import Retriever
+from ..searching.session import SearchSession
 from ..slice_index.row_map import Level
 from ..store import VolumeStore
 from ..store.attribute_filter import AttributeFilter
@@ -153,7 +154,7 @@ class HeldStore:
         return self._held
 
     @property
-    def _session(self):  # type: ignore[no-untyped-def]
+    def _session(self) -> SearchSession:
         return self._retriever._session()
 
     def _open(self) -> Opened:
