@@ -141,7 +141,7 @@ class _TokensOfWorker(PatientTokens):
 
 
 class StoreOnWorker:
-    """Asks a HeldStore that is an actor of a worker. What it asks for by `held`: the arguments of HeldStore.
+    """Asks a HeldStore that is an actor of a worker. `held` are the arguments of HeldStore.
 
     Once the worker is lost, every question raises StoreLostError. Calls may come from any thread, one at a time.
     """
@@ -150,6 +150,7 @@ class StoreOnWorker:
         self._client = client
         self._address = address
         self._held = held
+        self._made: Future | None = None  # as long as it is kept, the worker keeps the actor
         self._actor: Actor | None = None
         self._lost = ""
 
@@ -163,13 +164,12 @@ class StoreOnWorker:
             raise StoreLostError(self._lost)
         try:
             with self._client.as_current():
-                self._actor = self._actor or self._made()
-                answer = self._waited(self._actor.ask(question, *values))
+                answer = self._waited(self._there().ask(question, *values))
         except Exception as error:  # Dask has no common base for what it raises
             logger.debug("no answer to %r from %s", question, self._address, exc_info=True)
             reason = type(error).__name__ if not str(error) else f"{type(error).__name__}: {error}"
             self._lost = f"the worker {self._address} that held it open does not answer any more ({reason})"
-            self._actor = None
+            self.release()
             raise StoreLostError(self._lost) from error
         if isinstance(answer, Failure):
             raise answer.error
@@ -177,13 +177,16 @@ class StoreOnWorker:
 
     def release(self) -> None:
         """The worker's HeldStore is forgotten; the store stays open there."""
-        self._actor = None
+        self._actor = self._made = None
 
-    def _made(self) -> Actor:
-        made: Future = self._client.submit(
-            HeldStore, *self._held, workers=[self._address], allow_other_workers=False, actor=True, pure=False
-        )
-        return self._waited(made)
+    def _there(self) -> Actor:
+        """The actor, made when it is first needed."""
+        if self._actor is None:
+            self._made = self._client.submit(
+                HeldStore, *self._held, workers=[self._address], allow_other_workers=False, actor=True, pure=False
+            )
+            self._actor = self._waited(self._made)
+        return self._actor
 
     def _waited(self, answer: Any) -> Any:
         """The result of a future; looks from time to time whether its worker is still there."""
