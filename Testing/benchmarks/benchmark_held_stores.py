@@ -24,7 +24,7 @@ from unittest import mock
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from benchmark_store import RECIPE, synthetic_volume
+from benchmark_store import RECIPE, synthetic_rows, synthetic_volume
 from measuring import print_table
 from VolumeRetrievalEngine.cluster import dask_store
 from VolumeRetrievalEngine.cluster.connection import connected
@@ -100,7 +100,7 @@ def _build(folder: Path, number: int, options: argparse.Namespace) -> list[str]:
     ids = []
     with VolumeStore.create(StoreFolder(folder).path_for(RECIPE), RECIPE) as store:
         for one in range(first, first + options.volumes):
-            volume = synthetic_volume(one, options.slices, options.dimension, generator)
+            volume = synthetic_volume(one, synthetic_rows(options.slices, options.dimension, generator), generator)
             ids.append(volume.identity.volume_id)
             store.add(volume)
     with Retriever.open(folder) as retriever, retriever.writing() as store:
@@ -128,10 +128,8 @@ def _compare(
     sent, received = (counts.pop(name) / stores / 1e3 for name in ("sent", "received"))
     print(f"{title}: {dict(counts)}")
     ratio = statistics.median(b / a for a, b in zip(taken["here"], taken["held"], strict=True))
-    medians = [1e3 * statistics.median(taken[name]) for name in ways]
-    return (
-        title, *medians, ratio, 1e3 * first["here"], 1e3 * first["held"], sum(counts.values()) / stores, sent, received,
-    )  # fmt: skip
+    medians, firsts = [1e3 * statistics.median(one) for one in taken.values()], [1e3 * one for one in first.values()]
+    return title, *medians, ratio, *firsts, sum(counts.values()) / stores, sent, received
 
 
 def _seconds(call: Any) -> tuple[float, Any]:
