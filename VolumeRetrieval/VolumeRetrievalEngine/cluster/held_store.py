@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from .. import __version__
 from ..encoders.request import EncoderRequest
 from ..errors import ClusterError, StoreError, VolumeRetrievalError
 from ..method.likeness import NeighborLevels
-from ..method.row_search import Hits, RowSearch
+from ..method.row_search import Hits, RowSearch, VolumeScores
 from ..recipe import Recipe
 from ..retriever import Retriever
 from ..searching.session import SearchSession
@@ -185,11 +185,13 @@ class HeldStore:
 
     def _records(self, how: str, value: Any) -> list[VolumeRecord]:
         store = self._session.store
-        if how == "id":
-            found = [one for one in [store.find(value)] if one is not None]
-        else:
-            found = {"keys": store.records, "series": store.find_series, "filter": store.listing}[how](value)
-        return [_sendable(one) for one in found]
+        reads: dict[str, Callable[[Any], Iterable[VolumeRecord | None]]] = {
+            "id": lambda volume_id: [store.find(volume_id)],
+            "keys": store.records,
+            "series": store.find_series,
+            "filter": store.listing,
+        }
+        return [_sendable(one) for one in reads[how](value) if one is not None]
 
     def _volumes(self, keys: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[Sent]]:
         store = self._session.store
@@ -207,7 +209,7 @@ class HeldStore:
         return self._index(level).search(queries, k, self._meant(keys))
 
     def _compared(
-        self, rows: RowSearch, how: str, query: np.ndarray, keys: SentKeys, mean: np.ndarray | None
+        self, rows: VolumeScores, how: str, query: np.ndarray, keys: SentKeys, mean: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray]:
         """Scores, directions or maxima; without the keys where they are those that were asked for."""
         wanted = self._meant(keys)
