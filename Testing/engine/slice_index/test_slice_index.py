@@ -432,8 +432,8 @@ def test_the_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     pytest.importorskip("faiss")
     store = archive(volumes=20)
     rows = sum(len(store.embeddings(key)) for key in store.keys)
-    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"slices": 4 * 32 * (rows + 50)})
-    monkeypatch.setattr(slice_index, "HNSW_BYTES", 4 * 32 * (rows + 200))
+    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"slices": 4 * 32 * (rows + 50), "pooled": 4 * 32 * 50})
+    monkeypatch.setattr(slice_index, "HNSW_BYTES", {"slices": 4 * 32 * (rows + 200), "pooled": 0})
     index = SliceIndex.open(tmp_path, store, writable=True)
     assert index.kind == "flat"
     rng = np.random.default_rng(3)
@@ -444,6 +444,7 @@ def test_the_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     index.sync(store)
     assert index.kind == "ivf-sq8"
     assert SliceIndex.open(tmp_path, store).kind == "ivf-sq8"
+    assert SliceIndex.open(tmp_path, store, "pooled").kind == "ivf-sq8"
 
 
 def test_an_ivf_index_that_has_grown_many_times_gets_new_lists(tmp_path: Path) -> None:

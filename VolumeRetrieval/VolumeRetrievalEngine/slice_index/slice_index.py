@@ -28,9 +28,11 @@ logger = logging.getLogger(__name__)
 #: What `kind="auto"` means, by the size of the rows in float32: exact up to FLAT_BYTES, a graph up to HNSW_BYTES, then
 #: lists of 8-bit codes, which take a quarter of the memory. 400 MB are 270,000 slices of 384 values: 20 of them are
 #: compared with all in about 60 ms on one core. 100 MB are the pooled rows of some 2500 volumes of 200 slices: there
-#: the graph begins to be faster than comparing a whole volume's pooled rows with all (at 5000 volumes 26 ms for 44 ms).
+#: searching begins to be faster than comparing a whole volume's pooled rows with all (at 5000 volumes 26 ms for 44 ms).
+#: Of pooled rows there is no graph: with 10,000 volumes the lists find as much in the same time and are built in less
+#: than half of it, because all that is found is compared exactly afterwards (docs/ENGINES.md, Growth).
 FLAT_BYTES = {"slices": 400 << 20, "pooled": 100 << 20}
-HNSW_BYTES = 2 << 30
+HNSW_BYTES = {"slices": 2 << 30, "pooled": 0}
 
 #: A file that is large enough to be mapped (index_file.py) is not written again before more than this share of its rows
 #: is new or dead. Adding 100 volumes to 100,000 would otherwise mean to write gigabytes; what is new is added in memory
@@ -309,7 +311,7 @@ def automatic_kind(n_rows: int, dimension: int, level: Level) -> str:
     if not faiss_is_installed():
         return "numpy"
     size = 4 * n_rows * dimension
-    return "flat" if size <= FLAT_BYTES[level] else "hnsw" if size <= HNSW_BYTES else "ivf-sq8"
+    return "flat" if size <= FLAT_BYTES[level] else "hnsw" if size <= HNSW_BYTES[level] else "ivf-sq8"
 
 
 def checked_kind(kind: str) -> str:
