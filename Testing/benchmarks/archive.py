@@ -19,7 +19,6 @@ from VolumeRetrievalEngine.method.late_interaction import score_segments, score_
 from VolumeRetrievalEngine.method.pooling import pool
 from VolumeRetrievalEngine.method.reranking import rerank
 from VolumeRetrievalEngine.method.score_parts import DEFAULT_PARTS
-from VolumeRetrievalEngine.searching.ranking import BY_ALL_POOLED_ROWS
 from VolumeRetrievalEngine.searching.scoring import Scoring
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store.records import Changes
@@ -112,12 +111,12 @@ class Archive:
         return rerank(candidates, lambda keys: self.scores(query, keys), 10)[0]
 
     def _candidates(self, query: np.ndarray, kind: str, scoring: Scoring) -> Candidates:
-        """By pooled rows: all volumes, or the best that a search of the nearest rows comes upon (ranking.py)."""
+        """By pooled rows: all volumes, or those that a search of the nearest rows comes upon (ranking.py)."""
         index = self.index("pooled", kind)
         if index.compares_all:
             return candidates_by_pooled(index, query, positions(len(query)), None, score=scoring.by_index)
         pooled = pool(query, positions(len(query)))[0]
-        keys = candidates_by_slices(index, pooled, RERANK).best(BY_ALL_POOLED_ROWS * RERANK).keys
+        keys = candidates_by_slices(index, pooled, RERANK).keys
         return ranked(keys, scoring.by_rows(pooled, *self.many_pooled(keys), keys))
 
     def focal(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:

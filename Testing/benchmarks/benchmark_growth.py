@@ -37,6 +37,7 @@ _BYTES_PER_VOLUME = 170_000
 #: By name, what a child process measures of the store in a folder.
 _MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "build": lambda folder, options: measurements.build_index(folder, options.level, options.index_kind),
+    "levels": lambda folder, options: measurements.build_levels(folder),
     "open": lambda folder, options: measurements.open_store(folder),
     "search": lambda folder, options: measurements.search(folder, options.queries),
     "regions": lambda folder, options: measurements.search_regions(folder, options.queries),
@@ -81,6 +82,7 @@ def _measured(folder: Path, volumes: int, options: argparse.Namespace) -> list[t
     rows: list[tuple[str, Mapping[str, Any]]] = []
     if not options.keep:
         rows += [(f"build the index of {level}", measure("build", "--level", level)) for level in options.levels]
+        rows.append(("look for neighbors, for the likeness", measure("levels")))
     rows.append(("open", measure("open")))
     rows.append(("search whole volumes", measure("search")))
     if "slices" in options.levels:

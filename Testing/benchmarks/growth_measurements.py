@@ -17,10 +17,12 @@ from VolumeRetrievalEngine import Retriever, SearchOptions
 from VolumeRetrievalEngine.commands.console import ProgressLine
 from VolumeRetrievalEngine.query.region import SliceRange
 from VolumeRetrievalEngine.searching.match import SearchResult
+from VolumeRetrievalEngine.searching.neighbor_file import LEVELS_FILE, update_levels
 from VolumeRetrievalEngine.searching.session import SearchSession
 from VolumeRetrievalEngine.slice_index.row_map import Level
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store.archive_mean import keep_mean
 
 from .growing_archive import RECIPE, new_volume, query_ids, volume_id
 
@@ -41,6 +43,15 @@ def build_index(folder: Path, level: Level, kind: str) -> Values:
         took, index = _timed(lambda: SliceIndex.made_anew(path, store, level, kind, line))
     size = (path / f"{level}.index").stat().st_size if (path / f"{level}.index").exists() else 0
     return {**took, "kind": index.kind, "rows": index.n_rows, "file": size, "peak": peak_bytes()}
+
+
+def build_levels(folder: Path) -> Values:
+    """What the volumes reach as neighbors, and the archive's mean: made anew when an archive has grown by a tenth."""
+    with VolumeStore.open(Retriever.open(folder).path, RECIPE, writable=True) as store, ProgressLine() as line:
+        keep_mean(store)
+        (store.folder / LEVELS_FILE).unlink(missing_ok=True)
+        took, _nothing = _timed(lambda: update_levels(store, line))
+    return {**took, "peak": peak_bytes()}
 
 
 def open_store(folder: Path) -> Values:

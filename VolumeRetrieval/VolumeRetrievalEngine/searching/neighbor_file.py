@@ -20,7 +20,8 @@ from ..store.reader import StoreReader
 
 logger = logging.getLogger(__name__)
 
-_FILE = "neighbors.npz"
+#: Next to the store.
+LEVELS_FILE = "neighbors.npz"
 _VERSION = 1
 #: Levels are made again when the number of volumes has changed by more than this share.
 _MAY_CHANGE = 0.1
@@ -64,7 +65,7 @@ def is_current(levels: NeighborLevels | None, n_volumes: int) -> bool:
 def read_levels(store: StoreReader) -> NeighborLevels | None:
     """The levels in the store's file; None if there is none that is whole and belongs to this store."""
     try:
-        with np.load(store.folder / _FILE, allow_pickle=False) as table:
+        with np.load(store.folder / LEVELS_FILE, allow_pickle=False) as table:
             if str(table["store_id"]) != store.store_id or int(table["version"]) != _VERSION:
                 return None
             names = NeighborLevels.__dataclass_fields__
@@ -72,14 +73,14 @@ def read_levels(store: StoreReader) -> NeighborLevels | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        logger.warning("%s cannot be read and is made again (%s)", store.folder / _FILE, error)
+        logger.warning("%s cannot be read and is made again (%s)", store.folder / LEVELS_FILE, error)
         return None
 
 
 def write_levels(store: StoreReader, levels: NeighborLevels) -> None:
     """Replace the file; a line in the log if that is impossible."""
-    path = store.folder / _FILE
-    temporary = path.with_name(f"{_FILE}.{os.getpid()}.tmp")
+    path = store.folder / LEVELS_FILE
+    temporary = path.with_name(f"{LEVELS_FILE}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             np.savez(file, version=_VERSION, store_id=store.store_id, **asdict(levels))

@@ -20,8 +20,6 @@ from .session import SearchSession
 
 #: At least so many candidates for each result that is asked for.
 _CANDIDATES_PER_RESULT = 3
-#: Volumes scored by all of their pooled rows for each one that is compared in full, where not all volumes are.
-BY_ALL_POOLED_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -99,17 +97,17 @@ def rank_volumes(
 def _by_pooled(
     session: SearchSession, query: Query, allowed: np.ndarray, distinct: int, compared: int, scoring: Scoring
 ) -> Candidates:
-    """Candidates by pooled rows: all volumes, or the best that a search of the nearest rows comes upon.
+    """Candidates by pooled rows: all volumes, or those that a search of the nearest rows comes upon.
 
-    The search of the nearest rows knows of each volume only what is near, and goes far enough for that to tell which
-    volumes are worth comparing all of their pooled rows. How far: see ENGINES.md, Growth.
+    Such a search knows of each volume only what is near: all of their pooled rows are compared. How far it has to go,
+    and why no fewer are compared: ENGINES.md, Growth.
     """
     index, positions = session.pooled, query.table.position
     if index.compares_all:
         return candidates_by_pooled(index, query.embeddings, positions, None, distinct, allowed, score=scoring.by_index)
     pooled = _pooled(query)
     found = candidates_by_slices(index, pooled, max(distinct, compared), allowed)
-    return scoring.pooled(session, pooled, found.best(BY_ALL_POOLED_ROWS * compared).keys)
+    return scoring.pooled(session, pooled, found.keys)
 
 
 def _asks_neighbors(options: SearchOptions, query: Query) -> bool:

@@ -38,9 +38,14 @@ def pack_rows(rows: np.ndarray) -> bytes:
 def unpack_rows(blob: bytes | np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (float32 [n, d], C order) with the unit rows of a float16 blob of exactly its shape."""
     out[...] = np.frombuffer(blob, dtype="<f2").reshape(out.shape)
-    length = np.sqrt(np.einsum("ij,ij->i", out, out))
+    normalize_rows(out)
+
+
+def normalize_rows(rows: np.ndarray) -> None:
+    """Make rows float32 [n, d] as they were stored, in half precision, unit rows again, in place."""
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # A row of zeros is damage that `verify` reports; here it must not become NaN and spread.
-    np.divide(out, np.maximum(length, np.finfo(np.float32).tiny)[:, None], out=out)
+    np.divide(rows, np.maximum(length, np.finfo(np.float32).tiny)[:, None], out=rows)
 
 
 def pack_outlines(outlines: np.ndarray) -> bytes:

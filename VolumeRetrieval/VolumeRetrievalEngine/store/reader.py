@@ -7,6 +7,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from ..errors import DamagedStoreError, StoreError, UnknownVolumeError
 from ..recipe import Recipe
 from ..volume import Attributes, SliceTable, SourceFiles
 from .attribute_filter import AttributeFilter
-from .codec import checksum, unpack_outlines, unpack_rows, unpack_slices, unpack_texts
+from .codec import checksum, normalize_rows, unpack_outlines, unpack_slices, unpack_texts
 from .key_lists import KeyLists
 from .records import Changes, StoredVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, translated_errors
@@ -42,6 +43,10 @@ _ROW_COUNTS = {"embeddings": "n_rows", "pooled": "n_pooled"}
 
 #: Keys in one statement; older SQLite takes no more than 999 parameters.
 _KEYS_AT_ONCE = 500
+#: Volumes whose rows are read by one statement: some MB.
+_BLOBS_AT_ONCE = 50
+
+Keys = Sequence[int] | np.ndarray
 
 
 class StoreReader:
@@ -224,9 +229,7 @@ class StoreReader:
 
     def without_outlines(self) -> np.ndarray:
         """int64 [v]: the keys of the volumes whose outlines are not known, ascending."""
-        known = "WHERE key NOT IN (SELECT key FROM outlines)" if self._has_outlines else ""
-        rows = self._all(f"SELECT key FROM volumes {known} ORDER BY key")
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return self._read_keys("key NOT IN (SELECT key FROM outlines)" if self._has_outlines else "1")
 
     @property
     def _has_outlines(self) -> bool:
@@ -237,7 +240,7 @@ class StoreReader:
         """float32 [n, d], unit rows."""
         return self.many_embeddings([key])[0]
 
-    def many_embeddings(self, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def many_embeddings(self, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         """The embeddings of many volumes in one array.
 
         Returns:
@@ -250,13 +253,11 @@ class StoreReader:
         """
         return self._many("embeddings", keys)
 
-    def many_pooled(self, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def many_pooled(self, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         """The pooled rows of many volumes, as :meth:`many_embeddings`."""
         return self._many("pooled", keys)
 
-    def packed(
-        self, table: Literal["embeddings", "pooled"], keys: Sequence[int] | np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def packed(self, table: Literal["embeddings", "pooled"], keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         """Rows as they lie in the store, float16 [N, d], and their offsets; codec.unpack_rows makes unit rows of them.
 
         Raises: as :meth:`many_embeddings`.
@@ -266,7 +267,7 @@ class StoreReader:
             blobs = [blob for _, _, blob in self._blobs(table, keys, offsets)]
         return np.frombuffer(b"".join(blobs), "<f2").reshape(int(offsets[-1]), self.dimension), offsets
 
-    def volumes(self, keys: Sequence[int] | np.ndarray) -> list[StoredVolume]:
+    def volumes(self, keys: Keys) -> list[StoredVolume]:
         """The volumes with these keys, in this order; raises as :meth:`many_embeddings`."""
         with self.snapshot():
             rows, offsets = self.many_embeddings(keys)
@@ -337,31 +338,33 @@ class StoreReader:
         values = (*row[:10], Attributes(*row[19:]), *row[10:16], noted, indexed_at, geometry, self.files)
         return VolumeRecord(*values)
 
-    def _many(self, table: str, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _many(self, table: str, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         with self.snapshot():
             offsets = self._offsets(table, keys)
             rows = np.empty((int(offsets[-1]), self.dimension), np.float32)
             for first, end, blob in self._blobs(table, keys, offsets):
-                unpack_rows(blob, out=rows[first:end])
+                rows[first:end] = np.frombuffer(blob, "<f2").reshape(end - first, -1)
+        normalize_rows(rows)
         return rows, offsets
 
-    def _offsets(self, table: str, keys: Sequence[int] | np.ndarray) -> np.ndarray:
+    def _offsets(self, table: str, keys: Keys) -> np.ndarray:
         """int64 [len + 1]: where each volume's rows begin."""
         wanted = [int(key) for key in keys]
         counts = self._row_counts(table, wanted)
         return np.concatenate([[0], np.cumsum([counts[key] for key in wanted], dtype=np.int64)]).astype(np.int64)
 
-    def _blobs(
-        self, table: str, keys: Sequence[int] | np.ndarray, offsets: np.ndarray
-    ) -> Iterator[tuple[int, int, bytes]]:
+    def _blobs(self, table: str, keys: Keys, offsets: np.ndarray) -> Iterator[tuple[int, int, bytes]]:
         """Each volume's first row, its end, and its rows as stored."""
-        sql, row_bytes = f"SELECT data, checksum FROM {table} WHERE key = ?", 2 * self.dimension
+        row_bytes, bounds = 2 * self.dimension, pairwise(offsets.tolist())
         with translated_errors(self.file):
-            for key, first, end in zip(map(int, keys), offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-                found = self._connection.execute(sql, (key,)).fetchone()
-                if not found or len(found[0]) != row_bytes * (end - first) or checksum(found[0]) != found[1]:
-                    raise self._damaged(key, table)
-                yield first, end, found[0]
+            for chunk in _chunks([int(key) for key in keys], _BLOBS_AT_ONCE):
+                sql = f"SELECT key, data, checksum FROM {table} WHERE key IN ({_marks(chunk)})"
+                found = {key: blob for key, *blob in self._connection.execute(sql, chunk)}
+                for key, (first, end) in zip(chunk, islice(bounds, len(chunk)), strict=True):
+                    data, written = found.get(key, (b"", 0))
+                    if len(data) != row_bytes * (end - first) or checksum(data) != written:
+                        raise self._damaged(key, table)
+                    yield first, end, data
 
     def _row_counts(self, table: str, keys: Sequence[int]) -> dict[int, int]:
         counts: dict[int, int] = {}
@@ -381,9 +384,9 @@ class StoreReader:
         )
 
 
-def _chunks(keys: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        yield list(keys[start : start + _KEYS_AT_ONCE])
+def _chunks(keys: Sequence[int], size: int = _KEYS_AT_ONCE) -> Iterator[list[int]]:
+    for start in range(0, len(keys), size):
+        yield list(keys[start : start + size])
 
 
 def _marks(values: Sequence[Any]) -> str:
