@@ -16,9 +16,9 @@ _OTHERS = (
     "benchmark_embedding.py",
     "benchmark_default_encoder.py",
     "benchmark_store.py",
-    "benchmark_growth.py",
     "benchmark_cluster.py",
     "benchmark_held_stores.py",
+    "benchmark_growth.py",
 )
 
 

@@ -41,8 +41,8 @@ _MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] =
     "open": lambda folder, options: measurements.open_store(folder),
     "search": lambda folder, options: measurements.search(folder, options.queries),
     "regions": lambda folder, options: measurements.search_regions(folder, options.queries),
-    "add": lambda folder, options: measurements.add_volumes(folder, options.volumes[0]),
-    "remove": lambda folder, options: measurements.remove_volumes(folder, options.volumes[0]),
+    "add": lambda folder, options: measurements.add_volumes(folder, options.volumes[0], options.levels),
+    "remove": lambda folder, options: measurements.remove_volumes(folder, options.volumes[0], options.levels),
     "recall": lambda folder, options: measurements.recall(folder, options.recall_queries),
 }
 
@@ -76,7 +76,7 @@ def _measured(folder: Path, volumes: int, options: argparse.Namespace) -> list[t
         print(f"{volumes:,} volumes: {' '.join((name, *more[1:]))}", file=sys.stderr, flush=True)
         command = [sys.executable, __file__, "--measure", name, "--folder", str(folder), "--volumes", str(volumes)]
         command += ["--queries", str(options.queries), "--recall-queries", str(options.recall_queries)]
-        command += ["--index-kind", options.index_kind, *more]
+        command += ["--levels", *options.levels, "--index-kind", options.index_kind, *more]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
     rows: list[tuple[str, Mapping[str, Any]]] = []
@@ -90,7 +90,7 @@ def _measured(folder: Path, volumes: int, options: argparse.Namespace) -> list[t
     if options.recall_queries:
         rows.append(("search exhaustively", measure("recall")))
     rows.append((f"add {measurements.ADDED} volumes", measure("add")))
-    rows.append((f"open after that, {measurements.ADDED} volumes behind or not", measure("open")))
+    rows.append(("open after that", measure("open")))
     rows.append((f"remove {measurements.ADDED} volumes", measure("remove")))
     return rows
 

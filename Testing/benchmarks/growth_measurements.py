@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -84,8 +84,12 @@ def search_regions(folder: Path, n_queries: int) -> Values:
     return {"first": first["wall"], **least, "laps": laps, "peak": peak_bytes()}
 
 
-def add_volumes(folder: Path, volumes: int) -> Values:
-    """ADDED more volumes, each in a transaction, and all that a writer brings up to date afterwards."""
+def add_volumes(folder: Path, volumes: int, levels: Sequence[Level]) -> Values:
+    """ADDED more volumes, each in a transaction, and what a writer brings up to date afterwards.
+
+    Args:
+        levels: the indexes that there are; a writer would make the other one.
+    """
     added = [new_volume(volumes + number) for number in range(ADDED)]
     retriever = Retriever.open(folder)
 
@@ -95,17 +99,23 @@ def add_volumes(folder: Path, volumes: int) -> Values:
             for one in added:
                 store.add(one)
             stored = time.perf_counter() - started
-            retriever.update_indexes(store)
+            _bring_up_to_date(store, levels)
         return stored
 
     took, stored = _timed(add)
     return {**took, "stored": stored, "peak": peak_bytes()}
 
 
-def remove_volumes(folder: Path, volumes: int) -> Values:
+def remove_volumes(folder: Path, volumes: int, levels: Sequence[Level]) -> Values:
     """Remove them again."""
     retriever = Retriever.open(folder)
-    took, _ids = _timed(lambda: retriever.remove([volume_id(volumes + number) for number in range(ADDED)]))
+
+    def remove() -> None:
+        with retriever.writing() as store:
+            store.remove([volume_id(volumes + number) for number in range(ADDED)])
+            _bring_up_to_date(store, levels)
+
+    took, _nothing = _timed(remove)
     return {**took, "peak": peak_bytes()}
 
 
@@ -129,6 +139,14 @@ def peak_bytes() -> int:
     except OSError:
         return 0
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def _bring_up_to_date(store: VolumeStore, levels: Sequence[Level]) -> None:
+    """What searching/upkeep.py does, for these levels."""
+    keep_mean(store)
+    for level in levels:
+        SliceIndex.open(store.folder, store, level, writable=True)
+    update_levels(store)
 
 
 def _timed(call: Callable[[], Any]) -> tuple[dict[str, float], Any]:
