@@ -272,6 +272,18 @@ def test_what_cannot_be_searched_is_named_and_the_others_answer(client, base, mo
         open_stores_on(client, stores[:1])
 
 
+def test_a_cluster_that_is_gone_is_named_and_the_stores_here_answer(client, base):
+    stores = [f"0:{base / 'first'}", str(base / "second")]
+    with connected(client.scheduler.address, direct=True) as own, open_stores_on(own, stores) as held:
+        assert len(held.search(volume_id(21), options=SearchOptions(top=40)).matches) == len(FIRST) + len(SECOND) - 1
+        own.close()  # as it does by itself some time after the scheduler has gone
+        for problem in ("StoreLostError", "ClusterError"):  # found out, and tried again
+            result = held.search(volume_id(21), options=SearchOptions(top=40))
+            assert len(result.matches) == len(SECOND) - 1
+            assert [one.problem_type for one in result.stores] == [problem, ""]
+    assert "scheduler does not answer any more" in result.stores[0].problem
+
+
 @pytest.fixture
 def start_worker(client, tmp_path) -> Iterator[Callable[[], subprocess.Popen]]:
     """Starts a worker of the cluster without a nanny, which is called "mortal"."""

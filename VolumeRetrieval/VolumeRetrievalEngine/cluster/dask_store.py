@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 #: How often waiting for an answer looks whether the worker is still there. An index may take minutes to be made.
 _LOOK_SECONDS = 2.0
 
+_SCHEDULER_GONE = "the cluster's scheduler does not answer any more"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -195,7 +197,7 @@ class StoreOnWorker:
                 return answer.result(timeout=_LOOK_SECONDS)
             except TimeoutError:
                 if self._client.status != "running":
-                    raise ClusterError("the scheduler is gone") from None
+                    raise ClusterError(_SCHEDULER_GONE) from None
                 if self._address not in self._client.nthreads():
                     raise ClusterError("it has left the cluster") from None
 
@@ -204,9 +206,14 @@ def _address(client: Client, place: Place) -> str:
     """Of the worker that a place means; of several on one computer, always the same for a folder.
 
     Raises:
-        ClusterError: there is none.
+        ClusterError: there is none, or the scheduler is gone.
     """
-    names: dict[str, tuple[str, ...]] = client.run(_names_of, on_error="ignore")
+    if client.status != "running":  # asked all the same, Dask waits for its coming back
+        raise ClusterError(_SCHEDULER_GONE)
+    try:
+        names: dict[str, tuple[str, ...]] = client.run(_names_of, on_error="ignore")
+    except Exception as error:  # Dask has no common base for what it raises
+        raise ClusterError(f"{_SCHEDULER_GONE} ({type(error).__name__})") from error
     meant = sorted(address for address, known in names.items() if place.worker in known)
     if not meant:
         known = ", ".join(sorted({name for one in names.values() for name in one}))
