@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import qt
 import slicer
@@ -138,6 +138,8 @@ class IndexLogic:
         Raises (without callbacks): EngineError: the process failed, its text says why.
         """
         chosen = [one.path for one in self.indexFolders()] if paths is None else [str(one) for one in paths]
+        if not chosen:
+            return cast("Job | list[IndexFolderState]", Jobs.known([], callbacks))
         return Jobs.run(
             lambda answer: self._indexFolders.examine(chosen, answer),
             lambda result: self._indexFolders.states(result, chosen),

@@ -130,6 +130,7 @@ def test_how_each_folder_stands_is_told_by_a_process(logic, share, tmp_path):
     assert [one.problem for one in found[1:]] == ["other settings", "not reachable", "no index"]
     assert [one.isIndex for one in found] == [True, True, False, False]
     assert "VolumeRetrieval in the folder of a DICOM database" in found[3].details
+    assert logic.examineIndexFolders([]) == []
     (own,) = logic.examineIndexFolders([slicer.dicomDatabase.databaseDirectory])
     assert own.isOwn and own.volumes == 2
 

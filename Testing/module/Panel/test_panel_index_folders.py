@@ -11,7 +11,7 @@ from panel_factory import makePanel
 from PyQt5 import QtWidgets
 from VolumeRetrievalEngine.searching.searched_store import SearchedStore
 from VolumeRetrievalEngine.volume import Attributes
-from VolumeRetrievalLib.Values import IndexFolder, IndexFolderState, MatchDescription
+from VolumeRetrievalLib.Values import IndexedVolume, IndexFolder, IndexFolderState, MatchDescription
 
 OWN, SHARE = "/data/SlicerDICOMDatabase/VolumeRetrieval", "/mnt/radiology/index"
 
@@ -147,6 +147,9 @@ def test_a_result_says_which_index_it_is_from(listed, logic, aVolume, tmp_path):
     listed.results.writeFile(tmp_path / "found.csv")
     lines = (tmp_path / "found.csv").read_text().splitlines()
     assert lines[0].endswith(",index") and lines[2].endswith(f",{SHARE}")
+    listed.searchWithResult(listed.result.matches[1])
+    assert listed.ui.querySeriesButton.text == "Thorax"  # whose it is, is not known here
+    assert logic.searches[-1][0] == IndexedVolume("1.2.3.2", "volume2")
 
 
 def test_what_was_not_searched_is_said_above_the_results_and_in_the_list(listed, logic, aVolume):

@@ -37,7 +37,7 @@ def problem(kind: str, text: str, fields: Mapping[str, Any]) -> tuple[str, str]:
             return _("other settings"), sentence.format(encoder=encoders)
         sentence = _("Made with another encoder ({encoder}): not searched. Under Encoder, choose one that both have.")
         return _("other encoder"), sentence.format(encoder=encoders)
-    return _("not readable"), text
+    return _("not usable"), text
 
 
 def name(folder: str) -> str:

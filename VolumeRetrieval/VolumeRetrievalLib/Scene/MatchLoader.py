@@ -130,7 +130,15 @@ class MatchLoader:
 
 def _missing(volume: IndexedVolume) -> list[Path]:
     """Its files that are not where the index has them."""
-    return [file for file in volume.files if not (file.is_absolute() and file.is_file())]
+    return [file for file in volume.files if not _isThere(file)]
+
+
+def _isThere(file: Path) -> bool:
+    """A relative path is one whose folder the index does not know."""
+    try:
+        return file.is_absolute() and file.is_file()
+    except OSError:  # not for this account, or on a share that has gone
+        return False
 
 
 def _volumeAmong(identifiers: Sequence[str]) -> Any:
