@@ -8,7 +8,13 @@ from functools import cached_property
 
 import numpy as np
 from VolumeRetrievalEngine.method.centering import mean_of_volumes
-from VolumeRetrievalEngine.method.filtering import RERANK, candidates_by_pooled, candidates_by_slices, ranked
+from VolumeRetrievalEngine.method.filtering import (
+    RERANK,
+    Candidates,
+    candidates_by_pooled,
+    candidates_by_slices,
+    ranked,
+)
 from VolumeRetrievalEngine.method.late_interaction import score_segments, score_volumes
 from VolumeRetrievalEngine.method.pooling import pool
 from VolumeRetrievalEngine.method.reranking import rerank
@@ -79,14 +85,16 @@ class Archive:
     def exact_by_default(self, query: np.ndarray) -> np.ndarray:
         """The default score of every volume, float32 [V]: the engine's exhaustive search."""
         everything, pooled_query = np.arange(len(self.stacks)), pool(query, positions(len(query)))[0]
-        scores = self.default_score.by_rows(pooled_query, *self.pooled, everything)
+        rows, offsets = self.pooled
+        scores = self.default_score.by_segments(pooled_query, rows, offsets[:-1], np.diff(offsets), everything)
         scoring = self.default_score.with_neighbors(self, pooled_query, ranked(everything, scores))
-        return scoring.by_rows(query, self.stacks.rows, self.stacks.offsets, everything)
+        offsets = self.stacks.offsets
+        return scoring.by_segments(query, self.stacks.rows, offsets[:-1], np.diff(offsets), everything)
 
     def two_stage_by_default(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
         """Keys that were compared in full, best first, by the default score: the default search for whole volumes."""
-        index, scoring = self.index("pooled", kind), self.default_score
-        candidates = candidates_by_pooled(index, query, positions(len(query)), None, score=scoring.by_index)
+        scoring = self.default_score
+        candidates = self._candidates(query, kind, scoring)
         scoring = scoring.with_neighbors(self, pool(query, positions(len(query)))[0], candidates)
 
         def scores(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,8 +107,17 @@ class Archive:
 
     def two_stage(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
         """The same by the paper's score."""
-        candidates = candidates_by_pooled(self.index("pooled", kind), query, positions(len(query)))
+        candidates = self._candidates(query, kind, Scoring()).best(RERANK)
         return rerank(candidates, lambda keys: self.scores(query, keys), 10)[0]
+
+    def _candidates(self, query: np.ndarray, kind: str, scoring: Scoring) -> Candidates:
+        """By pooled rows: all volumes, or those that a search of the nearest rows comes upon (ranking.py)."""
+        index = self.index("pooled", kind)
+        if index.compares_all:
+            return candidates_by_pooled(index, query, positions(len(query)), None, score=scoring.by_index)
+        pooled = pool(query, positions(len(query)))[0]
+        keys = candidates_by_slices(index, pooled, RERANK).keys
+        return ranked(keys, scoring.by_rows(pooled, *self.many_pooled(keys), keys))
 
     def focal(self, query: np.ndarray, kind: str = "auto") -> np.ndarray:
         """The same for a query of few slices, which is filtered by full slices."""

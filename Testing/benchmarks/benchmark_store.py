@@ -29,11 +29,16 @@ WITH_THUMBNAILS = 200
 THUMBNAIL = bytes(range(250)) * 10
 
 
-def synthetic_volume(number: int, slices: int, dimension: int, generator: np.random.Generator) -> NewVolume:
-    """A stack whose neighboring slices are alike, with the UIDs and file names of a DICOM series."""
+def synthetic_rows(slices: int, dimension: int, generator: np.random.Generator) -> np.ndarray:
+    """float32 [slices, dimension], unit rows of a stack whose neighboring slices are alike."""
     rows = generator.standard_normal((slices, dimension), dtype=np.float32)
     rows += 3 * generator.standard_normal(dimension, dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def synthetic_volume(number: int, rows: np.ndarray, generator: np.random.Generator) -> NewVolume:
+    """A stack of these slices, with the UIDs and file names of a DICOM series."""
+    slices = len(rows)
     series = f"1.2.826.0.1.3680043.10.1.{generator.integers(10**15)}.{number}"
     table = SliceTable.regular(np.diag([0.7, 0.7, 3.0, 1.0]), slices)
     return NewVolume(
@@ -65,7 +70,7 @@ def build(folder: Path, volumes: int, slices: int, dimension: int) -> None:
     spent = 0.0
     with VolumeStore.create(folder, RECIPE) as store:
         for number in range(volumes):
-            volume = synthetic_volume(number, slices, dimension, generator)
+            volume = synthetic_volume(number, synthetic_rows(slices, dimension, generator), generator)
             started = time.perf_counter()
             store.add(volume)
             spent += time.perf_counter() - started

@@ -70,7 +70,7 @@ def synthetic(name: str, seed: int = 1) -> StackSet:
     volumes = 1000 if hard else int(name)
     # Shares of the variance; the rest is noise. Adjacent slices: RHO * (course + patient) = 0.95, and 0.90 for "hard".
     course, patient = (0.52, 0.40) if hard else (0.55, 0.42)
-    courses = [_walk(rng, COURSE_SLICES) for _ in range(EXAMINATIONS)]
+    courses = [walk(rng, COURSE_SLICES) for _ in range(EXAMINATIONS)]
 
     def stack(examination: int, begin: int, end: int, own: np.ndarray) -> np.ndarray:
         """Slices begin to end of a course; `own` float32 [end - begin, d] is the patient's."""
@@ -78,7 +78,7 @@ def synthetic(name: str, seed: int = 1) -> StackSet:
         rows *= np.float32(np.sqrt(1 - course - patient))
         rows += np.float32(np.sqrt(course)) * courses[examination][begin:end]
         rows += np.float32(np.sqrt(patient)) * own
-        return _unit(rows)
+        return unit(rows)
 
     def part() -> tuple[int, int]:
         length = int(np.clip(rng.normal(200, 50), 60, 340))
@@ -88,18 +88,18 @@ def synthetic(name: str, seed: int = 1) -> StackSet:
     queries: list[np.ndarray] = []
     stacks: list[np.ndarray] = []
     for _ in range(N_QUERIES):
-        examination, own = int(rng.integers(EXAMINATIONS)), _walk(rng, COURSE_SLICES)
+        examination, own = int(rng.integers(EXAMINATIONS)), walk(rng, COURSE_SLICES)
         begin, end = part()
         queries.append(stack(examination, begin, end, own[begin:end]))
         for _follow_up in range(0 if hard else 3):
             # The patient a year on: the same body by and large, another start and end of the scan.
-            changed = np.sqrt(0.8) * own + np.sqrt(0.2) * _walk(rng, COURSE_SLICES)
+            changed = np.sqrt(0.8) * own + np.sqrt(0.2) * walk(rng, COURSE_SLICES)
             first = int(np.clip(begin + rng.integers(-15, 16), 0, COURSE_SLICES - 60))
             last = int(np.clip(end + rng.integers(-15, 16), first + 60, COURSE_SLICES))
             stacks.append(stack(examination, first, last, changed[first:last]))
     while len(stacks) < volumes:
         begin, end = part()
-        stacks.append(stack(int(rng.integers(EXAMINATIONS)), begin, end, _walk(rng, end - begin)))
+        stacks.append(stack(int(rng.integers(EXAMINATIONS)), begin, end, walk(rng, end - begin)))
     return _stack_set(f"{name} (synthetic)", stacks, queries)
 
 
@@ -117,9 +117,9 @@ def extended(name: str, embeddings: np.ndarray, offsets: np.ndarray, volumes: in
         length = int(rng.integers(max(1, len(original) // 2), len(original) + 1))
         begin = int(rng.integers(0, len(original) - length + 1))
         rows = original[begin : begin + length]
-        noise = _unit(rng.standard_normal(rows.shape, dtype=np.float32))
-        noise = _unit(noise - np.einsum("nd,nd->n", noise, rows)[:, None] * rows)
-        return _unit(cosine * rows + np.sqrt(1 - cosine**2) * noise)
+        noise = unit(rng.standard_normal(rows.shape, dtype=np.float32))
+        noise = unit(noise - np.einsum("nd,nd->n", noise, rows)[:, None] * rows)
+        return unit(cosine * rows + np.sqrt(1 - cosine**2) * noise)
 
     stacks = [copy(originals[i % len(originals)]) for i in range(volumes)]
     # Whole-volume queries, which is what the pooled filter is for; focal ones are cut out of these.
@@ -149,14 +149,15 @@ def _stack_set(name: str, stacks: list[np.ndarray], queries: list[np.ndarray]) -
     return StackSet(name, rows, offsets, queries)
 
 
-def _walk(rng: np.random.Generator, n: int) -> np.ndarray:
+def walk(rng: np.random.Generator, n: int, dimension: int = DIMENSION) -> np.ndarray:
     """float32 [n, d]: a stationary walk of unit variance, of which neighbors have correlation RHO."""
-    walk = rng.standard_normal((n, DIMENSION), dtype=np.float32)
-    walk[1:] *= np.float32(np.sqrt(1 - RHO**2))
+    steps = rng.standard_normal((n, dimension), dtype=np.float32)
+    steps[1:] *= np.float32(np.sqrt(1 - RHO**2))
     for i in range(1, n):
-        walk[i] += np.float32(RHO) * walk[i - 1]
-    return walk
+        steps[i] += np.float32(RHO) * steps[i - 1]
+    return steps
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows [n, d] of length 1, float32."""
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

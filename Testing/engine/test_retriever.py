@@ -19,11 +19,13 @@ from VolumeRetrievalEngine.errors import (
     UnknownVolumeError,
 )
 from VolumeRetrievalEngine.method.late_interaction import score, similarity_matrix
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.query.region import BoxRAS, MaskRegion, SingleSlice, SliceRange
 from VolumeRetrievalEngine.reading import MetadataTable
 from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.options import SearchOptions
+from VolumeRetrievalEngine.slice_index import exact_index, faiss_index
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
@@ -337,9 +339,34 @@ def test_a_rebuild_makes_each_index_once(tmp_path, monkeypatch):
     write_archive(tmp_path / "archive", range(1))
     Retriever.create(tmp_path / "store", "descriptor").add([tmp_path / "archive"])
     made, make = [], SliceIndex._rebuild
-    monkeypatch.setattr(SliceIndex, "_rebuild", lambda self, store: (made.append(self.level), make(self, store)))
+    monkeypatch.setattr(SliceIndex, "_rebuild", lambda self, *given: (made.append(self.level), make(self, *given)))
     Retriever.open(tmp_path / "store", index_kind="numpy").rebuild()
     assert sorted(made) == ["pooled", "slices"]
+
+
+def test_a_run_that_is_stopped_while_its_index_is_built_has_stored_all_volumes(tmp_path, monkeypatch):
+    for module in (exact_index, faiss_index):
+        monkeypatch.setattr(module, "ROWS_AT_A_TIME", 1)
+    write_archive(tmp_path / "archive", range(1))
+
+    def stop_building(step: Progress) -> None:
+        if step.stage == "build":
+            raise Cancelled
+
+    retriever = Retriever.create(tmp_path / "store", "descriptor")
+    stopped = retriever.add([tmp_path / "archive"], progress=stop_building)
+    volumes = retriever.listing()
+    assert stopped.cancelled and len(stopped.added) == len(volumes) > 1
+    retriever.close()  # a search builds what is not there, and can be stopped, too
+    with pytest.raises(Cancelled):
+        retriever.search(volumes[0].volume_id, progress=stop_building)
+    assert len(retriever.search(volumes[0].volume_id).matches) == len(volumes) - 1
+    assert not retriever.rebuild(stop_building)
+
+    steps: list[Progress] = []
+    again = retriever.add([tmp_path / "archive"], progress=steps.append)
+    assert (again.cancelled, again.unchanged) == (False, len(volumes))
+    assert "build" in {step.stage for step in steps}
 
 
 def test_the_kind_of_index_that_was_asked_for_stays(tmp_path):

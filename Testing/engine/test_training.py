@@ -131,7 +131,8 @@ def test_no_fold_and_no_shipped_weights_were_made_from_what_they_must_not_see(sh
     configuration = read_configuration(REPOSITORY / "Training/configuration.toml")
     assert folds == assign_folds(volumes.values(), configuration.folds, configuration.seed)
     shipped = REPOSITORY / "VolumeRetrieval/VolumeRetrievalEngine/encoders/radiology_resnet/radiology-resnet.json"
-    for held_out, description in [(None, shipped)] + [
+    earlier = shipped.parent / "first_edition" / shipped.name
+    for held_out, description in [(None, shipped), (None, earlier)] + [
         (k, REPOSITORY / f"Training/folds/fold-{k}.json") for k in range(configuration.folds)
     ]:
         made_from = json.loads(description.read_text(encoding="utf-8"))

@@ -131,6 +131,9 @@ class FakeLogic:
         self.installations = []
         self.questions = []
         self.several = []
+        self.folders = ()
+        self.examined = []
+        self.looks = []
         self.indexedWith = []
         self.problems = []
         self.selectedMatches = []
@@ -184,6 +187,19 @@ class FakeLogic:
 
     def stores(self):
         return self.several
+
+    def indexFolders(self):
+        return self.folders
+
+    def setIndexFolders(self, folders):
+        self.folders = tuple(folders)
+        if self._changed:
+            self._changed()
+
+    def examineIndexFolders(self, paths=None, callbacks=None):
+        self.examined.append(tuple(paths))
+        self.looks.append(FakeJob(callbacks))
+        return self.looks[-1]
 
     def weightsFolder(self):
         return "/home/user/.local/share/VolumeRetrieval/weights"

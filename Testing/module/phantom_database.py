@@ -33,9 +33,9 @@ def importSeries(series: Sequence[ArchivedSeries]) -> None:
     slicer.dicomDatabase._qt.importFiles([file for one in series for file in one.files])
 
 
-def indexDatabase(folder: Path, **how: Any) -> None:
-    """As a nightly run does, with the encoder that needs nothing; `how` is of Retriever.create."""
-    index_series(Retriever.create(folder / "VolumeRetrieval", "descriptor", **how), read_series(folder))
+def indexDatabase(folder: Path, encoder: str = "descriptor", **how: Any) -> None:
+    """As a nightly run does, usually with the encoder that needs nothing; `how` is of Retriever.create."""
+    index_series(Retriever.create(folder / "VolumeRetrieval", encoder, **how), read_series(folder))
 
 
 def makeIndexedDatabase(folder: Path, series: Sequence[ArchivedSeries]) -> Path:

@@ -34,10 +34,12 @@ from phantom_story import PhantomLogic, PhantomStory, tell  # noqa: E402
 from PyQt5 import QtGui, QtWidgets  # noqa: E402
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder  # noqa: E402
 from VolumeRetrievalEngine.progress import Progress  # noqa: E402
+from VolumeRetrievalEngine.searching.searched_store import SearchedStore  # noqa: E402
+from VolumeRetrievalLib.Database import IndexFolderTexts  # noqa: E402
 from VolumeRetrievalLib.Encoders import EncoderTexts  # noqa: E402
 from VolumeRetrievalLib.Encoders.Encoders import Encoders  # noqa: E402
 from VolumeRetrievalLib.Settings import Settings  # noqa: E402
-from VolumeRetrievalLib.Values import ShownPair  # noqa: E402
+from VolumeRetrievalLib.Values import IndexFolder, IndexFolderState, MatchDescription, ShownPair  # noqa: E402
 from VolumeRetrievalLib.Views.MatchDisplay import MatchDisplay, ShownMatch  # noqa: E402
 
 #: The index of the phantoms, as it is made.
@@ -182,6 +184,46 @@ def encoders(path: Path, logic: PhantomLogic) -> None:
     savePanel(panel, widget, path)
 
 
+def indexFolders(path: Path) -> None:
+    """Three other index folders, of which one is away and one is of another encoder, and results from two indexes."""
+    own = f"{_INDEXED.directory}/VolumeRetrieval"
+    share, away, old = "/mnt/radiology/index", "/media/usb/teaching/index", "/home/me/descriptor/index"
+    logic = FakeLogic(_INDEXED)
+    unused = "/data/phantoms/index"
+    logic.folders = (*map(IndexFolder, (share, away, old)), IndexFolder(unused, isSearched=False))
+    panel, widget = makePanel(logic)
+    panel.query.useVolume(slicer.util.addVolumeFromArray(np.zeros((120, 20, 20), np.float32), name="Chest 4.0 mm"))
+    openSections(panel, "advanced", "indexFolders")
+
+    def problem(kind: str, **fields: object) -> dict[str, str]:
+        short, details = IndexFolderTexts.problem(kind, "", fields)
+        return {"problem": short, "details": details}
+
+    other = {"encoders": ["descriptor"], "expected": "radiology-resnet"}
+    logic.looks[-1].finish(
+        [
+            IndexFolderState(share, share, 1204),
+            IndexFolderState(away, away, **problem("NoStoreError")),
+            IndexFolderState(old, old, **problem("OtherRecipeError", **other)),
+            IndexFolderState(unused, unused, 17),
+        ]
+    )
+    describe = logic.describe
+    logic.describe = lambda match: MatchDescription() if match.store == share else describe(match)
+    logic.pictures = {f"volume{rank}": aThumbnail(rank) for rank in range(1, 9)}
+    panel.ui.searchButton.click()
+    found = aResult(5)
+    stores = (
+        SearchedStore(own),
+        SearchedStore(share),
+        SearchedStore(away, "gone", "NoStoreError"),
+        SearchedStore(old, "made with descriptor", "OtherRecipeError", other),
+    )
+    matches = tuple(replace(one, store=share if one.rank in (1, 4) else own) for one in found.matches)
+    logic.jobs[-1].finish(replace(found, matches=matches, stores=stores))
+    savePanel(panel, widget, path)
+
+
 def consent(path: Path) -> None:
     """The question before weights are installed."""
     choice = next(one for one in Encoders(lambda: None).choices() if one.name == "dinov2-vits14")
@@ -240,6 +282,7 @@ def main() -> None:
         status = replace(READY, better="radiology-resnet", madeOn={"cpu, float32": 412})
         encoders(folder / "encoders.png", PhantomLogic(story, status))
         consent(folder / "consent.png")
+        indexFolders(folder / "index-folders.png")
         compare(folder / "compare.png", story, 3)
         compare(folder / "overlay.png", story, 3, isOverlaid=True)
         compare(folder / "one-result.png", story, 1)

@@ -137,7 +137,7 @@ methods = {
     ),
     "QTreeWidgetItem": _of(
         "text setText setToolTip toolTip addChild child childCount data setData setFlags flags "
-        "setExpanded isExpanded setHidden isHidden parent setSelected isSelected setIcon"
+        "setExpanded isExpanded setHidden isHidden parent setSelected isSelected setIcon checkState setCheckState"
     ),
     "QHeaderView": _of(
         "setSectionResizeMode resizeSection sectionSize setStretchLastSection setDefaultSectionSize "

@@ -96,6 +96,16 @@ class NoStoreError(StoreError):
     """Nothing was indexed in this folder yet, or the store was removed or moved away. Field: `folder`."""
 
 
+class OtherRecipeError(StoreError):
+    """A store that cannot be searched together with others, because of its encoder or its settings. Fields: `folder`,
+    the `encoders` that it has indexes of, and the `expected` one."""
+
+
+class NotAnsweringError(StoreError):
+    """A folder that does not answer, as one on a share whose server is gone. Fields: `folder` and `seconds`, for how
+    long it was waited for."""
+
+
 class StoreLockedError(StoreError):
     """Another process is writing to the store; the text names it. Fields: `folder` and, where they are known, `pid`,
     `host`, `since` and `command` of the process."""
@@ -111,6 +121,10 @@ class StoreVersionError(StoreError):
 
 class DamagedStoreError(StoreError):
     """The store's file is damaged; the text says what is affected and how to go on."""
+
+
+class StoreLostError(StoreError):
+    """A store that another process held open can no longer be asked: its process or computer is gone."""
 
 
 class UnknownVolumeError(StoreError):

@@ -1,4 +1,5 @@
-"""An index for another encoder, made from an index that is there: a few volumes are embedded, the others are mapped.
+"""An index for another encoder, or another edition of it, made from one that is there: a few volumes are embedded, the
+others are mapped.
 
 The new index can be searched at once. Its mapped volumes are marked, and an indexing run embeds them as it comes to
 them.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def map_index(
         EncoderError: so few volumes could be read again that no map can be fitted.
     """
     wanted = VOLUMES if volumes is None else volumes
-    path = retriever.folder.choose(old)
+    path = retriever.folder.choose(old, rather_than=(retriever.path,))
     if path == retriever.path:
         raise StoreError(
             f"{path.name}: is the index of this encoder already; name another one to map from, or the encoder to map "
@@ -91,9 +92,11 @@ def map_index(
             keep_mapping(store, Mapping(path.name, space.cosine))
             rest = [one for one in missing if store.find(one.volume_id) is None]
             mapped = _map(source, store, rest, space, path.name, progress)
+            report = MappingReport(path.name, mapped, len(both), space.cosine)
         except Cancelled:
-            return MappingReport(path.name, cancelled=True)
-    return MappingReport(path.name, mapped, len(both), space.cosine)
+            report = MappingReport(path.name, cancelled=True)
+        is_updated = retriever.update_indexes(store, progress)
+    return report if is_updated else replace(report, cancelled=True)
 
 
 def _embedded_by_both(

@@ -24,7 +24,8 @@ class Progress:
     """The progress of some work.
 
     Attributes:
-        stage: what is being done, and so what is counted: "scan" files, "index" volumes, "download" bytes; others.
+        stage: what is being done, and so what is counted: "scan" files, "index" volumes, "build" volumes in a search
+            index, "download" bytes; others.
         done, total: how much of it; total 0 means not known yet.
         item: what is being worked on now (a path).
         series: its SeriesInstanceUID; empty where it has none, or several.
@@ -80,6 +81,10 @@ class ProgressClock:
 
     def advance(self, weight: float, item: str = "", series: str = "") -> None:
         """One item of this weight is finished."""
-        self.done += 1
-        self.weight += weight
+        self.count(1, weight)
         self.tell(item, series)
+
+    def count(self, items: int, weight: float) -> None:
+        """So many items of this weight together are finished; nothing is reported."""
+        self.done += items
+        self.weight += weight

@@ -81,8 +81,8 @@ class Recipe:
 
     @property
     def own_values(self) -> dict[str, Any]:
-        """The entries that do not follow from the encoder."""
-        names = ("plane", "slice_step_mm", "crop", "preprocessing_version")
+        """The entries that follow neither from the encoder nor from the engine's version."""
+        names = ("plane", "slice_step_mm", "crop")
         return {name: getattr(self, name) for name in names}
 
     @property

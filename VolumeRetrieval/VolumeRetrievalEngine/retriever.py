@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,32 +12,29 @@ import numpy as np
 
 from .encoders.base import Encoder
 from .encoders.choice import encoder_in_words, encoder_note
-from .encoders.encode import recipe_for
 from .encoders.request import EncoderRequest
 from .indexing.embedding import InThisProcess, VolumeEmbedding
 from .indexing.outlines import OutlinesReport, add_outlines
+from .indexing.recipe_choice import choose_recipe, noted_request
 from .indexing.run import IndexingReport, find_gone, index_volumes
-from .method.pooling import pool
 from .progress import Cancelled, ProgressCallback
 from .query.files import indexed_or_read, read_again
 from .query.query import Query, query_from_store, query_from_volume
 from .query.region import Region
 from .reading import MetadataTable, ScanCache, discover, read_volume
-from .recipe import PREPROCESSING_VERSION, Recipe
+from .recipe import Recipe
 from .report.pictures import pictures_of_volumes
 from .report.report import write_report
 from .roots import Roots
 from .searching.match import SearchResult
-from .searching.neighbor_file import update_levels
 from .searching.opened_store import OpenedStore, known_record
 from .searching.options import SearchOptions
 from .searching.recent_queries import RecentQueries
 from .searching.refinement import Refinement
 from .searching.search import Stopwatch, search_store
-from .searching.session import SearchSession, keep_kind, kept_kind
-from .slice_index.slice_index import SliceIndex
+from .searching.session import SearchSession
+from .searching.upkeep import rebuild_derived, update_derived
 from .store import VolumeStore
-from .store.archive_mean import keep_mean
 from .store.folder import StoreFolder
 from .store.volume_names import add_roots, ids_of
 from .volume import Identity, Volume
@@ -75,37 +71,28 @@ class Retriever(OpenedStore):
     ) -> Retriever:
         """For indexing: open the store of this recipe, or create it.
 
-        A store whose slices were made by an earlier version of the preprocessing goes on as it is.
+        A store that was made by an earlier version of the preprocessing, or with an earlier edition of the encoder,
+        goes on as it is; a new store is made with the current ones (indexing/recipe_choice.py).
 
         Args:
             store: the folder that holds one store for each recipe.
-            encoder: its name, or a request with more settings. Without a name, the recipe used last, or in a new folder
-                the default encoder (encoders/default.py).
-            renew: use the current preprocessing, in a new store next to the one that was made by an earlier version.
+            encoder: its name or that of a store's folder, or a request with more settings. Without a name, the recipe
+                used last, or in a new folder the default encoder (encoders/default.py).
+            renew: use the current preprocessing and edition, in a new store next to the one of earlier ones.
             recipe_values: values of the Recipe that differ from its defaults (plane, slice_step_mm, crop).
 
         Raises:
             EncoderError, WeightsError, RecipeError, StoreError
         """
         folder, request = StoreFolder(store), EncoderRequest.of(encoder)
-        if renew:
-            recipe_values = {"preprocessing_version": PREPROCESSING_VERSION, **recipe_values}
-        if not request.name and (last := folder.in_use()) is not None:
-            retriever = cls._opened(folder, last, request, index_kind)
-            recipe_values = {**retriever.recipe.own_values, **recipe_values}
-            request, made = retriever.request, retriever.encoder()
-        else:
-            made = request.create()
-        recipe = recipe_for(made, **recipe_values)
-        if "preprocessing_version" not in recipe_values:
-            recipe = folder.made_before(recipe) or recipe
+        chosen = choose_recipe(folder, request, recipe_values, renew)
         folder.make()
-        path = folder.path_for(recipe)
-        if not any(known == path for _, known in folder.recipes()):
-            VolumeStore.create(path, recipe, encoder_note(made)).close()
+        path = folder.path_for(chosen.recipe)
+        if not folder.holds(chosen.recipe):
+            VolumeStore.create(path, chosen.recipe, encoder_note(chosen.encoder)).close()
         folder.mark_used(path)
-        retriever = cls(folder, path, recipe, request, index_kind)
-        retriever._encoder = made
+        retriever = cls(folder, path, chosen.recipe, chosen.request, index_kind)
+        retriever._encoder = chosen.encoder
         return retriever
 
     @classmethod
@@ -122,9 +109,8 @@ class Retriever(OpenedStore):
 
     @classmethod
     def _opened(cls, folder: StoreFolder, path: Path, asked: EncoderRequest, index_kind: str) -> Retriever:
-        with VolumeStore.open(path) as store:
-            recipe, note = store.recipe, json.loads(store.meta("encoder_note") or "{}")
-        return cls(folder, path, recipe, asked.as_noted(recipe, note), index_kind)
+        recipe, request = noted_request(path, asked)
+        return cls(folder, path, recipe, request, index_kind)
 
     # Indexing
 
@@ -174,18 +160,17 @@ class Retriever(OpenedStore):
             if not report.cancelled:
                 report.gone = find_gone(store, roots, chosen)
                 report.pruned = store.remove(report.gone) if prune else 0
+            report.cancelled |= not self.update_indexes(store, progress)
         return report
 
     @contextmanager
     def writing(self) -> Iterator[VolumeStore]:
-        """The store, opened for writing once for all steps of a run; afterwards its indexes are brought up to date.
+        """The store, opened for writing once for all steps of a run, of which :meth:`update_indexes` is the last.
 
-        Raises:
-            StoreLockedError: another process is writing to it. StoreReadOnlyError, StoreError
+        Raises: StoreLockedError: another process is writing to it. StoreReadOnlyError, StoreError
         """
         with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             yield store
-            self._update_indexes(store)
 
     def index_into(
         self,
@@ -230,15 +215,16 @@ class Retriever(OpenedStore):
         with self.writing() as store:
             ids = sorted({volume_id for name in names for volume_id in ids_of(store, name)})
             store.remove(ids)
+            self.update_indexes(store)
         return ids
 
-    def rebuild(self) -> None:
-        """Rebuild what is derived from the embeddings: pooled rows, and indexes (of this kind from now on)."""
-        with VolumeStore.open(self.path, self.recipe, writable=True) as store:
-            keep_kind(store, self._index_kind)
-            store.rebuild_pooled(pool)
-            for level in ("slices", "pooled"):
-                SliceIndex.made_anew(self.path, store, level, kept_kind(store, self._index_kind))
+    def rebuild(self, progress: ProgressCallback | None = None) -> bool:
+        """Rebuild what is derived from the embeddings: pooled rows, and indexes (of this kind from now on).
+
+        Returns False if `progress` (stages "pool" and "build", volumes) raised Cancelled; see searching/upkeep.py.
+        """
+        with self.writing() as store:
+            return rebuild_derived(store, self._index_kind, progress)
 
     def add_outlines(self, progress: ProgressCallback | None = None) -> OutlinesReport:
         """Find the body's outlines of volumes that an older engine indexed without them (indexing/outlines.py).
@@ -254,11 +240,12 @@ class Retriever(OpenedStore):
         with VolumeStore.open(self.path, self.recipe, writable=True) as store:
             return add_outlines(store, lambda record: read_again(store, record, self._tokens()), progress)
 
-    def _update_indexes(self, store: VolumeStore) -> None:
-        keep_mean(store)
-        for level in ("slices", "pooled"):
-            SliceIndex.open(self.path, store, level, kept_kind(store, self._index_kind), writable=True)
-        update_levels(store)
+    def update_indexes(self, store: VolumeStore, progress: ProgressCallback | None = None) -> bool:
+        """Bring up to date what searches need of a store that :meth:`writing` has opened (searching/upkeep.py).
+
+        Returns False if `progress` (stage "build", volumes) raised Cancelled: the next run goes on.
+        """
+        return update_derived(store, self._index_kind, progress)
 
     # Looking
 
@@ -289,7 +276,8 @@ class Retriever(OpenedStore):
             crop: also crop the slices to the region in plane.
             options: see SearchOptions.
             name: what to call the query; its path or the volume's own label by default.
-            progress: called while a query that is not indexed is embedded; may raise Cancelled.
+            progress: called while a query that is not indexed is embedded, and while an index is built that is not
+                there (stage "build", volumes); may raise Cancelled.
 
         Raises:
             QueryError, EmptyRegionError, UnreadableFileError, NotAVolumeError, EncoderError
@@ -299,16 +287,18 @@ class Retriever(OpenedStore):
         searched = self._query(session, query, region, crop, name, progress)
         clock.lap("query")
         made_by = self.recipe.encoder if searched.stored else encoder_in_words(self.encoder())
-        result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by)
+        result = search_store(session, searched, options or SearchOptions(), self.path_of, clock, made_by, progress)
         return self._recent.keep(result, searched)
 
-    def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
+    def search_again(
+        self, search_id: str, options: SearchOptions, progress: ProgressCallback | None = None
+    ) -> SearchResult:
         """One of the last queries with other options, such as marked results; nothing is read but the store.
 
         Raises: UnknownSearchError: it is not among the last few. UnknownVolumeError: a marked volume was removed.
         """
         query, last = self._recent.query(search_id), self._recent.result(search_id)
-        result = search_store(self._session(), query, options, self.path_of, encoder=last.encoder)
+        result = search_store(self._session(), query, options, self.path_of, encoder=last.encoder, progress=progress)
         return self._recent.keep(result, query)
 
     def similarity(self, search_id: str, key: int) -> np.ndarray:

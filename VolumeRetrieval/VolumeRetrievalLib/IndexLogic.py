@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import qt
 import slicer
@@ -13,7 +13,16 @@ import slicer
 from .Processes import Jobs
 from .Processes.Waiting import waitFor
 from .Settings import Settings
-from .Values import Callbacks, DatabaseStatus, IndexReport, Job, SeriesChoice, StoreChoice
+from .Values import (
+    Callbacks,
+    DatabaseStatus,
+    IndexFolder,
+    IndexFolderState,
+    IndexReport,
+    Job,
+    SeriesChoice,
+    StoreChoice,
+)
 
 if TYPE_CHECKING:  # imported when a logic is made (RetrievalLogic.py)
     from .Processes.ChildProcess import ProcessProtocol
@@ -40,6 +49,7 @@ class IndexLogic:
     ):
         """`onOtherDatabase` is called when another database is open, or none."""
         from .Database.DatabaseIndex import DatabaseIndex
+        from .Database.IndexFolders import IndexFolders
         from .Database.Indexing import Indexing
 
         self._onOtherDatabase = onOtherDatabase
@@ -51,6 +61,7 @@ class IndexLogic:
         self._indexing = Indexing(
             self._index, folders, self._onIndexed, self._tellSoon, makeCommand=makeCommand, makeProcess=makeProcess
         )
+        self._indexFolders = IndexFolders(self._index, makeCommand, makeProcess)
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
         self._soon.connect("timeout()", self._tellNow)
@@ -103,6 +114,37 @@ class IndexLogic:
         from .Database import IndexedStores
 
         return IndexedStores.choices(IndexedStores.stores(self._index.folder)) if self._index.directory else []
+
+    def indexFolders(self) -> tuple[IndexFolder, ...]:
+        """The index folders, on this computer or on a share, that are searched together with the open database's index;
+        they are kept in the application's settings."""
+        from .Database import IndexFolders
+
+        return IndexFolders.load()
+
+    def setIndexFolders(self, folders: Sequence[IndexFolder | str]) -> None:
+        """Search in these from now on, too, together with the open database's index."""
+        from .Database import IndexFolders
+
+        IndexFolders.save(one if isinstance(one, IndexFolder) else IndexFolder(str(one)) for one in folders)
+        self._tell()
+
+    def examineIndexFolders(
+        self, paths: Sequence[str] | None = None, callbacks: Callbacks | None = None
+    ) -> Job | list[IndexFolderState]:
+        """How these folders (by default, those of indexFolders()) stand: how much they hold, or why they are not
+        searched. A process looks at them, because one on a share may hang.
+
+        Raises (without callbacks): EngineError: the process failed, its text says why.
+        """
+        chosen = [one.path for one in self.indexFolders()] if paths is None else [str(one) for one in paths]
+        if not chosen:
+            return cast("Job | list[IndexFolderState]", Jobs.known([], callbacks))
+        return Jobs.run(
+            lambda answer: self._indexFolders.examine(chosen, answer),
+            lambda result: self._indexFolders.states(result, chosen),
+            callbacks,
+        )
 
     def series(self) -> list[SeriesChoice]:
         """Every series of the open database, to choose a query from."""

@@ -82,7 +82,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         self._loader = MatchLoader(self._loaded, reader)
         self._client = SearchWorkerClient(makeEngine, process)
         IndexLogic.__init__(self, self._folders, self._client.release, makeEngine, process, quietMilliseconds)
-        self._searching = Searching(self._index, self._loaded, self._folders, self._client)
+        self._searching = Searching(self._index, self._loaded, self._folders, self._client, self._indexFolders.others)
         RegionLogic.__init__(self, self._searching)
         self._similarities = Similarities(self._client)
         self._registrations = Registrations(self._client, self._folders, self._loaded, lambda: self._index.contents)
@@ -103,6 +103,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         self._loaded.stop()
         self._client.release()  # it ends while the other is waited for
         self._encoders.stop()
+        self._indexFolders.stop()
         self._indexing.stop()
         self._client.stop()
         self._folders.removeAll()
@@ -110,7 +111,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     @property
     def pids(self) -> tuple[int, ...]:
         """Of the processes that may be running."""
-        return (*self._client.pids, *self._indexing.pids, *self._encoders.pids)
+        return (*self._client.pids, *self._indexing.pids, *self._encoders.pids, *self._indexFolders.pids)
 
     # What there is
 
@@ -120,7 +121,11 @@ class RetrievalLogic(IndexLogic, RegionLogic):
 
     def thumbnails(self, matches: Sequence[Match]) -> list[bytes]:
         """A JPEG of the best matching slice of each match; b"" where there is none."""
-        return self._index.contents.thumbnails(matches) if self._index.directory else [b""] * len(matches)
+        own = self._index.contents.thumbnails(matches) if self._index.directory else [b""] * len(matches)
+        return [
+            self._searching.picture(one) if self._searching.isElsewhere(one) else picture
+            for one, picture in zip(matches, own, strict=True)
+        ]
 
     # Encoders
 
@@ -173,8 +178,15 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         criteria: SearchCriteria | None = None,
         callbacks: Callbacks | None = None,
         top: int | None = None,
+        stores: Sequence[str] | None = None,
     ) -> Job | SearchResult:
         """Find the volumes that look like a volume node or a series (its SeriesInstanceUID).
+
+        Args:
+            top: how many results; by default as many as the criteria say.
+            stores: index folders that are searched together with the open database's index, as one archive; by default
+                those that are checked in the panel (indexFolders()), [] for none. A match says which one it is from
+                (`match.store`), the result what came of each (`result.stores`).
 
         Raises (without callbacks):
             ValueError: the query or the region cannot be used. EngineError: the search failed, its text says why.
@@ -183,7 +195,7 @@ class RetrievalLogic(IndexLogic, RegionLogic):
         chosen = criteria or SearchCriteria()
         if top is not None:
             chosen = replace(chosen, top=top)
-        return Jobs.run(lambda answer: self._searching.start(query, region, chosen, answer), None, callbacks)
+        return Jobs.run(lambda answer: self._searching.start(query, region, chosen, answer, stores), None, callbacks)
 
     def searchAgain(
         self,
@@ -262,11 +274,12 @@ class RetrievalLogic(IndexLogic, RegionLogic):
     # Showing
 
     def loadMatch(self, match: Match) -> Any:
-        """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone."""
+        """The volume node of exactly the volume that was indexed, loaded once; RuntimeError if it is gone, or its files
+        cannot be reached from here."""
         from .Search.LastSearch import checkMatches
 
         checkMatches(match)
-        return self._loader.load(match.volume_id, self._index.contents)
+        return self._loader.loadMatch(match, self._index.contents)
 
     def showMatches(self, matches: Sequence[Match], progress: Callable[[Progress], None] | None = None) -> list[str]:
         """Show these matches of a search, one of the last few, next to its query.

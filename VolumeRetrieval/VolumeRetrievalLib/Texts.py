@@ -43,7 +43,10 @@ def indexTitle(status: DatabaseStatus) -> str:
         return _("Index: no DICOM database")
     if status.indexing is not None and status.indexing.total:
         step = status.indexing
-        text = _("Index: file {done} of {total}") if step.stage == "scan" else _("Index: indexing {done} of {total}")
+        text = {
+            "scan": _("Index: file {done} of {total}"),
+            "build": _("Index: preparing search, {done} of {total}"),
+        }.get(step.stage, _("Index: indexing {done} of {total}"))
         return text.format(done=f"{step.done:,}", total=f"{step.total:,}")
     if status.indexing is not None:
         return _("Index: indexing")
@@ -74,13 +77,17 @@ def databaseStatus(status: DatabaseStatus) -> str:
             )
         )
     if status.better:
-        why = (
-            _("Slices are prepared better now than when this index was made.")
-            if status.isEarlier
-            else _("A better encoder can run here now.")
-        )
-        lines.append(why + " " + _("A new index is made from this one, and can be searched meanwhile."))
+        lines.append(_whyBetter(status) + " " + _("A new index is made from this one, and can be searched meanwhile."))
     return "\n".join(lines)
+
+
+def _whyBetter(status: DatabaseStatus) -> str:
+    reasons = []
+    if status.isEarlierEdition:
+        reasons.append(_("The bundled encoder has a newer edition than the one that made this index."))
+    if status.isEarlier:
+        reasons.append(_("Slices are prepared better now than when this index was made."))
+    return " ".join(reasons) or _("A better encoder can run here now.")
 
 
 def likeness(found: Likeness) -> str:
@@ -117,7 +124,8 @@ def indexDetails(status: DatabaseStatus) -> str:
                 volumes=f"{status.volumes:,}", slices=f"{status.slices:,}", size=size(status.sizeBytes)
             )
         )
-        lines.append(_("Encoder: {encoder}").format(encoder=status.encoder))
+        text = _("Encoder: {encoder}, an earlier edition") if status.isEarlierEdition else _("Encoder: {encoder}")
+        lines.append(text.format(encoder=status.encoder))
         lines += [f"{place}: {count:,}" for place, count in status.madeOn.items()]
     elif status.directory:
         lines.append(_("It will be indexed with: {encoder}").format(encoder=status.encoder))
@@ -146,6 +154,8 @@ def searchProgress(step: Progress) -> str:
     """What stands on the progress bar: short."""
     if step.stage == "search":
         return _("Searching")
+    if step.total and step.stage == "build":
+        return _("Preparing search, {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
     if step.total and step.stage == "scan":
         return _("File {done} of {total}").format(done=f"{step.done:,}", total=f"{step.total:,}")
     if step.total:
@@ -163,13 +173,15 @@ def progress(step: Progress) -> str:
         done, total = f"{step.done:,}", f"{step.total:,}"
         if step.stage == "scan":
             text = _("{done} of {total} files scanned").format(done=done, total=total)
+        elif step.stage == "build":
+            text = _("Search index: {done} of {total} volumes").format(done=done, total=total)
         else:
             text = _("{done} of {total} volumes").format(done=done, total=total)
     else:
         text = _("Looking for series")
     if step.remaining is not None:
         text += ", " + _("{time} left").format(time=duration(step.remaining))
-    return f"{text}\n{step.item}" if step.item else text
+    return f"{text}\n{step.item}" if step.item and step.stage != "build" else text
 
 
 def searchDetails(result: SearchResult) -> str:

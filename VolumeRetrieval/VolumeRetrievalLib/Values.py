@@ -33,13 +33,13 @@ class DatabaseStatus:
     and `expected` is too small.
 
     `series` are in the database; `indexedSeries` of them have volumes in the index, `notIndexed` are new or changed,
-    `skipped` will never be indexed as they are; `removed` series are in the index, but no longer in the database: they
-    are not found, and the next update removes them.
-    `volumes` of `expected` are indexed with the chosen encoder. `encoder` is the title of the encoder that the index
-    was made with, or would be; `madeOn` how many volumes by what ran it; `better` names the one
-    that a better index could be made with here, and `isEarlier` says that an earlier version prepared the slices of
-    this one. `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next
-    update makes an index with.
+    `skipped` will never be indexed as they are; `removed` series are in the index, but no longer in the database:
+    they are not found, and the next update removes them. `volumes` of `expected` are indexed with the chosen encoder.
+    `encoder` is the title of the encoder that the index was made with, or would be; `madeOn` how many volumes by what
+    ran it; `better` names the one that a better index could be made with here, and `isEarlier` says that an earlier
+    version prepared the slices of this one, `isEarlierEdition` that an earlier edition of the encoder made it.
+    `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next update makes
+    an index with.
 
     `indexing` is where the indexing run stands that goes on now, whoever started it; stage "stopping" after it was
     cancelled. `lastReport`, or `lastFailure`, is how the last one of this session in this database ended. `modalities`
@@ -58,6 +58,7 @@ class DatabaseStatus:
     madeOn: dict[str, int] = field(default_factory=dict)
     better: str = ""
     isEarlier: bool = False
+    isEarlierEdition: bool = False
     skipped: tuple[SkippedSeries, ...] = ()
     reading: bool = False
     series: int = 0
@@ -229,6 +230,32 @@ class StoreChoice:
     title: str
     weights: str
     sliceStepMm: float
+
+
+@dataclass(frozen=True)
+class IndexFolder:
+    """A folder with an index that is searched together with the open database's, where `isSearched`."""
+
+    path: str
+    isSearched: bool = True
+
+
+@dataclass(frozen=True)
+class IndexFolderState:
+    """How the folder `path` stands. `folder` is the index folder that it means: itself, the one around it or the one in
+    it; `isIndex` whether there is one, `isOwn` whether that is the open database's. It holds `volumes`, of these
+    `modalities` and `bodyParts`; or `problem` says in a word or two why it is not searched, and `details` in a
+    sentence."""
+
+    path: str
+    folder: str
+    volumes: int = 0
+    problem: str = ""
+    details: str = ""
+    modalities: tuple[str, ...] = ()
+    bodyParts: tuple[str, ...] = ()
+    isIndex: bool = True
+    isOwn: bool = False
 
 
 @dataclass(frozen=True)

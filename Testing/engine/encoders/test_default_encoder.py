@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from engine.archives import write_archive
+from engine.bundled_editions import bundle, write_edition
 from engine.commands import PACKAGES, Finished, finish, run, start
 from VolumeRetrievalEngine.encoders.default import DefaultEncoder, default_encoder
-from VolumeRetrievalEngine.encoders.radiology_resnet import backend, description
-from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
+from VolumeRetrievalEngine.encoders.radiology_resnet import backend
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.options import SearchOptions
 
@@ -223,16 +223,15 @@ def test_the_new_encoder_gets_an_index_beside_the_old_one(archive, tmp_path):
     assert run("info", "--store", store, "--encoder", "descriptor", "--json").json["volumes"] == 1
 
 
-def test_an_index_made_with_earlier_weights_stays_usable_and_says_how_to_go_on(archive, tmp_path, monkeypatch):
-    pytest.importorskip("monai")
-    pytest.importorskip("onnx")
-    from Training.export import export
-
+def test_an_index_made_with_weights_that_no_longer_ship_stays_usable_and_says_how_to_go_on(
+    archive, tmp_path, monkeypatch
+):
     store, query = tmp_path / "store", archive / "head-0.nii.gz"
+    write_edition(tmp_path / "unknown", seed=1)  # no edition that ships
+    bundle(monkeypatch, tmp_path / "unknown")
     earlier = run("index", query, "--store", store, "--encoder", "radiology-resnet", "--json").json["store"]["folder"]
-    shape = {"layers": [1, 1, 1, 1], "widths": [8, 8, 8, 8]}
-    export(radiology_resnet(**shape, dimension=16).eval(), tmp_path / "update", values=shape)
-    monkeypatch.setattr(description, "FOLDER", tmp_path / "update")
+    write_edition(tmp_path / "update", seed=2)
+    bundle(monkeypatch, tmp_path / "update")
 
     refused = run("index", archive / "head-1.nii.gz", "--store", store)
     assert refused.code == 1

@@ -12,7 +12,6 @@ from VolumeRetrievalEngine.method.filtering import (
     search_distinct,
 )
 from VolumeRetrievalEngine.method.late_interaction import similarity_matrix
-from VolumeRetrievalEngine.slice_index import slice_index
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 
 ALL_KINDS = ["numpy", "flat", "hnsw", "ivf-sq8", "lsh"]
@@ -193,13 +192,11 @@ def test_a_large_pooled_index_is_searched_and_only_what_was_reached_is_compared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("faiss")
-    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"pooled": 0})
     rng = np.random.default_rng(12)
     store = archive(seed=12, volumes=150)
     query = stack(rng, 50)
     follow_up = store.add(variant(rng, query))
-    index = SliceIndex.open(None, store, level="pooled")
-    assert index.kind == "hnsw"
+    index = SliceIndex.open(None, store, level="pooled", kind="hnsw")
     compared: list[np.ndarray] = []
     scores = SliceIndex.scores
     monkeypatch.setattr(SliceIndex, "scores", lambda self, q, keys: (compared.append(keys), scores(self, q, keys))[1])

@@ -9,6 +9,7 @@ from engine.memory_store import MemoryStore, archive, stack
 from VolumeRetrievalEngine.errors import MissingPackageError, QueryError
 from VolumeRetrievalEngine.method.late_interaction import similarity_matrix
 from VolumeRetrievalEngine.method.row_search import Hits
+from VolumeRetrievalEngine.progress import Cancelled, Progress
 from VolumeRetrievalEngine.slice_index import exact_index, faiss_index, index_file, slice_index
 from VolumeRetrievalEngine.slice_index.slice_index import SliceIndex
 
@@ -291,6 +292,103 @@ def test_a_large_file_is_mapped_by_readers_which_keep_new_rows_beside_it(
         assert_exact(reader, store, queries)
 
 
+def test_a_large_file_is_not_written_again_for_little(
+    store: MemoryStore, queries: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("faiss")
+    SliceIndex.open(tmp_path, store, kind="ivf-sq8", writable=True)
+    file = tmp_path / "slices.index"
+    written = file.read_bytes()
+    monkeypatch.setattr(index_file, "MAP_ABOVE_BYTES", 1000)
+    key = store.add(queries)
+    behind = len(queries) / SliceIndex.open(None, store).n_rows
+
+    monkeypatch.setattr(slice_index, "BEHIND_SHARE", 1.1 * behind)
+    left = SliceIndex.open(tmp_path, store, writable=True)
+    assert file.read_bytes() == written
+    assert (left.search(queries, 1).key == key).all()
+
+    monkeypatch.setattr(slice_index, "BEHIND_SHARE", 0.9 * behind)
+    SliceIndex.open(tmp_path, store, writable=True)
+    assert file.read_bytes() != written
+    store.reads = 0
+    assert (SliceIndex.open(tmp_path, store).search(queries, 1).key == key).all()
+    assert store.reads == 0
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_rows_next_to_a_mapped_file_are_scored_like_those_in_it(
+    kind: str, store: MemoryStore, queries: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not hasattr(pytest.importorskip("faiss"), "IO_FLAG_MMAP_IFC"):
+        pytest.skip("this faiss maps IVF files only")
+    SliceIndex.open(tmp_path, store, kind=kind, writable=True)
+    monkeypatch.setattr(index_file, "MAP_ABOVE_BYTES", 1000)
+    reader = SliceIndex.open(tmp_path, store)
+    store.add(queries)
+    reader.sync(store)
+    assert reader.holds_rows
+    whole = SliceIndex.open(None, store, kind="numpy")
+    for compare in ("scores", "directions", "maxima"):
+        keys, values = getattr(reader, compare)(queries)
+        expected_keys, expected = getattr(whole, compare)(queries)
+        assert keys.tolist() == expected_keys.tolist()
+        np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
+@pytest.fixture
+def few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes take the rows of a few volumes at once."""
+    for module, name in (
+        (exact_index, "ROWS_AT_A_TIME"),
+        (faiss_index, "ROWS_AT_A_TIME"),
+        (faiss_index, "_HNSW_ROWS_AT_A_TIME"),
+    ):
+        monkeypatch.setattr(module, name, 200)
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.usefixtures("few_at_a_time")
+def test_building_can_be_followed(kind: str, store: MemoryStore) -> None:
+    steps: list[Progress] = []
+    SliceIndex.open(None, store, kind=kind, progress=steps.append)
+    assert {(step.stage, step.total, step.item) for step in steps} == {("build", 60, "search index of slices")}
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert 0 < max(done) < 60
+    assert all(step.remaining is not None for step in steps if step.done)
+    assert done.count(0) == (10 if kind == "ivf-sq8" else 0)  # its lists are trained first
+
+
+@pytest.mark.parametrize("kind", EXACT_KINDS)
+@pytest.mark.usefixtures("few_at_a_time")
+def test_a_build_that_is_stopped_writes_nothing_and_can_go_on(
+    kind: str, store: MemoryStore, queries: np.ndarray, tmp_path: Path
+) -> None:
+    def stop(step: Progress) -> None:
+        if step.done > 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        SliceIndex.open(tmp_path, store, kind=kind, writable=True, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+    later = archive(seed=4)
+    index = SliceIndex.open(None, MemoryStore(), kind=kind)
+    with pytest.raises(Cancelled):
+        index.sync(later, stop)
+    index.sync(later)
+    assert later.reads == len(later.keys) + 1  # none twice, but the first, which tells the length of a row
+    assert_exact(index, later, queries)
+
+
+def test_what_is_added_at_once_is_not_reported(store: MemoryStore) -> None:
+    def fail(step: Progress) -> None:
+        raise AssertionError(step)
+
+    SliceIndex.open(None, store, progress=fail)
+
+
 def test_without_faiss_the_search_is_exact_and_the_same(
     store: MemoryStore, queries: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -334,8 +432,8 @@ def test_the_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     pytest.importorskip("faiss")
     store = archive(volumes=20)
     rows = sum(len(store.embeddings(key)) for key in store.keys)
-    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"slices": 4 * 32 * (rows + 50)})
-    monkeypatch.setattr(slice_index, "HNSW_BYTES", 4 * 32 * (rows + 200))
+    monkeypatch.setattr(slice_index, "FLAT_BYTES", {"slices": 4 * 32 * (rows + 50), "pooled": 4 * 32 * 50})
+    monkeypatch.setattr(slice_index, "HNSW_BYTES", {"slices": 4 * 32 * (rows + 200), "pooled": 0})
     index = SliceIndex.open(tmp_path, store, writable=True)
     assert index.kind == "flat"
     rng = np.random.default_rng(3)
@@ -346,6 +444,7 @@ def test_the_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     index.sync(store)
     assert index.kind == "ivf-sq8"
     assert SliceIndex.open(tmp_path, store).kind == "ivf-sq8"
+    assert SliceIndex.open(tmp_path, store, "pooled").kind == "ivf-sq8"
 
 
 def test_an_ivf_index_that_has_grown_many_times_gets_new_lists(tmp_path: Path) -> None:

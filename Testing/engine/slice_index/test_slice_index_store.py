@@ -53,7 +53,7 @@ def test_an_index_made_anew_is_made_once_and_replaces_the_one_there_was(folder: 
     with VolumeStore.open(folder, writable=True) as store:
         SliceIndex.open(folder, store, kind="flat", writable=True)
         made, make = [], SliceIndex._rebuild
-        monkeypatch.setattr(SliceIndex, "_rebuild", lambda self, store: (made.append(self.level), make(self, store)))
+        monkeypatch.setattr(SliceIndex, "_rebuild", lambda self, *given: (made.append(self.level), make(self, *given)))
         index = SliceIndex.made_anew(folder, store, "slices", "hnsw")
         assert made == ["slices"]
         assert found_ids(store, index) == {volume_id(number) for number in range(8)}

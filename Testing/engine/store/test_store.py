@@ -15,9 +15,10 @@ import pytest
 from engine.store_samples import RECIPE, new_volume, unit_rows, volume_id
 from VolumeRetrievalEngine import __version__
 from VolumeRetrievalEngine.errors import EncoderError, StoreError, StoreReadOnlyError, UnknownVolumeError
-from VolumeRetrievalEngine.store import VolumeStore
+from VolumeRetrievalEngine.store import AttributeFilter, VolumeStore
 from VolumeRetrievalEngine.store import reader as store_reader
 from VolumeRetrievalEngine.store import volume_store as store_module
+from VolumeRetrievalEngine.store.codec import unpack_rows
 from VolumeRetrievalEngine.volume import Attributes, Identity, SourceFiles
 
 
@@ -116,6 +117,25 @@ def test_many_volumes_are_read_into_one_array_in_the_order_asked_for(store: Volu
     assert offsets.tolist() == [0, 6, 9, 15]
     for place, key in enumerate(asked):
         np.testing.assert_array_equal(rows[offsets[place] : offsets[place + 1]], store.embeddings(key))
+
+
+def test_what_volumes_are_shown_by_and_rows_as_they_lie_are_what_is_read_one_by_one(store: VolumeStore) -> None:
+    keys = [store.add(new_volume(number, rows=5 + number)) for number in range(3)]
+    asked = [keys[2], keys[0]]
+    for one, key in zip(store.volumes(asked), asked, strict=True):
+        assert one.record == store.records([key])[0]
+        assert one.slices.sop_uid == store.slices(key).sop_uid
+        assert one.outlines is None
+        np.testing.assert_array_equal(one.embeddings, store.embeddings(key))
+    for table, read in (("embeddings", store.many_embeddings), ("pooled", store.many_pooled)):
+        packed, offsets = store.packed(table, asked)
+        rows = np.empty(packed.shape, np.float32)
+        unpack_rows(packed, out=rows)
+        assert packed.dtype == np.float16
+        np.testing.assert_array_equal(rows, read(asked)[0])
+        np.testing.assert_array_equal(offsets, read(asked)[1])
+    assert store.volumes([]) == []
+    assert len(store.packed("pooled", [])[0]) == 0
 
 
 def test_more_volumes_than_fit_into_one_statement_are_read(store: VolumeStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,6 +423,24 @@ def test_pooled_rows_can_be_made_anew(store: VolumeStore) -> None:
     assert store.verify() == []
     assert store.changes_since(then).rebuild
     assert not store.changes_since(store.generation).rebuild
+
+
+def test_lists_of_keys_follow_the_store(store: VolumeStore) -> None:
+    ct = [store.add(new_volume(number, patient_token="t" if number else "")) for number in range(3)]
+    with VolumeStore.open(store.folder) as reader:
+
+        def lists() -> tuple[list[int], list[int], list[int], dict[int, str]]:
+            without_one = AttributeFilter(not_volume_id=volume_id(1))
+            lists = (reader.keys(), reader.keys(without_one), reader.keys_of_other_modality("ct"))
+            return (*(one.tolist() for one in lists), reader.owners())
+
+        assert lists() == lists() == (ct, [ct[0], ct[2]], [], {ct[0]: "1.2.0", ct[1]: "t", ct[2]: "t"})
+        mr = store.add(new_volume(3, attributes=Attributes(modality="MR")))
+        assert lists()[:3] == ([*ct, mr], [ct[0], ct[2], mr], [mr])
+        known = store.find(volume_id(2))
+        store.moved(known.volume_id, known.identity, known.files, Attributes(modality="PT"))
+        store.remove([volume_id(1)])
+        assert lists()[:3] == ([ct[0], ct[2], mr],) * 2 + ([ct[2], mr],)
 
 
 def test_a_store_opened_for_reading_cannot_be_changed(store: VolumeStore) -> None:

@@ -66,6 +66,33 @@ def test_of_stores_that_differ_in_the_preprocessing_alone_the_newest_is_chosen(s
     assert stores.choose("resnet50") == stores.path_for(earlier)
 
 
+def test_of_stores_that_differ_in_the_edition_of_the_encoder_the_newest_is_chosen(stores: StoreFolder) -> None:
+    later = dataclasses.replace(NETWORK, weights="cd" * 32, size=96, normalisation='{"bgr":false}')
+    earlier = dataclasses.replace(NETWORK, preprocessing_version=1)
+    assert stores.made_before(later, [NETWORK.weights]) == NETWORK
+    assert stores.made_before(later) is None
+    assert stores.made_before(dataclasses.replace(later, slice_step_mm=1), [NETWORK.weights]) is None
+    for recipe in (earlier, later):
+        VolumeStore.create(stores.path_for(recipe), recipe).close()
+    assert stores.made_before(later, [NETWORK.weights]) == later
+    assert stores.choose("resnet50") == stores.path_for(later)
+    assert stores.choose("resnet50", rather_than=[stores.path_for(later)]) == stores.path_for(NETWORK)
+    assert stores.choose(later.folder_name, rather_than=[stores.path_for(later)]) == stores.path_for(later)
+    stores.mark_used(stores.path_for(NETWORK))
+    assert stores.choose("resnet50") == stores.path_for(NETWORK)
+    assert stores.in_use() == stores.path_for(NETWORK)
+    assert stores.in_use(later.folder_name) == stores.path_for(later)
+    assert stores.in_use("resnet50") is None
+
+
+def test_of_files_that_a_user_brought_none_is_newer(stores: StoreFolder) -> None:
+    for weights in ("12" * 32, "34" * 32):
+        recipe = Recipe("torchscript-own", weights=weights)
+        VolumeStore.create(stores.path_for(recipe), recipe, {"name": "torchscript", "weights": "/own.pt"}).close()
+    with pytest.raises(StoreError, match="several stores"):
+        stores.choose("torchscript")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b'{"folder": 5}', b"\xff\xfe", b'{"folder": "../../etc"}', b"null"]
 )

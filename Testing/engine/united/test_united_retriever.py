@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,12 @@ from engine.commands import run
 from VolumeRetrievalEngine.errors import StoreError, UnknownVolumeError
 from VolumeRetrievalEngine.reading import MetadataTable
 from VolumeRetrievalEngine.retriever import Retriever
+from VolumeRetrievalEngine.searching.match import SearchResult
 from VolumeRetrievalEngine.searching.options import SearchOptions
-from VolumeRetrievalEngine.united.united_retriever import open_stores
+from VolumeRetrievalEngine.united.answering import AnsweringFolders
+from VolumeRetrievalEngine.united.store_state import states
+from VolumeRetrievalEngine.united.united_retriever import UnitedRetriever, open_stores
+from VolumeRetrievalEngine.volume import Volume
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +88,7 @@ def test_volumes_are_named_as_in_one_store_and_nothing_but_searching_is_done(bas
 
 def test_a_store_that_cannot_be_opened_is_named_and_the_others_answer(base, tmp_path):
     other = shutil.copytree(base / "store-b", tmp_path / "other")
+    shutil.rmtree(next(other.glob("descriptor-*")))
     run("index", base / "b", "--store", other, "--encoder", "descriptor", "--slice-step", "0")
     with open_stores([tmp_path / "gone", base / "store-a", other]) as several:
         notes = several.search(base / "b" / "head-3.nii.gz").notes
@@ -98,6 +105,119 @@ def test_a_store_that_is_gone_before_the_first_search_is_named_too(base, tmp_pat
         result = several.search(base / "a" / "head-0.nii.gz")
     assert len(result.matches) == 1
     assert any(str(gone) in note and "is not searched" in note for note in result.notes)
+
+
+def test_a_store_that_comes_back_is_searched_again_and_the_matches_say_which_store_is_theirs(base, tmp_path):
+    away = shutil.copytree(base / "store-b", tmp_path / "share" / "store")
+    query = base / "a" / "head-0.nii.gz"
+    with open_stores([base / "store-a", away]) as several:
+        before = several.search(query)
+        (tmp_path / "share").rename(tmp_path / "elsewhere")
+        without = several.search(query)
+        again = several.search_again(before.search_id, SearchOptions())
+        (tmp_path / "elsewhere").rename(tmp_path / "share")
+        after = several.search(query)
+        assert several.similarity(before.search_id, before.matches[-1].key).shape[0] == len(before.query_table)
+    assert {match.store for match in before.matches} == {str(base / "store-a"), str(away)}
+    for lacking in (without, again):
+        assert [one.problem_type for one in lacking.stores] == ["", "NoStoreError"]
+        assert {match.store for match in lacking.matches} == {str(base / "store-a")}
+    assert [match.key for match in after.matches] == [match.key for match in before.matches]
+    assert [one.problem for one in after.stores] == ["", ""]
+    assert SearchResult.from_dict(before.to_dict()) == before
+
+
+def test_a_folder_that_hangs_is_waited_for_once_and_the_others_answer(base, tmp_path):
+    hanging, waiting = tmp_path / "hanging", threading.Event()
+    asked = []
+
+    def look(folder: Path) -> Path:
+        asked.append(folder)
+        if folder == hanging:
+            waiting.wait()
+        return folder.resolve()
+
+    answering = AnsweringFolders(seconds=0.05, look=look)
+    try:
+        with UnitedRetriever.of([hanging, base / "store-a"], answering=answering) as several:
+            result = several.search(base / "b" / "head-2.nii.gz")
+            assert result.stores[0].problem_type == "NotAnsweringError"
+            assert len(result.matches) == 2 and asked.count(hanging) == 1
+            shutil.copytree(base / "store-b", hanging)
+            waiting.set()
+            while several.search(base / "b" / "head-2.nii.gz").stores[0].problem:
+                pass  # its thread goes on when it can
+            assert len(several.search(base / "b" / "head-2.nii.gz").matches) == 3
+    finally:
+        waiting.set()
+
+
+def test_a_store_that_has_the_fitting_index_too_is_searched_by_it_and_keeps_its_own_last_used(base, tmp_path):
+    other = shutil.copytree(base / "store-b", tmp_path / "other")
+    run("index", base / "b", "--store", other, "--encoder", "descriptor", "--slice-step", "0")
+    last = (other / "last-used.json").read_text()
+    with open_stores([base / "store-a", other]) as several:
+        assert len(several.search(base / "b" / "head-3.nii.gz").matches) == 3
+    assert (other / "last-used.json").read_text() == last
+
+
+def test_a_store_where_the_querys_patient_is_not_known_is_named(base, tmp_path):
+    options = SearchOptions(exclude=frozenset({"patient"}))
+    with open_stores([base / "store-a", base / "store-b"]) as several:
+        known = several.search(base / "a" / "head-0.nii.gz", options=options)  # b's secret turns no table's name
+        unknown = several.search(a_volume(7), options=options)
+        named = several.search(a_volume(7), options=replace(options, exclude_series=frozenset({"1.2.3"})))
+        harmless = several.search(a_volume(7))
+    sentence = f"the patient of the query is not known in {base / 'store-b'}"
+    assert [one.knows_patient for one in known.stores] == [True, False]
+    assert any(sentence in note for note in known.notes)
+    assert [one.knows_patient for one in unknown.stores] == [False, False]
+    assert any("nothing was left out as of the same patient" in note for note in unknown.notes)
+    assert [one.knows_patient for one in named.stores] == [True, False]
+    assert any(sentence in note for note in named.notes)
+    assert all(one.knows_patient for one in harmless.stores) and "patient" not in " ".join(harmless.notes)
+
+
+def test_a_secret_that_cannot_be_read_is_no_secret_that_knows_nobody(base, tmp_path):
+    locked = shutil.copytree(base / "store-b", tmp_path / "locked")
+    (locked / "secret").write_bytes(b"damaged")
+    with open_stores([base / "store-a", locked]) as several:
+        options = SearchOptions(exclude=frozenset({"patient"}))
+        result = several.search(several.resolve_query(base / "a" / "head-0.nii.gz"), options=options)
+    assert [one.knows_patient for one in result.stores] == [True, False]
+
+
+def test_the_state_of_each_folder_is_told(base, tmp_path):
+    other = shutil.copytree(base / "store-b", tmp_path / "other")
+    shutil.rmtree(next(other.glob("descriptor-*")))
+    run("index", base / "b", "--store", other, "--encoder", "descriptor", "--slice-step", "0")
+    around = tmp_path / "database"
+    shutil.copytree(base / "store-b", around / "VolumeRetrieval")
+    inner = next((base / "store-b").glob("descriptor-*"))
+    folders = [base / "store-a", around, inner, other, tmp_path / "gone", base / "a"]
+    before = sorted(path for path in base.rglob("*"))
+
+    found = states(folders)
+
+    assert [one.folder for one in found] == [
+        str(one) for one in (base / "store-a", around / "VolumeRetrieval", base / "store-b", *folders[3:])
+    ]
+    assert [one.volumes for one in found] == [2, 2, 2, 0, 0, 0]
+    assert [one.problem_type for one in found[3:]] == ["OtherRecipeError", "NoStoreError", "NoStoreError"]
+    assert (found[3].problem_fields["encoders"], found[3].problem_fields["expected"]) == (["descriptor"], "descriptor")
+    assert [one.problem_fields["exists"] for one in found[4:]] == [False, True]
+    assert "expected the folder that was given to `index --store`" in found[5].problem
+    assert sorted(path for path in base.rglob("*")) == before
+    shutil.copytree(base / "store-a", around / "second")
+    assert "holds several indexes: choose one of VolumeRetrieval, second" in states([around])[0].problem
+    table = run("stores", base / "store-a", tmp_path / "gone")
+    assert table.code == 0 and "can be searched" in table.out and "there is no such folder" in table.out
+
+
+def a_volume(seed: int) -> Volume:
+    """A volume of nobody that is known."""
+    scanned = a_scan(seed, "head")
+    return Volume.from_array(scanned.voxels, scanned.affine)
 
 
 def test_search_takes_several_stores(base):

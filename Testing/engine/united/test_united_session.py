@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from engine.store_samples import RECIPE, new_volume, volume_id
 from VolumeRetrievalEngine.errors import StoreError, UnknownVolumeError
+from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.query.query import query_from_store
 from VolumeRetrievalEngine.query.region import SliceRange
 from VolumeRetrievalEngine.searching.options import SearchOptions
@@ -16,6 +17,7 @@ from VolumeRetrievalEngine.searching.search import search_store
 from VolumeRetrievalEngine.searching.session import SearchSession
 from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
+from VolumeRetrievalEngine.united.query_identities import QueryIdentities
 from VolumeRetrievalEngine.united.united_session import UnitedSession
 from VolumeRetrievalEngine.volume import Attributes, Identity
 
@@ -47,10 +49,25 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     return {name: base / name for name in made}
 
 
+def a_session(folders: dict[str, Path]) -> UnitedSession:
+    """The two stores as one."""
+    names = {0: folders["first"], 1: folders["second"]}
+    return UnitedSession({number: SearchSession(folder) for number, folder in names.items()}, names)
+
+
+def known_as(identities: dict[int, Identity]) -> QueryIdentities:
+    """A query that is this in each store."""
+
+    def no_tokens(number: int) -> PatientTokens:
+        raise AssertionError("nothing has to be found out")
+
+    return QueryIdentities(dict, no_tokens, Identity("", ""), "", identities)
+
+
 @pytest.fixture(scope="module")
 def sessions(folders):
     one = SearchSession(folders["all"])
-    united = UnitedSession({0: SearchSession(folders["first"]), 1: SearchSession(folders["second"])})
+    united = a_session(folders)
     yield one, cast(SearchSession, united)
     one.close()
     united.close()
@@ -105,14 +122,16 @@ def test_the_querys_patient_is_known_by_each_stores_own_hash(sessions):
     options = SearchOptions(top=40, exclude=frozenset({"patient"}))
     try:
         # In the second store, the patient of volume 3 (3, 10, 17, 24, 31 of one store) is called otherwise.
-        united.store.identities = {0: Identity("", "", "", "patient 3", ""), 1: Identity("", "", "", "patient 4", "")}
+        united.store.identities = known_as(
+            {0: Identity("", "", "", "patient 3", ""), 1: Identity("", "", "", "patient 4", "")}
+        )
         ids = {one[0] for one in found(united, 3, None, options)}
         assert {volume_id(number) for number in (10, 17, 25)}.isdisjoint(ids)
         assert {volume_id(number) for number in (24, 11)} <= ids
-        united.store.identities = {}  # not known: nobody is taken for him
+        united.store.identities = known_as({})  # not known: nobody is taken for him
         assert len(found(united, 3, None, options)) == 31
     finally:
-        united.store.identities = {}
+        united.store.identities = known_as({})
 
 
 def test_whatever_is_read_of_a_volume_comes_from_its_own_store(sessions):
@@ -133,9 +152,9 @@ def test_whatever_is_read_of_a_volume_comes_from_its_own_store(sessions):
 
 
 def test_a_store_that_is_gone_is_left_out_with_a_note_and_the_other_answers(folders, monkeypatch):
-    united = UnitedSession({0: SearchSession(folders["first"]), 1: SearchSession(folders["second"])})
+    united = a_session(folders)
 
-    def fail(levels: object) -> None:
+    def fail(levels: object, progress: object = None) -> None:
         raise StoreError("the share is gone")
 
     monkeypatch.setattr(united.parts[1], "refresh", fail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -235,6 +236,53 @@ def test_it_sees_what_is_indexed_while_it_runs(tmp_path):
         assert (before, worker.answer(2)["result"]["volumes"]) == (1, 3)
     finally:
         worker.close()
+
+
+def test_several_stores_are_searched_as_one_and_what_is_asked_afterwards_is_answered_by_them(worker, store, tmp_path):
+    write_archive(tmp_path / "archive", seeds=range(4, 5))
+    other = tmp_path / "other"
+    Retriever.create(other, "descriptor").add([tmp_path / "archive"])
+    stores = {"stores": [str(store), str(other), str(tmp_path / "nowhere")]}
+
+    query = str(tmp_path / "archive" / "chest-4.nii.gz")
+    worker.send(1, "search", path=query, pictures=True, options={"top": 20}, **stores)
+    values = worker.answer(1)["result"]
+    pictures = values.pop("pictures")
+    result = SearchResult.from_dict(values)
+
+    assert {match.store for match in result.matches} == {str(store), str(other)}
+    assert [one.problem_type for one in result.stores] == ["", "", "NoStoreError"]
+    assert all(base64.b64decode(pictures[str(match.key)]).startswith(b"\xff\xd8") for match in result.matches)
+    away = next(match for match in result.matches if match.store == str(other))
+    worker.send(2, "similarity", search=result.search_id, key=away.key, **stores)
+    assert worker.answer(2)["result"]["shape"] == [len(result.query_table), away.n_rows]
+    worker.send(3, "refine", search=result.search_id, key=away.key, **stores)
+    assert np.shape(Refinement.from_dict(worker.answer(3)["result"]).matrix) == (4, 4)
+    worker.send(4, "search_again", search=result.search_id, options={"like": [away.volume_id]}, **stores)
+    again = SearchResult.from_dict(worker.answer(4)["result"])
+    assert again.matches[0].volume_id == away.volume_id and again.matches[0].store == str(other)
+    worker.send(5, "search", query=away.volume_id, **stores)
+    assert worker.answer(5)["result"]["query_id"] == away.volume_id
+
+
+def test_the_first_store_decides_on_the_encoder_as_soon_as_it_has_one(tmp_path):
+    write_archive(tmp_path / "archive", seeds=range(1))
+    first, second = tmp_path / "first", tmp_path / "second"
+    Retriever.create(second, "descriptor").add([tmp_path / "archive"])
+    query = tmp_path / "archive" / "head-0.nii.gz"
+    pool = RetrieverPool(first)
+    stores = [str(first), str(second)]
+
+    def problems() -> list[str]:
+        return [one.problem_type for one in pool.united(stores).search(query).stores]
+
+    assert problems() == ["NoStoreError", ""]
+    Retriever.create(first, "descriptor", slice_step_mm=0.0).add([tmp_path / "archive"])
+    assert problems() == ["", "OtherRecipeError"]
+    Retriever.create(first, "descriptor", slice_step_mm=3.0).add([tmp_path / "archive"])
+    assert problems() == ["", ""]
+    assert pool.united(stores, is_asked_again=True) is pool.united(stores)
+    pool.close()
 
 
 def test_lines_are_split_whatever_the_chunks():

@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 from children import Told, cleanUp, fakeCommand, realCommand, waitUntil
+from engine.bundled_editions import FIRST_FOLDER, bundle, copy_edition, only_onnxruntime
 from phantom_database import PhantomReader, importSeries, indexDatabase, openDatabase, writePhantoms
 from VolumeRetrievalEngine.errors import NoStoreError, StoreReadOnlyError
 from VolumeRetrievalLib import IndexLogic, Texts
@@ -189,6 +190,37 @@ class TestChanges:
         status = logic.status()
         assert (status.better, status.isEarlier, status.volumes) == ("", False, 2)
 
+    @pytest.mark.parametrize("chosen", ["", "radiology-resnet"])
+    def test_an_index_of_an_earlier_edition_of_the_encoder_is_kept_and_a_new_one_offered(
+        self, chosen, makeLogic, database, tmp_path, monkeypatch
+    ):
+        pytest.importorskip("onnxruntime")
+        only_onnxruntime(monkeypatch)
+        Settings(encoder=chosen).save()
+        bundle(monkeypatch, FIRST_FOLDER)
+        indexDatabase(database, "radiology-resnet")
+        logic = makeLogic()
+        assert (logic.status(wait=True).better, logic.status().isEarlierEdition) == ("", False)
+        old = logic._index.presentStore()
+
+        bundle(monkeypatch, copy_edition(tmp_path / "later"))  # the extension is updated
+        indexDatabase(database, chosen)  # at Slicer's next start
+
+        logic = makeLogic()
+        status = logic.status(wait=True)
+        assert (status.better, status.isEarlierEdition, status.isEarlier) == ("radiology-resnet", True, False)
+        assert (logic._index.presentStore(), status.volumes, status.notIndexed) == (old, 2, 0)
+        assert "newer edition" in Texts.databaseStatus(status) and "A new index" in Texts.databaseStatus(status)
+        assert "an earlier edition" in Texts.indexDetails(status)
+
+        indexDatabase(database, status.better, renew=True)  # what the button starts, see test_retrieval_logic.py
+
+        assert logic.refresh()
+        status = logic.status()
+        assert (status.better, status.isEarlierEdition, status.volumes) == ("", False, 2)
+        assert logic._index.presentStore() != old
+        assert logic.stores() == []  # no setting tells the two apart
+
     def test_an_index_that_was_deleted_or_moved_is_a_sentence(self, makeLogic, database, archive):
         indexDatabase(database)
         logic = makeLogic()
@@ -249,6 +281,15 @@ class TestWords:
     def test_progress_has_a_unit(self):
         assert Texts.progress(Progress("scan", 750, 1252)).startswith("750 of 1,252 files")
         assert Texts.progress(Progress("index", 3, 12, "Anna, Chest")) == "3 of 12 volumes\nAnna, Chest"
+        building = Progress("build", 3000, 100000, "search index of volumes", remaining=70)
+        assert Texts.progress(building).startswith("Search index: 3,000 of 100,000 volumes, ")
+        assert Texts.searchProgress(building) == "Preparing search, 3,000 of 100,000"
+
+    def test_what_is_better_about_a_new_index_is_said(self):
+        status = DatabaseStatus("/data", volumes=2, better="radiology-resnet")
+        assert "A better encoder can run here now." in Texts.databaseStatus(status)
+        both = Texts.databaseStatus(replace(status, isEarlier=True, isEarlierEdition=True))
+        assert "newer edition" in both and "Slices are prepared better" in both and "better encoder" not in both
 
     def test_another_slice_step_than_the_indexes_is_said(self):
         status = DatabaseStatus("/data", volumes=2, encoder="Descriptor", sliceStepMm=3.0, nextSliceStepMm=6.0)

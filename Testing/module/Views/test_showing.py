@@ -36,6 +36,9 @@ class Loader:
         self.meanwhile()
         return node
 
+    def loadMatch(self, match, contents):
+        return self.load(match.volume_id, contents)
+
     def loadFiles(self, files):
         return self.load("the query's series", None)
 

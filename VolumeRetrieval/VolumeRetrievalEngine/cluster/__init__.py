@@ -1,1 +1,1 @@
-"""Indexing on several computers by Dask: others read and embed, this process stores (docs/CLUSTER.md)."""
+"""Several computers by Dask: others read and embed for an index, or hold indexes open to search (docs/CLUSTER.md)."""

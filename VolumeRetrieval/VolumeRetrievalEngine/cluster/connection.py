@@ -33,8 +33,12 @@ _ANSWER_SECONDS = 20
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Client]:
+def connected(address: str, direct: bool = False) -> Iterator[Client]:
     """A client of the cluster. What was started for it (processes, jobs) ends with it.
+
+    Args:
+        direct: whether workers are asked directly, which they have to be reached for from here; else by way of the
+            scheduler.
 
     Raises:
         ClusterError: nothing answers there, Dask is not installed, or the file does not describe jobs.
@@ -54,7 +58,7 @@ def connected(address: str) -> Iterator[Client]:
         elif not re.fullmatch(r"(\w+://)?[\w.\-\[\]:]+:\d+", address):
             raise ClusterError(f"--cluster {address}: {_EXPECTED}")
         try:
-            client = distributed.Client(target, timeout=_ANSWER_SECONDS, set_as_default=False)
+            client = distributed.Client(target, timeout=_ANSWER_SECONDS, set_as_default=False, direct_to_workers=direct)
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error) or type(error).__name__
             raise ClusterError(f"--cluster {address}: no scheduler answers there ({reason}); {_EXPECTED}") from error

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import VolumeRetrievalError
 from ..readable import printable
-from . import encoders, index, listing, maintenance, search, serve, weights
+from . import encoders, index, listing, maintenance, search, serve, stores, weights
 from .console import print_line
 from .exit_codes import FAILED, INTERRUPTED
 from .interruption import termination_as_interrupt
@@ -89,6 +89,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--verbose", action="store_true", help="log what is done, for reporting a problem")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (index, search, listing, maintenance, serve, encoders, weights):
+    for module in (index, search, listing, stores, maintenance, serve, encoders, weights):
         module.add_commands(commands)
     return parser

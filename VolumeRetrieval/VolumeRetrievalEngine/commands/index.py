@@ -85,8 +85,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         dest="map_from",
         default="",
         metavar="OLD",
-        help="make the new index of --encoder searchable at once: map the index of the encoder OLD into it, and embed "
-        "the volumes afterwards",
+        help="make a new index of --encoder that can be searched at once: map the index OLD (its encoder, or the name "
+        "of its folder) into it, and embed the volumes afterwards; implies --renew",
     )
     parser.add_argument("--prune", action="store_true", help="remove volumes whose files are gone from these folders")
     parser.add_argument("--plane", choices=PLANES, help="plane of the slices (default: auto)")
@@ -97,7 +97,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--renew",
         action="store_true",
-        help="where an earlier version made the slices of this encoder's index: make a new one next to it",
+        help="where an earlier version made the slices of this encoder's index, or an earlier edition of the encoder "
+        "its embeddings: make a new one next to it",
     )
     parser.add_argument(
         "--threads", type=at_least_one, metavar="N", help="processor cores to use (default: all but one)"
@@ -214,7 +215,8 @@ def _required(store: Path | None) -> Path:
 
 
 def _retriever(options: argparse.Namespace, store: Path, progress: ProgressCallback) -> Retriever:
-    retriever = Retriever.create(store, encoder_request(options), renew=options.renew, **_recipe_values(options))
+    renew = options.renew or bool(options.map_from)
+    retriever = Retriever.create(store, encoder_request(options), renew=renew, **_recipe_values(options))
     if options.map_from:  # stopped here, the run stops at its own first step, too
         report = map_index(retriever, options.map_from, progress)
         print_line(report.in_words(), error=True)

@@ -20,6 +20,7 @@ _VERIFY_EXAMPLES = """  python -m VolumeRetrievalEngine verify --store /data/ind
 Every store in the folder is checked, or those of one encoder. Exit code 0: no damage (also where there is no store
 yet); 3: damage, with what to do about each. The search indexes are not checked: they are rebuilt when they are lost.
 """
+_STOPPING = "\nstopping (Ctrl-C again: at once)\n"
 _REBUILD_EXAMPLES = """  python -m VolumeRetrievalEngine rebuild --store /data/index
   python -m VolumeRetrievalEngine rebuild --store /data/index --index-kind hnsw
   python -m VolumeRetrievalEngine rebuild --store /data/index --outlines
@@ -73,11 +74,14 @@ def run_verify(options: argparse.Namespace) -> int:
 def run_rebuild(options: argparse.Namespace) -> int:
     """Rebuild from the embeddings, which are the truth."""
     retriever = Retriever.open(options.store, options.encoder, index_kind=options.index_kind)
-    retriever.rebuild()
     report = None
-    if options.outlines:
-        with ProgressLine() as line, stoppable(line) as progress:
+    with ProgressLine() as line, stoppable(line, said=_STOPPING) as progress:
+        is_rebuilt = retriever.rebuild(progress)
+        if is_rebuilt and options.outlines:
             report = retriever.add_outlines(progress)
+    if not is_rebuilt:
+        print_line("stopped: run the same command again", error=True)
+        return INTERRUPTED
     if options.json:
         print_json({**retriever.status().to_dict(), **({} if report is None else {"outlines": report.to_dict()})})
     else:

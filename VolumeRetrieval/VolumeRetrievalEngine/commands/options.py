@@ -56,7 +56,7 @@ def new_command(
     parser = bare_command(commands, name, help, examples, run)
     parser.add_argument(
         "--store",
-        type=a_path,
+        type=a_store if several_stores else a_path,
         action="append" if several_stores else "store",
         required=not store_default,
         metavar="DIR",
@@ -113,6 +113,11 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
 def a_path(text: str) -> Path:
     """A path; "~" is the user's folder also where the shell has not said so (--store=~/index, quotes, Windows)."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for an unknown user
+
+
+def a_store(text: str) -> str:
+    """Likewise, of a store that may lie with a worker of a cluster (WORKER:DIR); it keeps its spelling."""
+    return os.path.expanduser(text)  # noqa: PTH111 - as a_path
 
 
 def at_least_one(text: str) -> int:

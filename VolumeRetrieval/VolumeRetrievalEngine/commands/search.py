@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+from ..cluster.connection import connected
+from ..cluster.dask_store import open_stores_on
 from ..errors import EmptyRegionError, NotAVolumeError, QueryError, UnreadableFileError
 from ..method.score_parts import DEFAULT, PAPER, PARTS
 from ..query.region import SingleSlice, SliceRange, parse_region
@@ -18,7 +22,7 @@ from ..slice_index.faiss_index import KINDS_HELP
 from ..store.attribute_filter import AttributeFilter
 from ..united.united_retriever import open_stores
 from ..volume import Volume
-from .console import print_json, print_line, print_table
+from .console import ProgressLine, print_json, print_line, print_table
 from .exit_codes import DONE
 from .options import a_path, add_encoder_options, add_reading_options, at_least_one, encoder_request, new_command
 
@@ -33,6 +37,7 @@ _EXAMPLES = """  python -m VolumeRetrievalEngine search /data/new/series --store
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --region tumor.nii.gz --refine
   python -m VolumeRetrievalEngine search scan.nii.gz --store idx --like 3f2a9c01 --unlike 77b0e4d2
   python -m VolumeRetrievalEngine search scan.nii.gz --store /data/index --store /mnt/other-hospital/index
+  python -m VolumeRetrievalEngine search scan.nii.gz --cluster tcp://head:8786 --store node1:/data/index --store idx
 Slices are counted from 0, here, in --region and in --json, toward superior, anterior or right; the HTML report counts
 them from 1. The query is a file, the folder of a series, or the id (or its beginning) of an indexed volume, see `list`.
 """
@@ -120,6 +125,12 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="register the region of the query with the first N volumes (default: 3): places and boxes become more "
         "exact, in some seconds for each",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="a Dask cluster whose workers hold indexes open: its scheduler's address, or as for `index`; --store is "
+        "then also WORKER:DIR, by the worker's name or that of its computer (docs/CLUSTER.md)",
+    )
     parser.add_argument("--report", type=a_path, metavar="HTML", help="also write a report with pictures")
     add_encoder_options(parser)
     add_reading_options(parser)
@@ -127,7 +138,22 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search and print the ranking."""
-    retriever = open_stores(options.store, encoder_request(options), index_kind=options.index_kind)
+    with _opened(options) as retriever:
+        return _search(options, retriever)
+
+
+@contextmanager
+def _opened(options: argparse.Namespace) -> Iterator[Retriever]:
+    how = {"encoder": encoder_request(options), "index_kind": options.index_kind}
+    if not options.cluster:
+        with open_stores(options.store, **how) as retriever:
+            yield retriever
+        return
+    with connected(options.cluster, direct=True) as client, open_stores_on(client, options.store, **how) as retriever:
+        yield retriever
+
+
+def _search(options: argparse.Namespace, retriever: Retriever) -> int:
     query = retriever.resolve_query(
         options.query,
         volume=options.volume,
@@ -136,13 +162,15 @@ def run(options: argparse.Namespace) -> int:
     )
     region = parse_region(str(a_path(options.region))) if options.region else None
     try:
-        result = retriever.search(
-            query,
-            region=region,
-            crop=options.crop,
-            name=options.query if a_path(options.query).exists() else "",
-            options=_search_options(options, retriever),
-        )
+        with ProgressLine() as line:
+            result = retriever.search(
+                query,
+                region=region,
+                crop=options.crop,
+                name=options.query if a_path(options.query).exists() else "",
+                options=_search_options(options, retriever),
+                progress=lambda step: line(step) if step.stage == "build" else None,
+            )
     except EmptyRegionError as error:
         if isinstance(region, (SliceRange, SingleSlice)):  # what was typed counts from 0, the text from 1
             raise EmptyRegionError(f"--region {options.region}, which counts from 0: {error}") from error
@@ -194,11 +222,21 @@ def _print_result(result: SearchResult) -> None:
         f"query: {result.query_path} ({len(slices)} {result.query_plane} slices, {slices[0]}-{slices[-1]} from 0); "
         f"{result.n_volumes} volumes searched, {result.n_candidates} candidates"
     )
-    print_table(
-        ("rank", "score", "likeness", "modality", "body part", "slices, from 0", "extent", "volume"),
-        [_row(match) for match in result.matches],
-        right=(0, 1),
+    columns: tuple[str, ...] = (
+        "rank",
+        "score",
+        "likeness",
+        "modality",
+        "body part",
+        "slices, from 0",
+        "extent",
+        "volume",
     )
+    rows = [_row(match) for match in result.matches]
+    if result.stores:
+        columns = (*columns, "index")
+        rows = [(*row, match.store) for row, match in zip(rows, result.matches, strict=True)]
+    print_table(columns, rows, right=(0, 1))
     if result.likeness is not None and result.likeness.is_nothing:
         print(nothing_in_words(result.likeness))
     for match in result.matches[:_BOXES_SHOWN]:

@@ -31,7 +31,7 @@ from .networks.monai_network import NETWORKS, monai_encoder
 from .networks.torchscript import torchscript_encoder
 from .pretrained import catalog_encoder
 from .radiology_resnet import NAME as RADIOLOGY_RESNET
-from .radiology_resnet import ONNX_PACKAGES, TORCH_PACKAGES, radiology_resnet_encoder
+from .radiology_resnet import ONNX_PACKAGES, TORCH_PACKAGES, edition_hashes, radiology_resnet_encoder
 from .weights.folder import WeightsFolder
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ class AvailableEncoder:
 class _Kind:
     """One kind of encoder: makes one from what follows the colon, the weights and the settings.
 
-    `or_packages` do as well as `packages`, where there is a choice.
+    `or_packages` do as well as `packages`, where there is a choice. `editions` gives the sha256 of each edition of the
+    weights that ship, the current one last; of a kind that has them, `make` takes one of these as `edition`.
     """
 
     make: Callable[..., Encoder]
@@ -68,6 +69,7 @@ class _Kind:
     variants: tuple[str, ...] = ()
     needs_weights: bool = True
     takes_weights: bool = True
+    editions: Callable[[], tuple[str, ...]] | None = None
 
 
 def _make_descriptor(variant: str, weights: Path | None, **settings: Any) -> Encoder:
@@ -84,7 +86,11 @@ def _make_radiology_resnet(variant: str, weights: Path | None, **settings: Any) 
 
 _KINDS: Mapping[str, _Kind] = {
     RADIOLOGY_RESNET: _Kind(
-        _make_radiology_resnet, packages=TORCH_PACKAGES, or_packages=ONNX_PACKAGES, needs_weights=False
+        _make_radiology_resnet,
+        packages=TORCH_PACKAGES,
+        or_packages=ONNX_PACKAGES,
+        needs_weights=False,
+        editions=edition_hashes,
     ),
     "descriptor": _Kind(_make_descriptor, needs_weights=False, takes_weights=False),
     "torchscript": _Kind(_make_torchscript, packages=("torch",)),
@@ -96,6 +102,7 @@ def create_encoder(
     name: str,
     *,
     weights: Path | str | None = None,
+    edition: str = "",
     device: str | None = None,
     precision: str | None = None,
     batch_size: int | None = None,
@@ -108,6 +115,8 @@ def create_encoder(
             :func:`available_encoders`).
         weights: the network's file; None for those that ship with "radiology-resnet", and for installed ones of the
             catalog.
+        edition: sha256 of the weights that an index was made with. Of an encoder that ships several editions of its
+            weights it is the one with these; without it, or if there is none, the current one.
         device: "cpu", "cuda", "cuda:1" or "mps"; None takes the best there is. The descriptor has no choice.
         precision: "float32", "bfloat16" or "float16"; None or "auto" takes the fastest that gives the same embeddings
             there (cosine 0.999). The descriptor and onnxruntime have no choice.
@@ -131,7 +140,39 @@ def create_encoder(
         raise EncoderError(f"the encoder {name} needs a file of weights", "--weights FILE")
     if weights is not None and not kind.takes_weights:
         raise EncoderError(f"the encoder {name} takes no weights, but {weights} was given")
+    if kind.editions is not None:
+        settings["edition"] = edition
     return kind.make(variant, None if weights is None else Path(weights), **settings)
+
+
+def weights_editions(name: str) -> tuple[str, ...]:
+    """sha256 of each edition of the weights that ship with an encoder, the current one last; () if none ship.
+
+    Raises:
+        WeightsError: what describes them is missing or damaged.
+
+    Example:
+        >>> weights_editions("descriptor")
+        ()
+    """
+    kind = _KINDS.get(name)
+    return () if kind is None or kind.editions is None else kind.editions()
+
+
+def is_earlier_edition(name: str, weights: str) -> bool:
+    """Whether a later edition of an encoder ships than the one whose weights have this sha256."""
+    try:
+        return weights in weights_editions(name)[:-1]
+    except WeightsError as error:  # whoever makes the encoder says so
+        log.warning("%s", error)
+        return False
+
+
+def earlier_edition_in_words(name: str, weights: str) -> str:
+    """What to tell of an index that was made with these weights of an encoder; "" if no later edition of it ships."""
+    if not is_earlier_edition(name, weights):
+        return ""
+    return f"made with an earlier edition of {name} (index --renew makes a new index with the current one)"
 
 
 def available_encoders() -> tuple[AvailableEncoder, ...]:

@@ -48,10 +48,15 @@ class EncoderRequest:
         noted = Path(note["weights"]) if note.get("weights") else None
         return replace(self, name=note.get("name") or recipe.encoder, weights=self.weights or noted)
 
-    def create(self) -> Encoder:
-        """Create the encoder, or the default one if none is named; EncoderError or WeightsError if that fails."""
+    def create(self, edition: str = "") -> Encoder:
+        """Create the encoder, or the default one if none is named; EncoderError or WeightsError if that fails.
+
+        Args:
+            edition: sha256 of the weights that are wanted, where several editions ship (create_encoder).
+        """
         settings: dict[str, Any] = {
             "weights": self.weights,
+            "edition": edition,
             "device": self.device,
             "precision": self.precision,
             "batch_size": self.batch_size,
@@ -78,7 +83,7 @@ class EncoderRequest:
                 f"knows none after {PREPROCESSING_VERSION}: its own volumes can be searched with, but no others; use a "
                 "newer engine, or index it again"
             )
-        encoder = self.create()
+        encoder = self.create(edition=recipe.weights)
         if encoder.name != recipe.encoder:
             raise RecipeError(f"encoder {encoder.name!r}: the store was made with {recipe.encoder!r}")
         if encoder.weights != recipe.weights:

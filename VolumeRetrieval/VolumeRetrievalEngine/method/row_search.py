@@ -23,8 +23,25 @@ class Hits:
     row: np.ndarray
 
 
-class RowSearch(Protocol):
-    """Rows (slices, or groups of them) of many volumes, each volume known by its key."""
+class VolumeScores(Protocol):
+    """Compares a query with all rows (slices, or groups of them) of volumes, each volume known by its key."""
+
+    def scores(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [v] keys, and float32 [v] the late interaction RS of the query, float32 [n_q, d], with each; after
+        the mean, float32 [d], was subtracted (centering.py), where one is given."""
+        ...
+
+    def directions(
+        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [v] keys, and float32 [2, v] RS(Q, C) / n_q and RS(C, Q) / n_c (directions.py)."""
+        ...
+
+
+class RowSearch(VolumeScores, Protocol):
+    """The rows of many volumes, searched."""
 
     @property
     def holds_rows(self) -> bool:
@@ -38,19 +55,6 @@ class RowSearch(Protocol):
 
     def search(self, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None) -> Hits:
         """The k nearest rows for each query: float32 [q, d], among the volumes with these keys (None: all)."""
-        ...
-
-    def scores(
-        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [v] keys, and float32 [v] the late interaction RS of the query, float32 [n_q, d], with each; after
-        the mean, float32 [d], was subtracted (centering.py), where one is given."""
-        ...
-
-    def directions(
-        self, query: np.ndarray, keys: np.ndarray | None = None, mean: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [v] keys, and float32 [2, v] RS(Q, C) / n_q and RS(C, Q) / n_c (directions.py)."""
         ...
 
     def maxima(

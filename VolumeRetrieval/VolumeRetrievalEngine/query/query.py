@@ -87,8 +87,8 @@ def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region
     Raises:
         EmptyRegionError: if the region selects no slice.
     """
-    table = store.slices(record.key)
-    embeddings = store.embeddings(record.key)
+    (stored,) = store.volumes([record.key])
+    table, embeddings = stored.slices, stored.embeddings
     geometry = PlaneGeometry.from_dict(record.geometry)
     rows = np.arange(len(table)) if region is None else select_rows(region, geometry, table)
     return Query(
@@ -102,7 +102,7 @@ def query_from_store(store: VolumeStore, record: VolumeRecord, path: str, region
         thumbnail=lambda row: store.thumbnail(record.key, int(rows[row])),
         context=None if region is None else Context(embeddings, table, rows),
         is_whole=region is None,
-        body=(body := BodyStack.of(geometry, table, store.outlines(record.key))),
+        body=(body := BodyStack.of(geometry, table, stored.outlines)),
         box=None if region is None else region_box(region, body.axes),
         modality=record.attributes.modality,
     )

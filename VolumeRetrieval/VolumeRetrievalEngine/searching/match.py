@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .likeness import Likeness
 from .point_map import PointMap
 from .refinement import Refinement
 from .registered_map import RegisteredMap
+from .searched_store import SearchedStore
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Match:
         point_map: how points correspond by the path and the outlines; None where only a baseline ran.
         likeness: how unusual its similarity is in this archive; None where the archive is too small to say.
         mark: "like" or "unlike" where the user has marked it so (SearchOptions.like), else empty.
+        store: the folder of the store that it is from, where several were searched as one; else empty.
 
     Example:
         >>> result = Retriever.open("index").search("archive/chest-0.nii.gz")
@@ -88,6 +91,16 @@ class Match:
     refinement: Refinement | None = field(default=None, repr=False, compare=False)
     likeness: Likeness | None = field(default=None, compare=False)
     mark: str = field(default="", compare=False)
+    store: str = field(default="", compare=False)
+
+    @property
+    def file_paths(self) -> tuple[Path, ...]:
+        """Where its files are, as its store says; relative where the store does not know their folder."""
+        # `path` is the root's folder and the label (store/volume_names.py).
+        folder = Path(self.path)
+        for _ in Path(self.files.label).parts:
+            folder = folder.parent
+        return tuple(folder / one for one in self.files.paths)
 
     @property
     def best_box(self) -> OrientedBox | None:
@@ -148,6 +161,7 @@ class Match:
             "score": self.score,
             "likeness": None if self.likeness is None else self.likeness.to_dict(),
             "mark": self.mark,
+            "store": self.store,
             "first_stage": None if np.isnan(self.first_stage) else self.first_stage,
             "best_query_slice": self.best_query_slice,
             "best_slice": self.best_slice,
@@ -187,6 +201,7 @@ class Match:
             "refinement": None if self.refinement is None else self.refinement.to_dict(),
             "likeness": None if self.likeness is None else self.likeness.to_dict(),
             "mark": self.mark,
+            "store": self.store,
         }
 
     @classmethod
@@ -239,6 +254,7 @@ class SearchResult:
         like, unlike: ids of the volumes that were marked as fitting and as not fitting (SearchOptions).
         query_box: around the region that was asked for, RAS mm, along the query's stack; None for a whole volume and
             for slices.
+        stores: what came of each, where several stores were searched as one; else empty.
         search_id: identifies this search when the worker is asked for a similarity matrix.
         query_thumbnail: the JPEG of a row's slice; b"" where there is none.
 
@@ -267,6 +283,7 @@ class SearchResult:
     query_box: OrientedBox | None = None
     search_id: str = ""
     score: str = ""
+    stores: tuple[SearchedStore, ...] = ()
     query_thumbnail: Callable[[int], bytes] = field(default=_no_thumbnail, repr=False, compare=False)
 
     @property
@@ -316,6 +333,7 @@ class SearchResult:
             "notes": list(self.notes),
             "like": list(self.like),
             "unlike": list(self.unlike),
+            "stores": [one.to_dict() for one in self.stores],
             "matches": matches,
             "query_box": None if self.query_box is None else self.query_box.to_dict(),
             "query_body": bodies[0] if bodies else None,
@@ -336,6 +354,7 @@ class SearchResult:
                 "notes": tuple(values["notes"]),
                 "like": tuple(values.get("like", ())),
                 "unlike": tuple(values.get("unlike", ())),
+                "stores": tuple(SearchedStore.from_dict(one) for one in values.get("stores", ())),
                 "query_box": None if box is None else OrientedBox.from_dict(box),
                 "matches": tuple(Match.from_dict(one) for one in matches),
             }

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any, Self
 
+from ..encoders.choice import earlier_edition_in_words
 from ..errors import QueryError, StoreError, UnknownVolumeError
 from ..patients import PatientTokens
 from ..progress import ProgressCallback, ProgressClock
@@ -60,6 +61,7 @@ class OpenedStore:
             index_kind=session.slices.kind,
             without_outlines=len(session.store.without_outlines()),
             mapping=mapped_in_words(session.store),
+            edition=earlier_edition_in_words(self.recipe.encoder, self.recipe.weights),
             modalities=counts.modalities,
             made_on=counts.made_on,
             problems=tuple(f"{path}: {reason}" for path, reason in self.folder.problems()),

@@ -97,11 +97,14 @@ def rank_volumes(
 def _by_pooled(
     session: SearchSession, query: Query, allowed: np.ndarray, distinct: int, compared: int, scoring: Scoring
 ) -> Candidates:
-    """Candidates by pooled rows: all volumes, or as many as a search of the nearest rows comes upon."""
+    """Candidates by pooled rows: all volumes, or those that a search of the nearest rows comes upon.
+
+    Such a search knows of each volume only what is near: all of their pooled rows are compared. How far it has to go,
+    and why no fewer are compared: ENGINES.md, Growth.
+    """
     index, positions = session.pooled, query.table.position
-    if index.holds_rows:
+    if index.compares_all:
         return candidates_by_pooled(index, query.embeddings, positions, None, distinct, allowed, score=scoring.by_index)
-    # Of each volume the index knows only what was found; its other pooled rows are read from the store.
     pooled = _pooled(query)
     found = candidates_by_slices(index, pooled, max(distinct, compared), allowed)
     return scoring.pooled(session, pooled, found.keys)

@@ -13,14 +13,11 @@ from ..method.directions import combined, scores_in_both_directions
 from ..method.filtering import Candidates, ranked
 from ..method.late_interaction import score_segments
 from ..method.modality import with_preference
-from ..method.row_search import RowSearch
+from ..method.row_search import VolumeScores
 from ..method.score_parts import ScoreParts
 from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
 from .session import SearchSession
-
-#: Volumes whose rows are read from the store at a time: some 20 to 80 MB.
-_VOLUMES_AT_A_TIME = 200
 
 #: Keys and scores of volumes, in any order: int64 [v], float32 [v].
 Scored = tuple[np.ndarray, np.ndarray]
@@ -101,10 +98,11 @@ class Scoring:
         agreed = reciprocal.agreement(similarity)[order]
         return replace(self, parts=replace(self.parts, neighbors=True), neighbors=keys[order], agreed=agreed)
 
-    def by_index(self, index: RowSearch, query: np.ndarray, keys: np.ndarray | None = None) -> Scored:
-        """Volumes scored by the rows of an index that holds them, slices or pooled rows.
+    def by_index(self, index: VolumeScores, query: np.ndarray, keys: np.ndarray | None = None) -> Scored:
+        """Volumes scored by all of their rows, slices or pooled ones.
 
         Args:
+            index: which has the rows.
             query: float32 [n_q, d], rows of the index's level.
             keys: int64, the volumes; None for all. Keys that are not in the index are left out.
         """
@@ -114,15 +112,11 @@ class Scoring:
         known, scores = index.scores(query, keys, self.mean)
         return known, self._finished(known, scores / np.float32(len(query)))
 
-    def by_rows(self, query: np.ndarray, rows: np.ndarray, offsets: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """float32 [v]: these volumes scored by their rows, float32 [N, d], volume v's from offsets[v] on."""
-        bounds = np.asarray(offsets, np.int64)
-        return self.by_segments(query, rows, bounds[:-1], np.diff(bounds), keys)
-
     def by_segments(
         self, query: np.ndarray, rows: np.ndarray, first: np.ndarray, count: np.ndarray, keys: np.ndarray
     ) -> np.ndarray:
-        """Likewise, of a matrix that holds more: volume v's are count[v] rows from first[v] on."""
+        """float32 [v]: volumes scored by the rows of a matrix, float32 [N, d], of which volume v has count[v] from
+        first[v] on."""
         if self.parts.directions:
             scores = combined(scores_in_both_directions(query, rows, first, count, self.mean))
         else:
@@ -130,28 +124,12 @@ class Scoring:
         return self._finished(keys, scores)
 
     def exact(self, session: SearchSession, query: np.ndarray, keys: Sequence[int] | np.ndarray) -> Scored:
-        """Volumes scored by all their slices: from the slices' index where it is open and holds them, else read from
-        the store in blocks."""
-        wanted = np.asarray(keys, np.int64)
-        index = session.opened("slices")
-        if index is not None and index.holds_rows:
-            return self.by_index(index, query, wanted)
-        scores = np.empty(len(wanted), np.float32)
-        for start in range(0, len(wanted), _VOLUMES_AT_A_TIME):
-            part = slice(start, start + _VOLUMES_AT_A_TIME)
-            scores[part] = self.by_rows(query, *session.store.many_embeddings(wanted[part]), wanted[part])
-        return wanted, scores
+        """Volumes scored by all their slices; in any order."""
+        return self.by_index(session.rows("slices"), query, np.asarray(keys, np.int64))
 
     def pooled(self, session: SearchSession, pooled: np.ndarray, keys: np.ndarray) -> Candidates:
-        """All of these volumes by their pooled rows, likewise."""
-        index = session.opened("pooled")
-        if index is not None and index.holds_rows:
-            return ranked(*self.by_index(index, pooled, keys))
-        scores = np.empty(len(keys), np.float32)
-        for start in range(0, len(keys), _VOLUMES_AT_A_TIME):
-            part = slice(start, start + _VOLUMES_AT_A_TIME)
-            scores[part] = self.by_rows(pooled, *session.store.many_pooled(keys[part]), keys[part])
-        return ranked(keys, scores)
+        """All of these volumes by their pooled rows."""
+        return ranked(*self.by_index(session.rows("pooled"), pooled, keys))
 
     def again(self, candidates: Candidates) -> Candidates:
         """Candidates that were scored without the neighbors, with them."""

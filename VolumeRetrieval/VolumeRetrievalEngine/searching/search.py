@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..progress import ProgressCallback
 from ..query.query import Query
 from ..store.attribute_filter import AttributeFilter
 from ..store.records import VolumeRecord
@@ -76,6 +77,7 @@ def search_store(
     path_of: Callable[[VolumeRecord], str],
     clock: Stopwatch | None = None,
     encoder: str = "",
+    progress: ProgressCallback | None = None,
 ) -> SearchResult:
     """Search everything that is in the store now, including what another process has just added.
 
@@ -83,10 +85,11 @@ def search_store(
         path_of: where a volume's files are, to show.
         clock: goes on counting, if the query's own time was measured.
         encoder: what made the query's embeddings, to show.
+        progress: called while an index is built that is not there; may raise Cancelled.
     """
     clock = clock or Stopwatch()
     levels = levels_needed(options, len(query.embeddings))
-    session.refresh(levels)
+    session.refresh(levels, progress)
     with session.store.snapshot():
         session.refresh(levels)
         found = ranked(session, query, options, clock)
@@ -108,7 +111,10 @@ def search_store(
         score=str(scoring.parts) if options.ranking in ("two-stage", "exhaustive") else "",
         filter=ranking.filter,
         seconds=clock.seconds,
-        notes=_notes(query, allowed, found.keep, is_empty, options) + _notes_of_maps(matches) + session.notes(),
+        notes=_notes(query, allowed, found.keep, is_empty)
+        + _notes_of_exclusion(session, found.keep, options)
+        + _notes_of_maps(matches)
+        + session.notes(),
         encoder=encoder,
         like=options.like,
         unlike=options.unlike,
@@ -127,22 +133,21 @@ def _matches(
     path_of: Callable[[VolumeRecord], str],
 ) -> tuple[Match, ...]:
     store, keys = session.store, ranking.keys[: options.top]
-    embeddings, offsets = store.many_embeddings(keys)
     return tuple(
         localized_match(
             rank=place + 1,
-            record=record,
-            path=path_of(record),
+            record=one.record,
+            path=path_of(one.record),
             query=query,
-            embeddings=embeddings[offsets[place] : offsets[place + 1]],
-            table=store.slices(record.key),
+            embeddings=one.embeddings,
+            table=one.slices,
             score=float(ranking.scores[place]),
             first_stage=float(ranking.first_stage[place]),
-            outlines=store.outlines(record.key),
+            outlines=one.outlines,
             likeness=likeness[place],
-            mark=mark_of(record.volume_id, options),
+            mark=mark_of(one.record.volume_id, options),
         )
-        for place, record in enumerate(store.records(keys))
+        for place, one in enumerate(store.volumes(keys))
     )
 
 
@@ -157,17 +162,19 @@ def _notes_of_maps(matches: tuple[Match, ...]) -> tuple[str, ...]:
     )
 
 
-def _notes(
-    query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool, options: SearchOptions
-) -> tuple[str, ...]:
+def _notes_of_exclusion(session: SearchSession, keep: AttributeFilter, options: SearchOptions) -> tuple[str, ...]:
+    if "patient" not in options.exclude:
+        return ()
+    return session.notes_of_patient(keep, are_series_named=bool(options.exclude_series))
+
+
+def _notes(query: Query, allowed: np.ndarray, keep: AttributeFilter, is_empty: bool) -> tuple[str, ...]:
     """What the user should know about how the result came about."""
     notes = []
     if is_empty:
         notes.append("no volume is indexed: index a folder first")
     elif len(allowed) == 0:
         notes.append(f"no volume passes the filter ({keep})" if keep.conditions else "there is no other volume to find")
-    if "patient" in options.exclude and not (keep.not_patient_token or options.exclude_series):
-        notes.append("the query's patient is not known, so that nothing was left out as of the same patient")
     if query.stored:
         notes.append("the query is indexed already: its stored embeddings were used")
     return tuple(notes)

@@ -9,16 +9,22 @@ from typing import Self
 import numpy as np
 
 from ..method.likeness import NeighborLevels
+from ..method.row_search import VolumeScores
+from ..progress import ProgressCallback
 from ..slice_index.faiss_index import KINDS
 from ..slice_index.row_map import Level
 from ..slice_index.slice_index import SliceIndex
 from ..store import VolumeStore
 from ..store.archive_mean import archive_mean
+from ..store.attribute_filter import AttributeFilter
 from ..store.mapping import mapped_in_words
 from ..store.reader import StoreReader
 from .neighbor_file import MADE_WHILE_SEARCHING, is_current, levels_of, read_levels
+from .stored_rows import StoredRows
 
 _KIND = "index_kind"
+
+PATIENT_UNKNOWN = "the query's patient is not known, so that nothing was left out as of the same patient"
 
 
 def kept_kind(store: StoreReader, asked: str) -> str:
@@ -62,14 +68,19 @@ class SearchSession:
         """The index over groups of adjacent slices."""
         return self._index("pooled")
 
-    def refresh(self, levels: Sequence[Level] = ("slices", "pooled")) -> None:
-        """Open the indexes of these levels and bring them, and any other that is open, up to date with the store."""
-        for level in {*levels, *self._indexes}:
-            self._index(level).sync(self.store)
+    def refresh(self, levels: Sequence[Level] = ("slices", "pooled"), progress: ProgressCallback | None = None) -> None:
+        """Open the indexes of these levels and bring them, and any other that is open, up to date with the store.
 
-    def opened(self, level: Level) -> SliceIndex | None:
-        """The index of a level, if it is open."""
-        return self._indexes.get(level)
+        Args:
+            progress: called while an index is built; may raise Cancelled.
+        """
+        for level in {*levels, *self._indexes}:
+            self._index(level, progress).sync(self.store, progress)
+
+    def rows(self, level: Level) -> VolumeScores:
+        """What compares whole volumes: the index of a level, if it is open and holds the rows, else the store."""
+        index = self._indexes.get(level)
+        return index if index is not None and index.holds_rows else StoredRows(self.store, level)
 
     def mean(self) -> np.ndarray | None:
         """The archive's mean embedding, float32 [d] (store/archive_mean.py); None for a small archive."""
@@ -95,6 +106,13 @@ class SearchSession:
         words = mapped_in_words(self.store)
         return (words,) if words else ()
 
+    def notes_of_patient(self, keep: AttributeFilter, are_series_named: bool) -> tuple[str, ...]:
+        """What users should know where the query's patient is to be left out; `are_series_named`: somebody who knows
+        the patient has said which series are left out."""
+        if keep.not_patient_token or are_series_named:
+            return ()
+        return (PATIENT_UNKNOWN,)
+
     def close(self) -> None:
         self._indexes.clear()
         self.store.close()
@@ -105,7 +123,9 @@ class SearchSession:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _index(self, level: Level) -> SliceIndex:
+    def _index(self, level: Level, progress: ProgressCallback | None = None) -> SliceIndex:
         if level not in self._indexes:
-            self._indexes[level] = SliceIndex.open(self._folder, self.store, level=level, kind=self._kind)
+            self._indexes[level] = SliceIndex.open(
+                self._folder, self.store, level=level, kind=self._kind, progress=progress
+            )
         return self._indexes[level]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..method.late_interaction import as_float32
+from .row_map import ROWS_AT_A_TIME
 
 #: Rows are kept in float32 up to this size: 1.4 million rows of 384 values.
 FLOAT32_BYTES = 2 << 30
@@ -99,9 +100,19 @@ class ExactIndex:
         return self._rows.nbytes
 
     @property
+    def rows_at_a_time(self) -> int:
+        """How many rows are best added at once."""
+        return ROWS_AT_A_TIME
+
+    @property
     def vectors(self) -> np.ndarray:
         """float32 or float16 [n_rows, d], a view that is valid until rows are added."""
         return self._rows[: self.n_rows]
+
+    @property
+    def matrices(self) -> list[np.ndarray]:
+        """All rows, see faiss_index.FaissIndex."""
+        return [self.vectors]
 
     def add(self, rows: np.ndarray) -> None:
         """Append float32 [n, d]."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..errors import MissingPackageError
 from .exact_index import ExactIndex, best_first, merge_nearest, nearest_rows
+from .row_map import ROWS_AT_A_TIME
 
 #: What a user may choose; "numpy" is exact_index.ExactIndex.
 KINDS = ("flat", "hnsw", "ivf-sq8", "lsh")
@@ -29,6 +31,10 @@ KINDS_HELP = (
 #: Neighbors kept and searched per row (ENGINES.md, table of FAISS indexes): recall@1 .98 and more on slices.
 HNSW_EF_SEARCH = 128
 HNSW_EF_CONSTRUCTION = 80
+#: Rows that a graph takes at once: a second or two, so that building it can be followed and stopped.
+_HNSW_ROWS_AT_A_TIME = 4096
+#: Steps in which the lists of an IVF index are trained; what faiss.Level1Quantizer does in one call.
+_TRAINING_STEPS = 10
 #: Lists of an IVF index that each query visits, at least.
 IVF_PROBES = 16
 #: Bits of a hash for each dimension of a row.
@@ -72,8 +78,20 @@ class FaissIndex:
         self._tail: ExactIndex | None = None
 
     @classmethod
-    def build(cls, kind: str, dimension: int, n_expected: int, sample: np.ndarray) -> FaissIndex:
-        """An empty index; `sample` float32 [s, d] are typical rows for the kinds that are trained (IVF)."""
+    def build(
+        cls,
+        kind: str,
+        dimension: int,
+        n_expected: int,
+        sample: np.ndarray,
+        tell: Callable[[], None] = lambda: None,
+    ) -> FaissIndex:
+        """An empty index.
+
+        Args:
+            sample: float32 [s, d], typical rows for the kinds that are trained (IVF).
+            tell: called before every step of the training; may raise Cancelled.
+        """
         faiss = load_faiss()
         factory = {"flat": "Flat", "hnsw": "HNSW32,Flat", "ivf-sq8": "IVF{},SQ8"}
         if kind == "lsh":
@@ -84,7 +102,7 @@ class FaissIndex:
             index.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
         if kind.startswith("ivf"):
             # FAISS warns below 39 rows for each list; ivf_lists saw to it that there are as many.
-            index.train(np.ascontiguousarray(sample, dtype=np.float32))
+            _train(index, np.ascontiguousarray(sample, dtype=np.float32), tell)
         return cls(kind, index)
 
     @property
@@ -104,11 +122,17 @@ class FaissIndex:
         return size + (self._tail.size_bytes if self._tail else 0)
 
     @property
-    def vectors(self) -> np.ndarray | None:
-        """float32 [n_rows, d], a view that is valid until rows are added; None for kinds that keep no such matrix."""
-        if self._tail is not None or self.kind not in ("flat", "hnsw"):
+    def rows_at_a_time(self) -> int:
+        """How many rows are best added at once."""
+        return _HNSW_ROWS_AT_A_TIME if self.kind == "hnsw" else ROWS_AT_A_TIME
+
+    @property
+    def matrices(self) -> list[np.ndarray] | None:
+        """All rows in their order, in one or more parts, float32 (or float16) [n, d] each: views that are valid until
+        rows are added. None for kinds that do not keep the rows themselves."""
+        if self.kind not in ("flat", "hnsw"):
             return None
-        return self._stored()
+        return [self._stored()] + ([self._tail.vectors] if self._tail is not None else [])
 
     @property
     def outgrown(self) -> bool:
@@ -242,6 +266,18 @@ class FaissIndex:
         if rows == 0:
             return np.empty((0, d), np.float32)
         return faiss.rev_swig_ptr(flat.get_xb(), rows * d).reshape(rows, d)
+
+
+def _train(index: Any, sample: np.ndarray, tell: Callable[[], None]) -> None:
+    """Train an IVF index step by step: FAISS's own call cannot be followed, and takes minutes for many lists."""
+    faiss = load_faiss()
+    clustering = faiss.Clustering(index.d, index.nlist, index.cp)
+    clustering.niter = 1
+    for _step in range(_TRAINING_STEPS):  # each goes on with the centroids of the one before
+        tell()
+        clustering.train(sample, index.quantizer)
+    index.quantizer.is_trained = True
+    index.train(sample)  # what is left: the codes; the lists are there
 
 
 def ivf_lists(n_expected: int, n_sample: int) -> int:

@@ -71,12 +71,10 @@ def read_index_file(path: Path, store_id: str, map_large: bool) -> tuple[FaissIn
                 logger.warning("%s: the index is damaged and is made again from the store", path)
                 return None
             length, content, checksum = footer
-            with np.load(io.BytesIO(content)) as table:
-                if str(table["store_id"]) != store_id:
-                    return None
-                rows = RowMap(table["keys"], table["count"], int(table["generation"]))
-                rows.alive = table["alive"].copy()
-                kind = str(table["kind"])
+            found = _row_map(content, store_id)
+            if found is None:
+                return None
+            kind, rows = found
             if map_large and length > MAP_ABOVE_BYTES:
                 index = FaissIndex.map(kind, os.fspath(path))
             elif _checksum(file, length) == checksum:
@@ -91,6 +89,29 @@ def read_index_file(path: Path, store_id: str, map_large: bool) -> tuple[FaissIn
         logger.warning("%s: the index cannot be read and is made again from the store (%s)", path, error)
         return None
     return (index, rows) if index.n_rows == rows.n_rows else None
+
+
+def read_large_map(path: Path, store_id: str) -> RowMap | None:
+    """The row map alone of a file that is large enough to be mapped; None for any other, or of another store."""
+    try:
+        with path.open("rb") as file:
+            footer = _read_footer(file)
+            if footer is None or footer[0] <= MAP_ABOVE_BYTES:
+                return None
+            found = _row_map(footer[1], store_id)
+    except (OSError, ValueError, KeyError):
+        return None  # whoever reads the index says what is wrong with it
+    return None if found is None else found[1]
+
+
+def _row_map(content: bytes, store_id: str) -> tuple[str, RowMap] | None:
+    """The kind of the index and its row map; None if it is another store's."""
+    with np.load(io.BytesIO(content)) as table:
+        if str(table["store_id"]) != store_id:
+            return None
+        rows = RowMap(table["keys"], table["count"], int(table["generation"]))
+        rows.alive = table["alive"].copy()
+        return str(table["kind"]), rows
 
 
 def _read_footer(file: io.BufferedReader) -> tuple[int, bytes, int] | None:

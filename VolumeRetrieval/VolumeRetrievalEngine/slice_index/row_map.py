@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from ..errors import UnknownVolumeError
+from ..progress import ProgressCallback, ProgressClock
 
 if TYPE_CHECKING:
     from ..store.records import Changes
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Level = Literal["slices", "pooled"]
+
+#: What an index is of, to show.
+IN_WORDS: dict[Level, str] = {"slices": "search index of slices", "pooled": "search index of volumes"}
 
 #: An index with a greater share of dead rows is rebuilt (ARCHITECTURE.md, "Index").
 DEAD_SHARE = 0.2
@@ -141,12 +145,16 @@ def catch_up(
     source: EmbeddingSource,
     level: Level,
     add: Callable[[np.ndarray], None],
+    rows_at_a_time: int = ROWS_AT_A_TIME,
+    progress: ProgressCallback | None = None,
 ) -> bool:
     """Apply to an index what changed in the store since it was last looked at.
 
     Args:
         rows: the index's map; changed in place.
         add: appends float32 [n, d] rows to the index.
+        rows_at_a_time: about so many rows are appended at once.
+        progress: called between two times (stage "build", volumes); may raise Cancelled: the next call goes on.
 
     Returns:
         Whether the index can go on; False if it has to be rebuilt, from an empty map (the difference is not known,
@@ -160,10 +168,15 @@ def catch_up(
             current = [key for key, _count in counted]
             rows.remove(rows.keys[~np.isin(rows.keys, current)] if changes.rebuild else changes.removed)
             known = set(rows.keys.tolist())
-            for keys in batches([one for one in counted if one[0] not in known]):
+            new = [one for one in counted if one[0] not in known]
+            clock = ProgressClock("build", len(new), float(sum(count for _key, count in new)), progress)
+            for keys in batches(new, rows_at_a_time):
+                if clock.done:  # What is appended at once takes a moment, and happens even in a run that is stopped.
+                    clock.tell(IN_WORDS[level])
                 embeddings, offsets = read_level(source, keys, level)
                 add(embeddings)
                 rows.append(keys, np.diff(offsets))
+                clock.count(len(keys), len(embeddings))
         except UnknownVolumeError:
             # Another process removed a volume between the two questions; it is among the next answer's removals.
             logger.debug("the store changed while an index caught up with it; looking again")

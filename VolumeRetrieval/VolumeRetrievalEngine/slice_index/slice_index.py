@@ -17,19 +17,27 @@ from ..errors import QueryError
 from ..method.directions import scores_in_both_directions
 from ..method.late_interaction import check_dimensions, maxima_of_segments, score_segments
 from ..method.row_search import Hits
+from ..progress import ProgressCallback, ProgressClock
 from .exact_index import ExactIndex
 from .faiss_index import KINDS, FaissIndex, faiss_is_installed, load_faiss
-from .index_file import read_index_file, write_index_file
-from .row_map import EmbeddingSource, Level, RowMap, batches, catch_up, pending, read_level
+from .index_file import read_index_file, read_large_map, write_index_file
+from .row_map import IN_WORDS, EmbeddingSource, Level, RowMap, batches, catch_up, pending, read_level
 
 logger = logging.getLogger(__name__)
 
 #: What `kind="auto"` means, by the size of the rows in float32: exact up to FLAT_BYTES, a graph up to HNSW_BYTES, then
 #: lists of 8-bit codes, which take a quarter of the memory. 400 MB are 270,000 slices of 384 values: 20 of them are
 #: compared with all in about 60 ms on one core. 100 MB are the pooled rows of some 2500 volumes of 200 slices: there
-#: the graph begins to be faster than comparing a whole volume's pooled rows with all (at 5000 volumes 26 ms for 44 ms).
+#: searching begins to be faster than comparing a whole volume's pooled rows with all (at 5000 volumes 26 ms for 44 ms).
+#: Of pooled rows there is no graph: with 10,000 volumes the lists find as much in the same time and are built in less
+#: than half of it, because all that is found is compared exactly afterwards (docs/ENGINES.md, Growth).
 FLAT_BYTES = {"slices": 400 << 20, "pooled": 100 << 20}
-HNSW_BYTES = 2 << 30
+HNSW_BYTES = {"slices": 2 << 30, "pooled": 0}
+
+#: A file that is large enough to be mapped (index_file.py) is not written again before more than this share of its rows
+#: is new or dead. Adding 100 volumes to 100,000 would otherwise mean to write gigabytes; what is new is added in memory
+#: by whoever searches: of 1000 volumes in half a second.
+BEHIND_SHARE = 0.01
 
 #: Rows that the lists of an IVF index are trained on, at most.
 TRAINING_ROWS = 200_000
@@ -67,6 +75,7 @@ class SliceIndex:
         level: Level = "slices",
         kind: str = "auto",
         writable: bool = False,
+        progress: ProgressCallback | None = None,
     ) -> SliceIndex:
         """The index of a store, up to date.
 
@@ -74,6 +83,7 @@ class SliceIndex:
             folder: where its file lies (the store's folder); None keeps it in memory only.
             kind: one of `KINDS`, "numpy", or "auto": by size, "numpy" where FAISS is not installed.
             writable: whether this process may write the file: the one that indexes. Others catch up in memory.
+            progress: called while much has to be added (stage "build", volumes); may raise Cancelled.
 
         Raises:
             QueryError: for an unknown kind.
@@ -83,22 +93,30 @@ class SliceIndex:
         path = None if folder is None else Path(folder) / f"{level}.index"
         index = cls(level, kind, path if writable else None)
         if path is not None and kind != "numpy" and faiss_is_installed():
-            found = read_index_file(path, store.store_id, map_large=not writable)
+            mapped = not writable or _is_little_behind(path, store, level)
+            found = read_index_file(path, store.store_id, map_large=mapped)
             if found is not None and kind in ("auto", found[0].kind):
                 index._index, index._map = found
-        index.sync(store)
+                if found[0].mapped:
+                    index._path = None  # whoever searches catches up sooner than so large a file is written
+        index.sync(store, progress)
         if not index._agrees_with(store):
-            index._rebuild(store)
-            index._save(store)
+            index._path = path if writable else None
+            index.rebuild(store, progress)
         return index
 
     @classmethod
     def made_anew(
-        cls, folder: Path | str, store: IndexableStore, level: Level = "slices", kind: str = "auto"
+        cls,
+        folder: Path | str,
+        store: IndexableStore,
+        level: Level = "slices",
+        kind: str = "auto",
+        progress: ProgressCallback | None = None,
     ) -> SliceIndex:
         """The index made from everything in the store, and written over the one there is; raises as :meth:`open`."""
         index = cls(level, checked_kind(kind), Path(folder) / f"{level}.index")
-        index.rebuild(store)
+        index.rebuild(store, progress)
         return index
 
     @property
@@ -126,28 +144,28 @@ class SliceIndex:
     @property
     def holds_rows(self) -> bool:
         """Whether :meth:`scores` is possible: the rows themselves are in memory (numpy, Flat, HNSW)."""
-        return self._index is None or self._index.vectors is not None
+        return self._index is None or self._index.matrices is not None
 
     @property
     def keys(self) -> np.ndarray:
         """int64, the keys of all volumes, in the order of their rows."""
         return self._map.keys[self._map.alive]
 
-    def sync(self, store: IndexableStore) -> bool:
+    def sync(self, store: IndexableStore, progress: ProgressCallback | None = None) -> bool:
         """Catch up with the store; returns whether anything changed. Writes the file where this process may."""
         if store.generation == self._map.generation and self._index is not None:
             return False
         before = self._map.generation
-        if self._index is None or not self._caught_up(store):
-            self._rebuild(store)
+        if self._index is None or not self._caught_up(store, progress):
+            self._rebuild(store, progress)
         changed = self._map.generation != before
         if changed:
             self._save(store)
         return changed
 
-    def rebuild(self, store: IndexableStore) -> None:
+    def rebuild(self, store: IndexableStore, progress: ProgressCallback | None = None) -> None:
         """Rebuild the index from everything in the store, and write its file where this process may."""
-        self._rebuild(store)
+        self._rebuild(store, progress)
         self._save(store)
 
     def search(self, queries: np.ndarray, k: int, allowed_keys: np.ndarray | None = None) -> Hits:
@@ -198,9 +216,10 @@ class SliceIndex:
         segments = self._map.chosen(allowed_keys)
         return len(segments), int(self._map.count[segments].sum())
 
-    def _caught_up(self, store: IndexableStore) -> bool:
+    def _caught_up(self, store: IndexableStore, progress: ProgressCallback | None) -> bool:
         assert self._index is not None
-        if not catch_up(self._map, store, self.level, self._index.add):
+        index = self._index
+        if not catch_up(self._map, store, self.level, index.add, index.rows_at_a_time, progress):
             return False
         if self._path is None:  # A reader keeps the index it has: what it makes is lost with its process.
             return True
@@ -215,10 +234,16 @@ class SliceIndex:
         mean: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         chosen = self._map.chosen(keys)
-        vectors = np.empty((0, query.shape[1]), np.float32) if self._index is None else self._index.vectors
-        if vectors is None:
+        matrices = [np.empty((0, query.shape[1]), np.float32)] if self._index is None else self._index.matrices
+        if matrices is None:
             raise QueryError(f"an index of kind {self.kind!r} does not hold the rows themselves")
-        return self._map.keys[chosen], compare(query, vectors, self._map.first[chosen], self._map.count[chosen], mean)
+        first, count = self._map.first[chosen], self._map.count[chosen]
+        found, begin = [], 0
+        for rows in matrices:  # no volume is in two of them
+            inside = (first >= begin) & (first < begin + len(rows))
+            found.append(compare(query, rows, first[inside] - begin, count[inside], mean))
+            begin += len(rows)
+        return self._map.keys[chosen], np.concatenate(found, axis=-1)
 
     def _agrees_with(self, store: IndexableStore) -> bool:
         """Whether the index holds the volumes of the store, with as many rows.
@@ -235,7 +260,7 @@ class SliceIndex:
         if self._path is not None and isinstance(self._index, FaissIndex):
             write_index_file(self._path, self._index, self._map, store.store_id)
 
-    def _rebuild(self, store: IndexableStore) -> None:
+    def _rebuild(self, store: IndexableStore, progress: ProgressCallback | None) -> None:
         """Make the index from everything in the store."""
         self._map, self._index = RowMap(), None
         changes, counted = pending(self._map, store, self.level)
@@ -250,9 +275,12 @@ class SliceIndex:
         if kind == "numpy":
             self._index = ExactIndex(dimension, n_expected)
         else:
-            self._index = FaissIndex.build(kind, dimension, n_expected, sample)
+            clock = ProgressClock("build", len(counted), float(n_expected), progress)
+            self._index = FaissIndex.build(
+                kind, dimension, n_expected, sample, lambda: clock.tell(IN_WORDS[self.level])
+            )
         del sample
-        catch_up(self._map, store, self.level, self._index.add)
+        catch_up(self._map, store, self.level, self._index.add, self._index.rows_at_a_time, progress)
 
     def _sample(self, store: IndexableStore, counted: list[tuple[int, int]]) -> np.ndarray:
         """float32 [s, d]: rows of volumes spread over the store, to train IVF lists on; else the first volume's."""
@@ -268,12 +296,22 @@ class SliceIndex:
         return self._wanted if self._wanted != "auto" else automatic_kind(n_rows, dimension, self.level)
 
 
+def _is_little_behind(path: Path, store: IndexableStore, level: Level) -> bool:
+    """Whether an index is in a large file that need not be written again for what has changed since."""
+    rows = read_large_map(path, store.store_id)
+    if rows is None:
+        return False
+    changes, counted = pending(rows, store, level)
+    changed = sum(count for _key, count in counted) + int(rows.count[np.isin(rows.keys, changes.removed)].sum())
+    return not changes.rebuild and rows.n_rows - rows.n_alive + changed <= BEHIND_SHARE * rows.n_rows
+
+
 def automatic_kind(n_rows: int, dimension: int, level: Level) -> str:
     """The kind for an archive of this size."""
     if not faiss_is_installed():
         return "numpy"
     size = 4 * n_rows * dimension
-    return "flat" if size <= FLAT_BYTES[level] else "hnsw" if size <= HNSW_BYTES else "ivf-sq8"
+    return "flat" if size <= FLAT_BYTES[level] else "hnsw" if size <= HNSW_BYTES[level] else "ivf-sq8"
 
 
 def checked_kind(kind: str) -> str:

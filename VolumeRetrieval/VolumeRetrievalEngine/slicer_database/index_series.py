@@ -34,26 +34,38 @@ def index_series(
 
     Returns:
         What was done; `pruned` counts the volumes of removed series, too, and `series` the series. Of a run that is
-        stopped, `series` is None.
+        stopped before the last series, `series` is None.
     """
     with retriever.writing() as store:
-        for root in listed.roots():
-            add_roots(store, [root.path], root.name)
-        register = SeriesRegister.of_store(store)
-        todo = [one for one in listed.series if not register.is_settled(one.uid, one.stamp)]
-        files = {one.uid: [Path(file) for file in one.files] for one in todo}
-        roots = add_roots(store, [file for each in files.values() for file in each])
-        report = retriever.index_into(store, files, roots=roots, embedding=embedding, progress=progress)
-        if report.cancelled:
-            return report
-        report.gone = find_gone(store, roots, [file for each in files.values() for file in each])
-        gone = set(listed.removed)
-        if listed.complete:
-            gone |= set(register.seen) - {one.uid for one in listed.series}
-        report.pruned = store.remove(_ids_of_series(store, sorted(gone)) + _without_their_files(store, todo))
-        register.note(todo, report, store)
-        register.forget(gone)
-        register.save(store)
+        report = _index_into(store, retriever, listed, progress, embedding)
+        report.cancelled |= not retriever.update_indexes(store, progress)
+    return report
+
+
+def _index_into(
+    store: VolumeStore,
+    retriever: Retriever,
+    listed: SeriesList,
+    progress: ProgressCallback | None,
+    embedding: VolumeEmbedding | None,
+) -> IndexingReport:
+    for root in listed.roots():
+        add_roots(store, [root.path], root.name)
+    register = SeriesRegister.of_store(store)
+    todo = [one for one in listed.series if not register.is_settled(one.uid, one.stamp)]
+    files = {one.uid: [Path(file) for file in one.files] for one in todo}
+    roots = add_roots(store, [file for each in files.values() for file in each])
+    report = retriever.index_into(store, files, roots=roots, embedding=embedding, progress=progress)
+    if report.cancelled:
+        return report
+    report.gone = find_gone(store, roots, [file for each in files.values() for file in each])
+    gone = set(listed.removed)
+    if listed.complete:
+        gone |= set(register.seen) - {one.uid for one in listed.series}
+    report.pruned = store.remove(_ids_of_series(store, sorted(gone)) + _without_their_files(store, todo))
+    register.note(todo, report, store)
+    register.forget(gone)
+    register.save(store)
     report.series = _counts(register, listed, todo, gone)
     return report
 

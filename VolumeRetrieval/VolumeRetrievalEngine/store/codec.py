@@ -35,12 +35,17 @@ def pack_rows(rows: np.ndarray) -> bytes:
     return (matrix / length[:, None]).astype("<f2").tobytes()
 
 
-def unpack_rows(blob: bytes, out: np.ndarray) -> None:
+def unpack_rows(blob: bytes | np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (float32 [n, d], C order) with the unit rows of a float16 blob of exactly its shape."""
     out[...] = np.frombuffer(blob, dtype="<f2").reshape(out.shape)
-    length = np.sqrt(np.einsum("ij,ij->i", out, out))
+    normalize_rows(out)
+
+
+def normalize_rows(rows: np.ndarray) -> None:
+    """Make rows float32 [n, d] as they were stored, in half precision, unit rows again, in place."""
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # A row of zeros is damage that `verify` reports; here it must not become NaN and spread.
-    np.divide(out, np.maximum(length, np.finfo(np.float32).tiny)[:, None], out=out)
+    np.divide(rows, np.maximum(length, np.finfo(np.float32).tiny)[:, None], out=rows)
 
 
 def pack_outlines(outlines: np.ndarray) -> bytes:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,14 +31,28 @@ SCAN_CACHE_FILE = "scan-cache.sqlite"
 
 @dataclass(frozen=True)
 class _Found:
-    """A store that can be opened. `asked_for_as` is what its encoder is called when it is made."""
+    """A store that can be opened.
+
+    `asked_for_as` is what its encoder is called when it is made, `weights` the file that its user brought for it, ""
+    where the encoder has its own; `created` is when the store was made.
+    """
 
     recipe: Recipe
     path: Path
     asked_for_as: str
+    weights: str
+    created: str
 
     def is_of(self, encoder: str) -> bool:
         return encoder in ("", self.recipe.encoder, self.asked_for_as, self.path.name)
+
+    def is_older(self, other: _Found) -> bool:
+        """Whether only an earlier preprocessing, or earlier weights of the encoder's own, tell it from the other."""
+        if self.recipe.weights == other.recipe.weights:
+            earlier = self.recipe.preprocessing_version < other.recipe.preprocessing_version
+        else:
+            earlier = not (self.weights or other.weights) and self.created < other.created
+        return earlier and _is_alike(self.recipe, other.recipe)
 
 
 class StoreFolder:
@@ -58,11 +73,27 @@ class StoreFolder:
         """Where the store of this recipe is, or would be made."""
         return self.parent / recipe.folder_name
 
-    def made_before(self, recipe: Recipe) -> Recipe | None:
-        """The newest recipe with a store here that is this one or differs in an earlier preprocessing alone, if any."""
+    def holds(self, recipe: Recipe) -> bool:
+        """Whether this recipe has a store here that can be opened."""
+        return any(known == recipe for known, _ in self.recipes())
+
+    def made_before(self, recipe: Recipe, editions: Sequence[str] = ()) -> Recipe | None:
+        """The newest recipe with a store here that is this one, or differs only in an earlier preprocessing or in an
+        earlier edition of the encoder's weights; None if there is none.
+
+        Args:
+            editions: sha256 of the weights that the encoder can still be made with, the oldest first.
+        """
+        order = {weights: number for number, weights in enumerate((*editions, recipe.weights))}
         return max(
-            (known for known, _ in self.recipes() if _is_older_or_same(known, recipe)),
-            key=lambda known: known.preprocessing_version,
+            (
+                known
+                for known, _ in self.recipes()
+                if known.weights in order
+                and known.preprocessing_version <= recipe.preprocessing_version
+                and _is_alike(known, recipe)
+            ),
+            key=lambda known: (order[known.weights], known.preprocessing_version),
             default=None,
         )
 
@@ -75,11 +106,13 @@ class StoreFolder:
             return None
         return None if is_absent(path / STORE_FILE) else path
 
-    def in_use(self) -> Path | None:
-        """The store to go on with where none is named: the last used one, or the only one.
+    def in_use(self, name: str = "") -> Path | None:
+        """The store to go on with: the one whose folder is called so; where none is named the last used, or only one.
 
         None if there is none, and if there are several of which none is marked as the last used one.
         """
+        if name:
+            return next((path for _, path in self.recipes() if path.name == name), None)
         if (last := self.last_used()) is not None:
             return last
         paths = [path for _, path in self.recipes()]
@@ -97,12 +130,13 @@ class StoreFolder:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
-    def choose(self, encoder: str = "") -> Path:
+    def choose(self, encoder: str = "", rather_than: Collection[Path] = ()) -> Path:
         """The store to search in: the last used one, or that of an encoder.
 
         Args:
             encoder: its name in the recipe ("torchscript-mobilenet"), the name it is asked for by ("torchscript"), or
                 the name of the store's folder.
+            rather_than: folders of stores that are meant only where no other one fits.
 
         Raises:
             StoreError: there is none, or the encoder has several recipes here and none of them was used last.
@@ -119,12 +153,12 @@ class StoreFolder:
             )
         last = self.last_used()
         named = [one for one in stores if one.is_of(encoder)]
+        named = [one for one in named if one.path not in rather_than] or named
         fitting = [one.path for one in named]
         if last in fitting:
             return last
-        # Of several that differ in the preprocessing alone, the newest.
-        newer = [one for one in named if not any(_is_older(one.recipe, other.recipe) for other in named)]
-        fitting = [one.path for one in newer]
+        # Of several that differ in the preprocessing or the edition of the encoder alone, the newest.
+        fitting = [one.path for one in named if not any(one.is_older(other) for other in named)]
         if len(fitting) == 1:
             return fitting[0]
         names = ", ".join(one.path.name for one in stores)
@@ -182,24 +216,25 @@ class StoreFolder:
                 if is_absent(path / STORE_FILE):
                     continue
                 with VolumeStore.open(path) as store:
-                    stores.append(_Found(store.recipe, path, _asked_for_as(store)))
+                    stores.append(_found(store))
             except VolumeRetrievalError as error:
                 problems.append((path, str(error)))
         return stores, problems
 
 
-def _is_older_or_same(one: Recipe, other: Recipe) -> bool:
-    same_version = replace(one, preprocessing_version=other.preprocessing_version)
-    return same_version == other and one.preprocessing_version <= other.preprocessing_version
+def _is_alike(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes differ at most in the preprocessing, and in the encoder's weights and what follows from
+    them."""
+    differing = ["preprocessing_version"]
+    if one.weights != other.weights:
+        differing += ["weights", "size", "normalisation"]
+    return replace(one, **{name: getattr(other, name) for name in differing}) == other
 
 
-def _is_older(one: Recipe, other: Recipe) -> bool:
-    return one != other and _is_older_or_same(one, other)
-
-
-def _asked_for_as(store: VolumeStore) -> str:
-    """The name that makes the store's encoder again (encoders.encoder_note); "" if the store does not say."""
+def _found(store: VolumeStore) -> _Found:
     try:
-        return str(json.loads(store.meta("encoder_note") or "{}").get("name", ""))
+        note = json.loads(store.meta("encoder_note") or "{}")
+        name, weights = str(note.get("name", "")), str(note.get("weights", ""))  # encoders.encoder_note
     except (ValueError, AttributeError):
-        return ""
+        name = weights = ""
+    return _Found(store.recipe, store.folder, name, weights, store.meta("created") or "")

@@ -7,8 +7,9 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from ..errors import DamagedStoreError, StoreError, UnknownVolumeError
 from ..recipe import Recipe
 from ..volume import Attributes, SliceTable, SourceFiles
 from .attribute_filter import AttributeFilter
-from .codec import checksum, unpack_outlines, unpack_rows, unpack_slices, unpack_texts
-from .records import Changes, StoreStatistics, VolumeRecord
+from .codec import checksum, normalize_rows, unpack_outlines, unpack_slices, unpack_texts
+from .key_lists import KeyLists
+from .records import Changes, StoredVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, translated_errors
 from .verify import find_problems
 
@@ -41,14 +43,19 @@ _ROW_COUNTS = {"embeddings": "n_rows", "pooled": "n_pooled"}
 
 #: Keys in one statement; older SQLite takes no more than 999 parameters.
 _KEYS_AT_ONCE = 500
+#: Volumes whose rows are read by one statement: some MB.
+_BLOBS_AT_ONCE = 50
+
+Keys = Sequence[int] | np.ndarray
 
 
 class StoreReader:
     """The reading half of :class:`~VolumeRetrievalEngine.store.VolumeStore`. Safe to use from several threads."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe):
+    def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe, key_lists: KeyLists | None = None):
         self._connection = connection
         self._thread_lock = threading.RLock()
+        self._key_lists = key_lists
         self.folder = folder
         self.file = folder / STORE_FILE
         self.recipe = recipe
@@ -129,15 +136,22 @@ class StoreReader:
 
     def keys(self, keep: AttributeFilter | None = None) -> np.ndarray:
         """int64 [v]: the keys of all volumes (that pass the filter), ascending."""
-        where, values = (keep or AttributeFilter()).to_sql()
-        rows = self._all(f"SELECT key FROM volumes WHERE {where} ORDER BY key", *values)
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        keep = keep or AttributeFilter()
+        if keep == AttributeFilter(not_volume_id=keep.not_volume_id):  # all but one, at most: most searches
+            everything = self._keys_where("1")
+            own = self._one("SELECT key FROM volumes WHERE volume_id = ?", keep.not_volume_id)
+            return everything if own is None else everything[everything != own[0]]
+        where, values = keep.to_sql()
+        return self._read_keys(where, *values)
 
     def keys_of_other_modality(self, modality: str) -> np.ndarray:
         """int64 [v]: the keys of all volumes that are known to be of another modality than this one, ascending."""
-        sql = "SELECT key FROM volumes WHERE modality <> '' AND casefold(modality) <> ? ORDER BY key"
-        rows = self._all(sql, modality.casefold())
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return self._keys_where("modality <> '' AND casefold(modality) <> ?", modality.casefold())
+
+    def owners(self) -> dict[int, str]:
+        """Whose each volume is, by key in ascending order: the token of its patient; else its series; "" if unknown."""
+        sql = "SELECT key, patient_token, series_uid FROM volumes ORDER BY key"
+        return {key: token or series for key, token, series in self._all(sql)}
 
     def count_of_precision(self, precision: str) -> int:
         """How many volumes' embeddings were made in this precision."""
@@ -215,9 +229,7 @@ class StoreReader:
 
     def without_outlines(self) -> np.ndarray:
         """int64 [v]: the keys of the volumes whose outlines are not known, ascending."""
-        known = "WHERE key NOT IN (SELECT key FROM outlines)" if self._has_outlines else ""
-        rows = self._all(f"SELECT key FROM volumes {known} ORDER BY key")
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return self._read_keys("key NOT IN (SELECT key FROM outlines)" if self._has_outlines else "1")
 
     @property
     def _has_outlines(self) -> bool:
@@ -228,7 +240,7 @@ class StoreReader:
         """float32 [n, d], unit rows."""
         return self.many_embeddings([key])[0]
 
-    def many_embeddings(self, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def many_embeddings(self, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         """The embeddings of many volumes in one array.
 
         Returns:
@@ -241,9 +253,28 @@ class StoreReader:
         """
         return self._many("embeddings", keys)
 
-    def many_pooled(self, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def many_pooled(self, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         """The pooled rows of many volumes, as :meth:`many_embeddings`."""
         return self._many("pooled", keys)
+
+    def packed(self, table: Literal["embeddings", "pooled"], keys: Keys) -> tuple[np.ndarray, np.ndarray]:
+        """Rows as they lie in the store, float16 [N, d], and their offsets; codec.unpack_rows makes unit rows of them.
+
+        Raises: as :meth:`many_embeddings`.
+        """
+        with self.snapshot():
+            offsets = self._offsets(table, keys)
+            blobs = [blob for _, _, blob in self._blobs(table, keys, offsets)]
+        return np.frombuffer(b"".join(blobs), "<f2").reshape(int(offsets[-1]), self.dimension), offsets
+
+    def volumes(self, keys: Keys) -> list[StoredVolume]:
+        """The volumes with these keys, in this order; raises as :meth:`many_embeddings`."""
+        with self.snapshot():
+            rows, offsets = self.many_embeddings(keys)
+            return [
+                StoredVolume(record, rows[first:end], self.slices(record.key), self.outlines(record.key))
+                for record, first, end in zip(self.records(keys), offsets[:-1], offsets[1:], strict=True)
+            ]
 
     def pooled_first(self, key: int) -> np.ndarray:
         """int32 [m]: the first row of each of a volume's groups of adjacent slices."""
@@ -260,6 +291,18 @@ class StoreReader:
         return bool(self._one("SELECT 1 FROM volumes WHERE key = ? AND volume_id = ?", int(key), volume_id))
 
     # How it is read
+
+    def _keys_where(self, condition: str, *values: str) -> np.ndarray:
+        """The keys of the volumes of which a condition holds; not to be written to."""
+        if self._key_lists is None:
+            return self._read_keys(condition, *values)
+        with self.snapshot():
+            asked = (condition, *values)
+            return self._key_lists.get(self.generation, asked, lambda: self._read_keys(*asked))
+
+    def _read_keys(self, condition: str, *values: str) -> np.ndarray:
+        rows = self._all(f"SELECT key FROM volumes WHERE {condition} ORDER BY key", *values)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def _all(self, sql: str, *values: Any) -> list[tuple]:
         with self._thread_lock, translated_errors(self.file):
@@ -295,19 +338,33 @@ class StoreReader:
         values = (*row[:10], Attributes(*row[19:]), *row[10:16], noted, indexed_at, geometry, self.files)
         return VolumeRecord(*values)
 
-    def _many(self, table: str, keys: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        wanted = [int(key) for key in keys]
-        with self.snapshot(), translated_errors(self.file):
-            counts = self._row_counts(table, wanted)
-            offsets = np.concatenate([[0], np.cumsum([counts[key] for key in wanted], dtype=np.int64)])
+    def _many(self, table: str, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
+        with self.snapshot():
+            offsets = self._offsets(table, keys)
             rows = np.empty((int(offsets[-1]), self.dimension), np.float32)
-            sql = f"SELECT data, checksum FROM {table} WHERE key = ?"
-            for key, first, end in zip(wanted, offsets[:-1], offsets[1:], strict=True):
-                found = self._connection.execute(sql, (key,)).fetchone()
-                if not found or len(found[0]) != 2 * rows.shape[1] * (end - first) or checksum(found[0]) != found[1]:
-                    raise self._damaged(key, table)
-                unpack_rows(found[0], out=rows[first:end])
-        return rows, offsets.astype(np.int64)
+            for first, end, blob in self._blobs(table, keys, offsets):
+                rows[first:end] = np.frombuffer(blob, "<f2").reshape(end - first, -1)
+        normalize_rows(rows)
+        return rows, offsets
+
+    def _offsets(self, table: str, keys: Keys) -> np.ndarray:
+        """int64 [len + 1]: where each volume's rows begin."""
+        wanted = [int(key) for key in keys]
+        counts = self._row_counts(table, wanted)
+        return np.concatenate([[0], np.cumsum([counts[key] for key in wanted], dtype=np.int64)]).astype(np.int64)
+
+    def _blobs(self, table: str, keys: Keys, offsets: np.ndarray) -> Iterator[tuple[int, int, bytes]]:
+        """Each volume's first row, its end, and its rows as stored."""
+        row_bytes, bounds = 2 * self.dimension, pairwise(offsets.tolist())
+        with translated_errors(self.file):
+            for chunk in _chunks([int(key) for key in keys], _BLOBS_AT_ONCE):
+                sql = f"SELECT key, data, checksum FROM {table} WHERE key IN ({_marks(chunk)})"
+                found = {key: blob for key, *blob in self._connection.execute(sql, chunk)}
+                for key, (first, end) in zip(chunk, islice(bounds, len(chunk)), strict=True):
+                    data, written = found.get(key, (b"", 0))
+                    if len(data) != row_bytes * (end - first) or checksum(data) != written:
+                        raise self._damaged(key, table)
+                    yield first, end, data
 
     def _row_counts(self, table: str, keys: Sequence[int]) -> dict[int, int]:
         counts: dict[int, int] = {}
@@ -327,9 +384,9 @@ class StoreReader:
         )
 
 
-def _chunks(keys: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        yield list(keys[start : start + _KEYS_AT_ONCE])
+def _chunks(keys: Sequence[int], size: int = _KEYS_AT_ONCE) -> Iterator[list[int]]:
+    for start in range(0, len(keys), size):
+        yield list(keys[start : start + size])
 
 
 def _marks(values: Sequence[Any]) -> str:

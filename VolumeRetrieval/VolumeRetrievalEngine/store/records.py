@@ -143,6 +143,22 @@ class VolumeRecord:
         return Identity(self.volume_id, self.fingerprint, self.series_uid, self.patient_token, self.study_token)
 
 
+@dataclass(frozen=True, eq=False)
+class StoredVolume:
+    """A volume with what it is shown and located by.
+
+    Attributes:
+        embeddings: float32 [n, d], unit rows.
+        slices: where they lie; n rows.
+        outlines: float32 [n, 4], where the body lies on them; None where that is not known.
+    """
+
+    record: VolumeRecord
+    embeddings: np.ndarray
+    slices: SliceTable
+    outlines: np.ndarray | None
+
+
 @dataclass(frozen=True)
 class Changes:
     """What an index that stands at a generation has to catch up with.

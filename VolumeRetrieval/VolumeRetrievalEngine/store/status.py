@@ -25,6 +25,7 @@ class Status:
         mapping: what to tell about volumes whose embeddings were mapped from another encoder's; "" if there are none.
         made_on: volumes by what computed their embeddings, and in which precision: "cpu (onnxruntime), float32".
         preprocessing_version: which version of the preprocessing made its slices (part of the recipe).
+        edition: what to tell where a later edition of the encoder ships than the one that made its embeddings; else "".
         problems: stores in the same folder that cannot be opened, and why.
 
     Example:
@@ -49,6 +50,7 @@ class Status:
     without_outlines: int = 0
     mapping: str = ""
     preprocessing_version: int = PREPROCESSING_VERSION
+    edition: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -69,5 +71,5 @@ class Status:
         return (
             f"{self.volumes:,} volumes indexed ({kinds or 'none'}), {self.rows:,} slices embedded with {self.encoder}, "
             f"{readable_size(self.size_bytes)}, index: {self.index_kind}{lacking}{earlier}"
-            + (f"; {self.mapping}" if self.mapping else "")
+            + "".join(f"; {one}" for one in (self.edition, self.mapping) if one)
         )

@@ -12,12 +12,13 @@ from .reader import StoreReader
 from .records import VolumeRecord
 from .volume_store import VolumeStore
 
-_ROOTS = "roots"
+#: Under which the store keeps its roots (VolumeStore.set_meta).
+ROOTS = "roots"
 
 
 def roots_of(store: StoreReader) -> Roots:
     """The named roots that the store's paths are relative to."""
-    return Roots.from_json(store.meta(_ROOTS) or "")
+    return Roots.from_json(store.meta(ROOTS) or "")
 
 
 def add_roots(store: VolumeStore, paths: list[Path], name: str = "") -> Roots:
@@ -33,7 +34,7 @@ def add_roots(store: VolumeStore, paths: list[Path], name: str = "") -> Roots:
         roots = Roots([*roots, *(Root(name, path if path.is_dir() else path.parent) for path in paths[:1])])
     for path in paths:
         roots.add(path)
-    store.set_meta(_ROOTS, roots.to_json())
+    store.set_meta(ROOTS, roots.to_json())
     return roots
 
 

@@ -43,6 +43,7 @@ from ..volume import Attributes, Identity, SourceFiles
 from ..writer_lock import WriterLock
 from .attribute_filter import AttributeFilter
 from .codec import checksum, pack_outlines, pack_rows, pack_slices, pack_texts, storable
+from .key_lists import KeyLists
 from .reader import ATTRIBUTE_COLUMNS, StoreReader
 from .records import Changes, NewVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, check_version, connect, create_tables, is_absent, migrate, translated_errors
@@ -58,6 +59,9 @@ WRITER_PATIENCE_S = 600.0
 #: Volumes whose pooled rows are rebuilt in one transaction.
 _POOLED_AT_ONCE = 100
 
+#: (embeddings float32 [n, d], positions float64 [n] mm) -> (pooled float32 [m, d], first row [m]).
+Pool = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
 
 class VolumeStore(StoreReader):
     """One recipe's volumes; made by :meth:`create` and :meth:`open`, best used in a `with`.
@@ -69,7 +73,7 @@ class VolumeStore(StoreReader):
     """
 
     def __init__(self, connection: sqlite3.Connection, folder: Path, recipe: Recipe, lock: WriterLock | None):
-        super().__init__(connection, folder, recipe)
+        super().__init__(connection, folder, recipe, None if lock else KeyLists())
         self._writer_lock = lock
         self.left_behind = lock.left_behind if lock else None
 
@@ -226,14 +230,12 @@ class VolumeStore(StoreReader):
                     self._delete(keys, generation)
         return len(keys)
 
-    def rebuild_pooled(self, pool: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
-        """Rebuild all pooled rows; earlier indexes are then rebuilt, too.
-
-        Args:
-            pool: (embeddings float32 [n, d], positions float64 [n] mm) -> (pooled [m, d], first row [m]).
-        """
+    def rebuild_pooled(self, pool: Pool, tell: Callable[[int], None] = lambda done: None) -> None:
+        """Rebuild all pooled rows; earlier indexes are then rebuilt, too. `tell` is called before each transaction with
+        how many volumes are done, and may raise Cancelled."""
         keys = self.keys().tolist()
         for start in range(0, len(keys), _POOLED_AT_ONCE):
+            tell(start)
             with self._change() as generation:
                 for key in keys[start : start + _POOLED_AT_ONCE]:
                     rows, first = pool(self.embeddings(key), self.slices(key).position)
@@ -376,7 +378,7 @@ def _first_meta(recipe: Recipe, encoder_note: dict[str, Any]) -> dict[str, str]:
         "generation": "0",
         "dimension": "0",
         "pooled_span_mm": str(SPAN_MM),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "created_with": __version__,
     }
 

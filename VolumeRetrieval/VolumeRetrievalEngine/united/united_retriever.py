@@ -6,33 +6,46 @@ recipe, because embeddings of two recipes are never compared.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn, TypeVar, cast
 
 import numpy as np
 
 from ..encoders.request import EncoderRequest
-from ..errors import StoreError, VolumeRetrievalError
+from ..errors import NotAnsweringError, StoreError, StoreLostError, UnknownVolumeError, VolumeRetrievalError
 from ..progress import ProgressCallback
-from ..query.files import found_again, indexed_or_found
+from ..query.files import indexed_or_found
 from ..query.query import Query
 from ..query.region import Region
-from ..reading import MetadataTable, VolumeSource, find_volume
+from ..reading import MetadataTable, VolumeSource
+from ..recipe import Recipe
 from ..retriever import Retriever
 from ..searching.match import SearchResult
 from ..searching.opened_store import known_record
 from ..searching.options import SearchOptions
+from ..searching.searched_store import SearchedStore
 from ..searching.session import SearchSession
+from ..store.folder import StoreFolder
+from ..store.reader import StoreReader
 from ..store.records import VolumeRecord
 from ..store.status import Status
 from ..volume import Identity, Volume
+from .answering import AnsweringFolders
+from .elsewhere import Elsewhere, answers
 from .keys import own, part_of
+from .query_identities import QueryIdentities
+from .store_choice import chosen_store
 from .united_session import UnitedSession, not_searched
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Opens the store of a recipe in a folder, or the one that is asked for where the recipe is None.
+OpenStore = Callable[[Path, EncoderRequest, str, Recipe | None], Retriever]
+
+#: As many as searches can be asked about (recent_queries.py), and those that are resolved meanwhile.
+_QUERIES_KEPT = 8
 
 _ONE_AT_A_TIME = (
     "several stores are open as one, to search: open the one that is meant alone (Retriever.create or open)"
@@ -44,7 +57,7 @@ def open_stores(
 ) -> Retriever:
     """For searching: open one store (Retriever.open), or several as one archive.
 
-    A store that cannot be opened is left out, and every result says so in its notes.
+    A store that cannot be opened is left out until it can be, and every result says so in its notes.
 
     Args:
         stores: folders; the first one that can be opened decides on the recipe. One that is named twice counts once.
@@ -53,41 +66,95 @@ def open_stores(
     Raises:
         StoreError: none of them can be opened.
     """
-    folders: dict[Path, Path] = {}
-    for one in stores:
-        folders.setdefault(Path(one).resolve(), Path(one))
+    answering = AnsweringFolders()
+    folders, _ = _distinct([Path(one) for one in stores], answering)
     if len(folders) == 1:
-        return Retriever.open(stores[0], encoder, index_kind=index_kind)
-    parts: dict[int, Retriever] = {}
-    lost = []
-    for number, store in enumerate(folders.values()):
-        try:
-            part = Retriever.open(store, encoder, index_kind=index_kind)
-            first = next(iter(parts.values()), part)
-            if part.recipe != first.recipe:
-                raise StoreError(
-                    f"made with {part.recipe.encoder}, the first one with {first.recipe.encoder}, or other settings; "
-                    "name the encoder that all of them have"
-                )
-            parts[number] = part
-        except (VolumeRetrievalError, OSError) as error:
-            lost.append(not_searched(store, error))
-    if not parts:
-        raise StoreError("no store can be searched:" + "".join(f"\n  {one}" for one in lost))
-    return UnitedRetriever(parts, lost)
+        return Retriever.open(folders[0], encoder, index_kind=index_kind)
+    return UnitedRetriever.of(list(folders.values()), encoder, index_kind=index_kind, answering=answering)
 
 
 class UnitedRetriever(Retriever):
-    """A Retriever that searches several stores; it does not index."""
+    """A Retriever that searches several stores; it does not index.
 
-    def __init__(self, parts: dict[int, Retriever], lost: Sequence[str] = ()):
+    Attributes:
+        folders: the stores by number, as they were named.
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[int, Path],
+        parts: Mapping[int, Retriever],
+        lost: Mapping[int, Exception],
+        request: EncoderRequest,
+        index_kind: str,
+        answering: AnsweringFolders,
+        elsewhere: Mapping[Path, OpenStore] | None = None,
+    ):
+        """`parts` are those that could be opened, `lost` says why the others could not; `request` is what was asked
+        for; `elsewhere` opens those that are not folders of this computer."""
         first = next(iter(parts.values()))
-        super().__init__(first.folder, first.path, first.recipe, first.request, "auto")
-        self._parts = parts
-        self._lost = tuple(lost)
+        super().__init__(first.folder, first.path, first.recipe, first.request, index_kind)
+        self.folders = dict(folders)
+        self._parts = dict(parts)
+        self._lost = dict(lost)
+        self._asked = request
+        self._answering = answering
+        self._elsewhere = dict(elsewhere or {})
         self._united: UnitedSession | None = None
-        #: What the queries that were resolved are in each store, by id: a table may have said it.
-        self._resolved: dict[str, dict[int, Identity]] = {}
+        #: What the last queries are in each store, by id: a table may have said it.
+        self._identities: dict[str, QueryIdentities] = {}
+
+    @classmethod
+    def of(
+        cls,
+        stores: Sequence[Path | str],
+        encoder: EncoderRequest | str = "",
+        *,
+        index_kind: str = "auto",
+        answering: AnsweringFolders | None = None,
+        elsewhere: Mapping[Path, OpenStore] | None = None,
+    ) -> UnitedRetriever:
+        """See :func:`open_stores`; also a single store is one of several here.
+
+        Args:
+            elsewhere: how those of the stores are opened that are not folders of this computer.
+        """
+        request, answering = EncoderRequest.of(encoder), answering or AnsweringFolders()
+        elsewhere = elsewhere or {}
+        folders, lost = _distinct([Path(one) for one in stores], answering, elsewhere)
+        parts: dict[int, Retriever] = {}
+        for number, folder in folders.items():
+            if number in lost:
+                continue
+            try:
+                first = next(iter(parts.values()), None)
+                open_it = elsewhere.get(folder, open_store)
+                parts[number] = open_it(folder, request, index_kind, None if first is None else first.recipe)
+            except (VolumeRetrievalError, OSError) as error:
+                lost[number] = error
+        if not parts:
+            why = "".join(f"\n  {not_searched(folders[number], error)}" for number, error in lost.items())
+            raise StoreError(f"no store can be searched:{why}")
+        return cls(folders, parts, lost, request, index_kind, answering, elsewhere)
+
+    def search(
+        self,
+        query: Volume | Path | str,
+        *,
+        region: Region | None = None,
+        crop: bool = False,
+        options: SearchOptions | None = None,
+        name: str = "",
+        progress: ProgressCallback | None = None,
+    ) -> SearchResult:
+        """See Retriever. Stores that could not be reached are tried again."""
+        self._try_again()
+        self._session().refresh(())  # the query is looked up in what is there
+        options, search = options or SearchOptions(), super().search
+        result = self._despite_losses(
+            lambda: search(query, region=region, crop=crop, options=options, name=name, progress=progress)
+        )
+        return self._with_stores(result, options)
 
     def path_of(self, record: VolumeRecord) -> str:
         part, own_record = self._own(record)
@@ -106,29 +173,36 @@ class UnitedRetriever(Retriever):
         modality: str = "",
     ) -> Volume | str:
         """See Retriever; a file is the volume of the first store that has it."""
-        path = Path(name).expanduser()
+        self._session().refresh(())
+        return self._despite_losses(lambda: self._resolved(Path(name).expanduser(), volume, metadata, modality))
+
+    def _resolved(self, path: Path, volume: int | None, metadata: MetadataTable | None, modality: str) -> Volume | str:
         if not path.exists():
-            return self._found(str(name))
-        found = {
-            number: indexed_or_found(
+            return self._found(str(path))
+        found = answers(
+            self._reached(),
+            lambda _, part: indexed_or_found(
                 part._session().store, path, part._tokens(), volume=volume, metadata=metadata, modality=modality
-            )
-            for number, part in self._reached().items()
-        }
+            ),
+        )
         known = next((one.volume_id for one in found.values() if isinstance(one, VolumeRecord)), None)
         query = known or next(one for one in found.values() if isinstance(one, VolumeSource)).read()
         query_id = query if isinstance(query, str) else query.identity.volume_id
-        self._resolved[query_id] = {number: one.identity for number, one in found.items()}
+        identity = Identity(query_id, "") if isinstance(query, str) else query.identity
+        self._remember(identity, str(path), {number: self._trusted(number, one) for number, one in found.items()})
         return query
 
     def find(self, name: str) -> VolumeRecord:
         """See Retriever; the volume of the first store that knows it."""
-        return known_record(self._session().store, self._found(name))
+        return self._despite_losses(lambda: known_record(self._session().store, self._found(name)))
 
-    def search_again(self, search_id: str, options: SearchOptions) -> SearchResult:
+    def search_again(
+        self, search_id: str, options: SearchOptions, progress: ProgressCallback | None = None
+    ) -> SearchResult:
         """See Retriever."""
         self._tell_whose(self._recent.query(search_id), self._session())
-        return super().search_again(search_id, options)
+        search = super().search_again
+        return self._with_stores(self._despite_losses(lambda: search(search_id, options, progress)), options)
 
     def status(self) -> Status:
         raise StoreError(_ONE_AT_A_TIME)
@@ -136,7 +210,7 @@ class UnitedRetriever(Retriever):
     def writing(self) -> NoReturn:
         raise StoreError(_ONE_AT_A_TIME)
 
-    def rebuild(self) -> None:
+    def rebuild(self, progress: ProgressCallback | None = None) -> NoReturn:
         raise StoreError(_ONE_AT_A_TIME)
 
     def add_outlines(self, progress: ProgressCallback | None = None) -> NoReturn:
@@ -146,6 +220,23 @@ class UnitedRetriever(Retriever):
         for part in self._parts.values():
             part.close()
         self._united = None
+
+    def _despite_losses(self, ask: Callable[[], T]) -> T:
+        """What is asked, without a store that another process holds open and that is lost meanwhile.
+
+        Of such a store no snapshot is held. Where a volume was removed between two questions, all are asked again.
+        """
+        is_elsewhere = any(isinstance(part, Elsewhere) for part in self._parts.values())
+        while True:
+            try:
+                return ask()
+            except StoreLostError:
+                pass
+            except UnknownVolumeError:
+                if not is_elsewhere:
+                    raise
+                is_elsewhere = False  # once
+            self._session().refresh(())
 
     def _found(self, name: str) -> str:
         """The id that this is, or the beginning of, in the first store that knows it."""
@@ -159,16 +250,58 @@ class UnitedRetriever(Retriever):
 
     def _session(self) -> SearchSession:
         if self._united is None:
-            opened, lost = {}, list(self._lost)
+            opened, lost = {}, dict(self._lost)
             for number, part in self._parts.items():
                 try:
+                    if not isinstance(part, Elsewhere):
+                        self._answering.check(self.folders[number])
                     opened[number] = part._session()
                 except (StoreError, OSError) as error:
-                    lost.append(not_searched(part.folder.parent, error))
+                    lost[number] = error
             if not opened:
-                raise StoreError(f"no store can be searched: {'; '.join(lost)}")
-            self._united = UnitedSession(opened, lost)
+                why = "; ".join(not_searched(self.folders[number], error) for number, error in lost.items())
+                raise StoreError(f"no store can be searched: {why}")
+            self._united = UnitedSession(opened, self.folders, lost, self._answering)
         return cast(SearchSession, self._united)  # it has everything that a search asks of one
+
+    def _try_again(self) -> None:
+        """Open what could not be opened, or has been lost, and is there (again)."""
+        lost = self._lost if self._united is None else self._united.lost
+        self._answering.ask(folder for number in lost if (folder := self.folders[number]) not in self._elsewhere)
+        for number in list(lost):
+            folder = self.folders[number]
+            try:
+                if folder not in self._elsewhere:
+                    self._answering.check(folder)
+                open_it = self._elsewhere.get(folder, open_store)
+                part = open_it(folder, self._asked, self._index_kind, self.recipe)
+                part._session()
+            except (VolumeRetrievalError, OSError) as error:
+                lost[number] = error
+                continue
+            if (before := self._parts.pop(number, None)) is not None:
+                before.close()
+            self._parts = dict(sorted({**self._parts, number: part}.items()))
+            self._lost.pop(number, None)
+            self._united = None
+
+    def _with_stores(self, result: SearchResult, options: SearchOptions) -> SearchResult:
+        """Of each match the store that it is from, and of each store what came of it."""
+        session = cast(UnitedSession, self._session())
+        named = bool(options.exclude_series)
+        strangers = session.without_patient(named) if "patient" in options.exclude else []
+        stores = tuple(
+            SearchedStore.lost(str(folder), session.lost[number])
+            if number in session.lost
+            else SearchedStore(str(folder), knows_patient=number not in strangers)
+            for number, folder in self.folders.items()
+        )
+        numbers = part_of(np.array([match.key for match in result.matches], np.int64))
+        matches = tuple(
+            replace(match, store=str(self.folders[int(number)]))
+            for match, number in zip(result.matches, numbers, strict=True)
+        )
+        return replace(result, matches=matches, stores=stores)
 
     def _reached(self) -> dict[int, Retriever]:
         """The stores that are searched."""
@@ -190,36 +323,63 @@ class UnitedRetriever(Retriever):
         return found
 
     def _tell_whose(self, query: Query, session: SearchSession) -> None:
-        cast(UnitedSession, session).store.identities = self._identities(query)
+        known = self._identities.get(query.identity.volume_id)
+        if known is None:
+            known = self._remember(query.identity, query.path)
+        cast(UnitedSession, session).store.identities = known
 
-    def _identities(self, query: Query) -> dict[int, Identity]:
-        """What the query is in each store, where that is known: its patient and study have another hash in each."""
-        if (resolved := self._resolved.get(query.identity.volume_id)) is not None:
-            return resolved
-        records = {
-            number: record
-            for number, part in self._reached().items()
-            if (record := part._session().store.find(query.identity.volume_id)) is not None
-        }
-        known = {}
-        for number, part in self._reached().items():
+    def _remember(self, query: Identity, path: str, resolved: Mapping[int, Identity] | None = None) -> QueryIdentities:
+        """What a query is in each store; the last few queries are remembered."""
+
+        def stores() -> dict[int, StoreReader]:
+            return {number: part._session().store for number, part in self._reached().items()}
+
+        made = QueryIdentities(stores, lambda number: self._parts[number].folder.tokens, query, path, resolved)
+        self._identities.pop(query.volume_id, None)
+        self._identities[query.volume_id] = made
+        while len(self._identities) > _QUERIES_KEPT:
+            del self._identities[next(iter(self._identities))]
+        return made
+
+    def _trusted(self, number: int, found: VolumeRecord | VolumeSource) -> Identity:
+        """What a query is in a store, without hashes by a secret that stands in for one that cannot be read."""
+        if isinstance(found, VolumeSource):
             try:
-                known[number] = self._identity_in(part, records.get(number), records, query.path)
-            except (VolumeRetrievalError, OSError, ValueError):
-                logger.debug("the query's patient is not known in %s", part.path, exc_info=True)
-        return known
-
-    def _identity_in(
-        self, part: Retriever, record: VolumeRecord | None, records: Mapping[int, VolumeRecord], path: str
-    ) -> Identity:
-        """What the query is in one store: as it is indexed there, or by its files and this store's secret."""
-        if record is not None:
-            return record.identity
-        for number, other in records.items():
-            return found_again(self._parts[number]._session().store, other, part._tokens()).identity
-        return find_volume(Path(path), tokens=part._tokens()).identity
+                _ = self._parts[number].folder.tokens
+            except StoreError:
+                return replace(found.identity, patient_token="", study_token="")
+        return found.identity
 
     def _own(self, record: VolumeRecord) -> tuple[Retriever, VolumeRecord]:
         """The store of a volume, and its record there."""
         key = np.array([record.key])
         return self._parts[int(part_of(key)[0])], replace(record, key=int(own(key)[0]))
+
+
+def _distinct(
+    stores: Sequence[Path], answering: AnsweringFolders, elsewhere: Collection[Path] = ()
+) -> tuple[dict[int, Path], dict[int, Exception]]:
+    """The folders by number, each once however it is named; and those of this computer that do not answer."""
+    answering.ask(store for store in stores if store not in elsewhere)
+    folders: dict[Path, Path] = {}
+    silent: dict[Path, Exception] = {}
+    for store in stores:
+        try:
+            folders.setdefault(store if store in elsewhere else answering.check(store), store)
+        except NotAnsweringError as error:
+            folders.setdefault(store, store)
+            silent[store] = error
+    numbered = dict(enumerate(folders.values()))
+    return numbered, {number: silent[store] for number, store in numbered.items() if store in silent}
+
+
+def open_store(folder: Path, request: EncoderRequest, index_kind: str, recipe: Recipe | None) -> Retriever:
+    """The store in a folder that has this recipe; the one that is asked for where it is the first.
+
+    Raises:
+        StoreError: there is none, or only others (store_choice.py).
+    """
+    if recipe is None:
+        return Retriever.open(folder, request, index_kind=index_kind)
+    # Not noted as the one used last: the folder may be everybody's.
+    return Retriever._opened(StoreFolder(folder), chosen_store(folder, request.name, recipe), request, index_kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..progress import ProgressCallback
 from ..query.oriented_box import OrientedBox
 from ..query.region import BoxRAS, MaskRegion, Region, SingleSlice, SliceRange
 from ..retriever import Retriever
+from ..searching.match import SearchResult
 from ..searching.options import SearchOptions
 from ..store.attribute_filter import AttributeFilter
 from ..volume import Attributes, Volume
@@ -32,14 +34,15 @@ def search(retriever: Retriever, params: Params, progress: ProgressCallback) -> 
         name=str(params.get("name", "")),
         progress=progress,
     )
-    return result.to_dict()
+    return _answer(retriever, result, params)
 
 
 def search_again(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
     """PROTOCOL.md, `search_again`."""
     if "search" not in params:
         raise QueryError(f"search_again: expected search, got {dict(params)!r}")
-    return retriever.search_again(str(params["search"]), options_from(params.get("options") or {})).to_dict()
+    result = retriever.search_again(str(params["search"]), options_from(params.get("options") or {}), progress)
+    return _answer(retriever, result, params)
 
 
 def similarity(retriever: Retriever, params: Params, progress: ProgressCallback) -> dict[str, Any]:
@@ -114,6 +117,15 @@ def options_from(values: Params) -> SearchOptions:
         return SearchOptions(**known)
     except TypeError as error:
         raise QueryError(f"search options {sorted(values)}: {error}") from error
+
+
+def _answer(retriever: Retriever, result: SearchResult, params: Params) -> dict[str, Any]:
+    """The result, with the pictures of its best slices where these are asked for."""
+    values = result.to_dict()
+    if params.get("pictures"):
+        pictures = {match.key: retriever.thumbnail(match.key, match.best_row) for match in result.matches}
+        values["pictures"] = {str(key): base64.b64encode(one).decode("ascii") for key, one in pictures.items()}
+    return values
 
 
 def _query(retriever: Retriever, params: Params) -> Volume | str:

@@ -97,7 +97,11 @@ class SearchWorker:
         if message["method"] not in METHODS:
             raise QueryError(f"method {message['method']!r}: expected one of {', '.join(METHODS)}, cancel, shutdown")
         params = message.get("params") or {}
-        retriever = self._retrievers.get(str(params.get("encoder", "")))
+        encoder, stores = str(params.get("encoder", "")), [str(one) for one in params.get("stores") or ()]
+        if stores:
+            retriever = self._retrievers.united(stores, encoder, is_asked_again="search" in params)
+        else:
+            retriever = self._retrievers.get(encoder)
         return METHODS[message["method"]](retriever, params, progress)
 
     def _stop_if_cancelled(self, request: int) -> None:

@@ -137,6 +137,7 @@ class DatabaseIndex:
             madeOn=summary.madeOn,
             better=self._better(summary),
             isEarlier=summary.isEarlier,
+            isEarlierEdition=summary.isEarlierEdition,
             skipped=tuple(self._skipped(summary)),
             reading=self.watcher.present is None,
             series=len(present),
@@ -153,12 +154,12 @@ class DatabaseIndex:
         return EncoderTexts.short(title)
 
     def _better(self, summary: IndexSummary) -> str:
-        """What a new index would be made with: a better encoder than that of the index that Automatic keeps using, or
-        the same one on slices that are prepared better; "" if neither can be had."""
+        """What a new index would be made with: a better encoder than that of the index that Automatic keeps using, a
+        later edition of the same one, or the same one on slices that are prepared better; "" if none can be had."""
         chosen = self._loadSettings().encoder
         if summary.encoder == FLOOR and not chosen and canRun(SHIPPED):
             return SHIPPED
-        if not summary.isEarlier:
+        if not (summary.isEarlier or summary.isEarlierEdition):
             return ""
         same = chosen or summary.encoder
         if same in (FLOOR, SHIPPED):

@@ -27,10 +27,10 @@ class IndexSummary:
 
     `name` is the folder's of the store, `encoder` what the index was made with; both "" if there is none.
     `sliceStepMm` is the distance of its slices, `isEarlier` whether an earlier version of the preprocessing made
-    them, and `madeOn` how many volumes by what ran it; `seen` is what became of each series of the database
-    (SeriesRegister.seen), `files` how many files of a series are in the index by volumes that were embedded for it;
-    both by SeriesInstanceUID. `modalities` and `bodyParts` are those of its volumes. `problem` says why an index
-    that is there cannot be read.
+    them, `isEarlierEdition` whether a later edition of the encoder ships than made the index, and `madeOn` how many
+    volumes by what ran it; `seen` is what became of each series of the database (SeriesRegister.seen), `files` how
+    many files of a series are in the index by volumes that were embedded for it; both by SeriesInstanceUID.
+    `modalities` and `bodyParts` are those of its volumes. `problem` says why an index that is there cannot be read.
     """
 
     volumes: int = 0
@@ -40,6 +40,7 @@ class IndexSummary:
     encoder: str = ""
     sliceStepMm: float = 0.0
     isEarlier: bool = False
+    isEarlierEdition: bool = False
     madeOn: dict[str, int] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class IndexContents:
 
     def summary(self) -> IndexSummary:
         """All zero if nothing is indexed yet."""
+        from VolumeRetrievalEngine.encoders.choice import is_earlier_edition
         from VolumeRetrievalEngine.recipe import PREPROCESSING_VERSION
         from VolumeRetrievalEngine.slicer_database.series_register import SeriesRegister
         from VolumeRetrievalEngine.store.folder import StoreFolder
@@ -112,6 +114,7 @@ class IndexContents:
                     encoder=store.recipe.encoder,
                     sliceStepMm=store.recipe.slice_step_mm,
                     isEarlier=store.recipe.preprocessing_version < PREPROCESSING_VERSION,
+                    isEarlierEdition=is_earlier_edition(store.recipe.encoder, store.recipe.weights),
                     madeOn=counts.made_on,
                     seen=SeriesRegister.of_store(store).seen,
                     files=files,

@@ -66,30 +66,43 @@ def stores(folder: Path) -> list[IndexedStore]:
 
 def chosen(folder: Path, settings: Settings) -> str:
     """What the engine calls the store that the settings mean: the name of its folder where the encoder has several."""
+    from VolumeRetrievalEngine.errors import VolumeRetrievalError
+    from VolumeRetrievalEngine.store.folder import StoreFolder
+
     if not settings.encoder:
         return ""
     candidates = [one for one in stores(folder) if one.isOf(settings.encoder)]
     fitting = [one for one in candidates if one.fits(settings)]
-    return fitting[0].name if len(candidates) > 1 and len(fitting) == 1 else settings.encoder
+    if len(candidates) < 2 or not fitting:
+        return settings.encoder
+    if len(fitting) == 1:
+        return fitting[0].name
+    try:  # of two editions of the encoder, say, the one in use, or the newest
+        others = [folder / one.name for one in candidates if one not in fitting]
+        return StoreFolder(folder).choose(settings.encoder, rather_than=others).name
+    except VolumeRetrievalError:  # whoever opens the index says why
+        return settings.encoder
 
 
 def choices(found: Sequence[IndexedStore]) -> list[StoreChoice]:
-    """The stores of those encoders that have more than one, in words that tell them apart."""
+    """The stores of those encoders that have several, in words that tell them apart.
+
+    Those that no setting tells apart, such as two editions of the encoder, are one choice (see `chosen`).
+    """
     made = []
-    for one in found:
-        same = [other for other in found if other.askedForAs == one.askedForAs]
-        if len(same) > 1:
-            made.append(StoreChoice(one.askedForAs, _title(one, same), one.weights, one.sliceStepMm))
+    for encoder in dict.fromkeys(one.askedForAs for one in found):
+        bySettings = {(one.weights, one.sliceStepMm): one for one in found if one.askedForAs == encoder}
+        if len(bySettings) > 1:
+            several = list(bySettings.values())
+            made += [StoreChoice(encoder, _title(one, several), one.weights, one.sliceStepMm) for one in several]
     return made
 
 
-def _title(one: IndexedStore, same: Sequence[IndexedStore]) -> str:
+def _title(one: IndexedStore, several: Sequence[IndexedStore]) -> str:
     parts = []
-    if len({other.hash for other in same}) > 1:
+    if len({other.weights for other in several}) > 1:
         parts.append(_("weights {hash}").format(hash=one.hash[:8]))
-    if len({other.sliceStepMm for other in same}) > 1:
+    if len({other.sliceStepMm for other in several}) > 1:
         step = f"{one.sliceStepMm:g}"
         parts.append(_("step {step} mm").format(step=step) if one.sliceStepMm else _("every slice"))
-    if len({(other.hash, other.sliceStepMm) for other in same}) < len(same):
-        parts.append(one.name.rpartition("-")[2])  # another plane, say: from the command line
     return ", ".join(parts)

@@ -24,6 +24,8 @@ from ..Values import (
     Callbacks,
     DatabaseStatus,
     EncoderChoice,
+    IndexFolder,
+    IndexFolderState,
     IndexReport,
     Job,
     Marks,
@@ -77,6 +79,16 @@ class LogicProtocol(Protocol):
 
     def stores(self) -> Sequence[StoreChoice]:
         """The indexes of those encoders that have more than one."""
+
+    def indexFolders(self) -> Sequence[IndexFolder]:
+        """The index folders that are searched together with the database's index."""
+
+    def setIndexFolders(self, folders: Sequence[IndexFolder | str]) -> None: ...
+
+    def examineIndexFolders(
+        self, paths: Sequence[str] | None = None, callbacks: Callbacks | None = None
+    ) -> Job | list[IndexFolderState]:
+        """How these stand; a process finds it out, which may take long where a share hangs."""
 
     # Indexing
 

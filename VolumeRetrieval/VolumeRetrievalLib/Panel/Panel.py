@@ -15,6 +15,7 @@ from .AdvancedSection import AdvancedSection
 from .EncodersSection import EncodersSection, askConsent
 from .FilterSection import FilterSection
 from .FollowSection import FollowSection
+from .IndexFoldersSection import IndexFoldersSection
 from .IndexSection import IndexSection
 from .LogicProtocol import LogicProtocol
 from .MatchMapSection import MatchMapSection
@@ -76,19 +77,20 @@ class Panel:
             self._updateResults,
         )
         self.index = IndexSection(ui, logic, self.settings)
+        self.folders = IndexFoldersSection(ui, logic, self._onFoldersChanged)
         self.packages = PackagesSection(ui, installer, self._onInstalled)
         self.encoders = EncodersSection(ui, logic, self.settings, self.refresh, askConsent)
         self.advanced = AdvancedSection(ui, logic, self.settings, self.refresh)
         self._isReady = True
-        self.filters.fill(logic.status().modalities, logic.status().bodyParts)
+        self._fillFilters()
         self._onChosen()
         logic.onStatusChanged(self.refresh)
         logic.onShownChanged(self.refreshShown)
 
     def refresh(self) -> None:
         """Show what changed in the logic: the database, its index, settings, packages."""
-        status = self.logic.status()
-        self.filters.fill(status.modalities, status.bodyParts)
+        self.folders.refresh()
+        self._fillFilters()
         self.region.refresh()
         self.search.refresh()
         self.index.refresh()
@@ -151,6 +153,7 @@ class Panel:
         """List what a search found."""
         self._request, self._result, self._choice = request, result, self.query.choice
         self.results.show(request, result)
+        self.folders.noteResult(result)
         self._updateResults()
 
     def forgetResult(self) -> None:
@@ -167,6 +170,7 @@ class Panel:
         """The panel is shown: other modules, and other processes, may have changed what it shows."""
         self.logic.refresh()
         self.refresh()
+        self.folders.look()
         self._onChosen()
 
     def leave(self) -> None:
@@ -179,8 +183,21 @@ class Panel:
         self.registration.cancel()
         self.logic.onStatusChanged(None)
         self.logic.onShownChanged(None)
+        self.folders.cleanUp()
         self.follow.cleanUp()
         self.query.cleanUp()
+
+    def _fillFilters(self) -> None:
+        """With what the database's index and the other ones hold."""
+        status = self.logic.status()
+        self.filters.fill(
+            sorted({*status.modalities, *self.folders.modalities}), sorted({*status.bodyParts, *self.folders.bodyParts})
+        )
+
+    def _onFoldersChanged(self) -> None:
+        if getattr(self, "_isReady", False):
+            self._fillFilters()
+            self._onChosen()
 
     def _onChosen(self) -> None:
         """Another query, region or filter is chosen."""

@@ -121,7 +121,7 @@ class QuerySection:
         series = self._series
         self.ui.queryStack.setCurrentIndex(_SCENE_PAGE if series is None else _SERIES_PAGE)
         if series is not None:
-            self.ui.querySeriesButton.text = f"{series.series}, {series.patient}"
-            self.ui.querySeriesButton.toolTip = _(
-                "{patient}, {study}, {series}. Click to choose another series."
-            ).format(patient=series.patient, study=series.study, series=series.series)
+            # Of a result that the database does not hold, patient and study are not known.
+            self.ui.querySeriesButton.text = ", ".join(filter(None, (series.series, series.patient)))
+            known = ", ".join(filter(None, (series.patient, series.study, series.series)))
+            self.ui.querySeriesButton.toolTip = _("{series}. Click to choose another series.").format(series=known)

@@ -14,6 +14,7 @@ from VolumeRetrievalEngine.progress import Progress
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
 from .. import Texts
+from ..Database import IndexFolderTexts, SeriesWords
 from ..Values import Marks
 from .EnabledReason import EnabledReason
 from .Events import Events
@@ -56,6 +57,8 @@ class ResultsSection:
         self.onSearch = onSearch
         self._refinedWith = Marks()
         self._nothingAlike = WrappedLabel(ui.nothingAlikeLabel)
+        self._notes = WrappedLabel(ui.searchNotesLabel)
+        self._indexes: dict[str, str] = {}
         self.table = ResultsTable(ui.resultsTable, self._makeRows, self._toolTip, self._onMark, onSearch)
         self.marks = MarksSection(ui, logic, onRefine, self.table.updateRows)
         self._keys = Events(ui.resultsTable, {qt.QEvent.KeyPress: self._onKey})
@@ -93,6 +96,10 @@ class ResultsSection:
         self._matches = tuple(result.matches)
         found = result.likeness
         self._nothingAlike.text = Texts.nothingAlike(found) if found is not None and found.is_nothing else ""
+        self._notes.text = "\n".join(IndexFolderTexts.notes(result.stores))
+        self.ui.searchNotesLabel.toolTip = "\n".join(IndexFolderTexts.details(result.stores))
+        # Of the database's own index nothing is said: its volumes are named by patient.
+        self._indexes = IndexFolderTexts.names([one.folder for one in result.stores][1:])
         self._refinedWith = Marks(result.like, result.unlike)
         self.marks.show(request.query, result)
         self._queryPlane = result.query_plane
@@ -107,7 +114,7 @@ class ResultsSection:
     def clear(self) -> None:
         """Show no results."""
         self._matches, self._title, self._isStale, self._problem = (), "", False, ""
-        self._nothingAlike.text = ""
+        self._nothingAlike.text = self._notes.text = ""
         self.marks.forget()
         self.table.show(())
         self._refresh()
@@ -173,14 +180,15 @@ class ResultsSection:
         try:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(
-                    ["rank", "similarity", "modality", "series_uid", "path", "slices", "range", "certainty", "likeness"]
-                )
+                columns = ["rank", "similarity", "modality", "series_uid", "path", "slices", "range", "certainty"]
+                hasStores = any(one.store for one in self._matches)
+                writer.writerow([*columns, "likeness", *(["index"] if hasStores else [])])
                 for one in self._matches:
                     certainty = "" if one.place is None else round(one.place.certainty, 3)
                     values = [one.rank, one.score, one.attributes.modality, one.series_uid, one.path, one.n_slices]
                     likeness = "" if one.likeness is None else one.likeness.words
-                    writer.writerow([*values, Texts.bestRange(one), certainty, likeness])
+                    index = [one.store] if hasStores else []
+                    writer.writerow([*values, Texts.bestRange(one), certainty, likeness, *index])
         except OSError as error:
             self.status.showError(_("{path} could not be written: {reason}").format(path=path, reason=error.strerror))
             return
@@ -273,10 +281,12 @@ class ResultsSection:
         if match.series_uid in self._numbered and found.number:
             series = f"{found.number}: {series}"
         words = (match.attributes.modality, series)
+        index = self._indexes.get(match.store, "")
+        elsewhere = _("in {index}").format(index=index) if index else _("not in the database")
         return ResultRow(
-            title=f"{match.rank}  {found.patient or _('not in the database')}",
+            title=f"{match.rank}  {found.patient or elsewhere}",
             series=" ".join(word for word in words if word),
-            date=found.date,
+            date=found.date or SeriesWords.date(match.attributes.study_date),
             similarity=match.score,
             place=Texts.bestSlices(match),
             likeness="" if match.likeness is None else Texts.likeness(match.likeness),
@@ -294,6 +304,7 @@ class ResultsSection:
             "" if match.likeness is None else Texts.likenessDetails(match.likeness),
             *Texts.placeDetails(match, self._queryPlane),
             match.path,
+            _("Index: {folder}").format(folder=match.store) if match.store else "",
         ]
         return "\n".join(line for line in lines if line)
 

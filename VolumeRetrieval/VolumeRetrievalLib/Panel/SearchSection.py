@@ -31,13 +31,15 @@ class OffersPackages(Protocol):
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What a search was asked for: two that are equal have the same results. `name` is the query's."""
+    """What a search was asked for: two that are equal have the same results. `name` is the query's, `stores` are the
+    index folders that are searched together with the database's index."""
 
     query: Any
     region: SceneRegion
     criteria: SearchCriteria
     name: str
     regionName: str
+    stores: tuple[str, ...] = ()
 
     def title(self) -> str:
         """ "Chest 4.0 mm", or "liver in Chest 4.0 mm"."""
@@ -87,7 +89,12 @@ class SearchSection:
     def request(self) -> SearchRequest:
         """What is chosen now."""
         return SearchRequest(
-            self.query.query, self.region.region(), self.filters.criteria(), self.query.name, self.region.description()
+            self.query.query,
+            self.region.region(),
+            self.filters.criteria(),
+            self.query.name,
+            self.region.description(),
+            self._otherStores(),
         )
 
     def problem(self) -> str:
@@ -95,7 +102,7 @@ class SearchSection:
         status = self.logic.status()
         if not status.directory:
             return status.problem
-        if not status.volumes and not status.notIndexed and not status.reading:
+        if not status.volumes and not status.notIndexed and not status.reading and not self._otherStores():
             return status.problem or _("The DICOM database has no images: import some in the DICOM module.")
         return self.query.problem() or self.region.problem() or self.filters.problem()
 
@@ -116,7 +123,7 @@ class SearchSection:
         status = self.logic.status()
         if problem := self.problem():
             return problem
-        if not status.volumes:
+        if not status.volumes and not self._otherStores():
             return _("The first search indexes the DICOM database: {n} series.").format(n=f"{status.notIndexed:,}")
         return _("Similar volumes will be listed here.")
 
@@ -137,7 +144,8 @@ class SearchSection:
             self.status.showError(self._failure)
         self._request = request
         self._showProgress(Progress("", 0, 0))
-        if self.logic.status().volumes:
+        # With another index to search in, an archive that may take hours to index is not waited for.
+        if self.logic.status().volumes or request.stores:
             self._search()
         else:
             self._index()
@@ -199,6 +207,9 @@ class SearchSection:
         callbacks = Callbacks(self._onFinished, self._onFailed, self._onCancelled)
         job = self.logic.search(request.query, request.region, request.criteria, callbacks)
         self._start(cast(Job, job))
+
+    def _otherStores(self) -> tuple[str, ...]:
+        return tuple(one.path for one in self.logic.indexFolders() if one.isSearched)
 
     def _start(self, job: Job) -> None:
         if job.isRunning:  # else it has called back already

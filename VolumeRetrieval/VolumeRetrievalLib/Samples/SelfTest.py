@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..Database import IndexFolders
 from ..Settings import Settings
 from .SelfTestComparing import ComparingSteps
 from .SelfTestDatabase import DatabaseSteps
@@ -26,6 +27,7 @@ NOT_TRIED = (
     "installing packages and weights; networks through onnxruntime or PyTorch; a GPU",
     "quitting Slicer while it indexes or searches, and a second Slicer at the same time",
     "opening a scene in a Slicer without the extension; real patients' data; scans with gantry tilt; a read-only disk",
+    "index folders on a share, and one that hangs",
 )
 
 
@@ -86,13 +88,16 @@ class SelfTest:
 
 @contextmanager
 def _defaultSettings() -> Iterator[None]:
-    """The descriptor encoder, which needs no packages, and everything else as it comes; the user's come back."""
-    before = Settings.load()
+    """The descriptor encoder, which needs no packages, no other index folders, and everything else as it comes; the
+    user's come back."""
+    before, folders = Settings.load(), IndexFolders.load()
     Settings(encoder="descriptor").save()
+    IndexFolders.save(())
     try:
         yield
     finally:
         before.save()
+        IndexFolders.save(folders)
 
 
 class _NoQuestions:

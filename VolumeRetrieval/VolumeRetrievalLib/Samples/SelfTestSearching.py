@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
+from VolumeRetrievalEngine.slicer_database.series_list import INDEX_FOLDER
 
 from ..Processes import ProcessIDs
+from ..Scene.LoadedVolumes import seriesUID
 from ..Values import Callbacks, SceneRegion, SearchCriteria
 from .SelfTestStory import OwnWarnings, Step, Story, expect
 
@@ -33,6 +38,10 @@ class SearchingSteps:
             ("and so it does under a transform", self.searchTransformed),
             ("its patient is known for Exclude this patient", self.excludePatient),
             ("filters leave out what does not pass, also everything", self.filter),
+            (
+                "another index folder is searched, too, and what is found there is loaded from its files",
+                self.otherIndex,
+            ),
             ("a search can be canceled, and the next one works", self.cancel),
             ("a search process that is killed is noticed, and the next search works", self.killWorker),
             ("what cannot be a query or a region is refused with a readable text", self.refuse),
@@ -142,6 +151,28 @@ class SearchingSteps:
         heads = story.logic.search(story.query, criteria=SearchCriteria(filters={"body_part": "HEAD"}))
         expect("heads", len(heads.matches), len(story.series) - len(story.trunks))
         expect("two of them", len(story.logic.search(story.query, criteria=SearchCriteria(top=2)).matches), 2)
+
+    def otherIndex(self) -> None:
+        """A copy of the index is the other one, and only there is a series that is taken out of the database's."""
+        story, moved = self.story, self.story.series[-1]
+        with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath, ignore_cleanup_errors=True) as scratch:
+            index = Path(slicer.dicomDatabase.databaseDirectory) / INDEX_FOLDER
+            other = str(shutil.copytree(index, Path(scratch) / "other"))
+            story.logic.removeSeries([moved])
+            try:
+                (state,) = story.logic.examineIndexFolders([other])
+                expect("what is there", (state.volumes, state.problem), (len(story.series), ""))
+                result = story.logic.search(story.query, stores=[other])
+                match = next(one for one in result.matches if one.series_uid == moved)
+                expect("where it is from", match.store, other)
+                expect("it has a picture", bool(story.logic.thumbnails([match])[0]), True)
+                with story.watch.paused():
+                    node = story.logic.loadMatch(match)
+                expect("the node's series", seriesUID(node), moved)
+                slicer.mrmlScene.RemoveNode(node)
+            finally:
+                story.logic.indexSeries([moved])
+        expect("it is in the database's index again", story.logic.status(wait=True).volumes, len(story.series))
 
     def cancel(self) -> None:
         story = self.story

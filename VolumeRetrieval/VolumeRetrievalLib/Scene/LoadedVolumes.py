@@ -68,6 +68,7 @@ class LoadedVolumes:
         instances = (node.GetAttribute(_INSTANCE_UIDS) or "").split()
         return bool(
             volume.seriesUID
+            and volume.instanceUIDs
             and _hierarchyUID(node) == volume.seriesUID
             and len(instances) == len(volume.files)
             and volume.instanceUIDs <= set(instances)

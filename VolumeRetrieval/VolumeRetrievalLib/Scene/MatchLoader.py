@@ -8,10 +8,16 @@ from typing import Any, Protocol
 
 import slicer
 from slicer.i18n import tr as _
-from VolumeRetrievalEngine.errors import VolumeRetrievalError
+from VolumeRetrievalEngine.errors import NotAnsweringError, VolumeRetrievalError
+from VolumeRetrievalEngine.searching.match import Match
+from VolumeRetrievalEngine.united.answering import AnsweringFolders
 
+from ..Database import OtherIndex
 from ..Database.IndexContents import IndexContents, IndexedVolume
 from .LoadedVolumes import LoadedVolumes
+
+#: Loading stops the application anyway, but not for ever where a share hangs.
+_PATIENCE_SECONDS = 5.0
 
 
 class VolumeReader(Protocol):
@@ -54,6 +60,31 @@ class MatchLoader:
     def __init__(self, loaded: LoadedVolumes, reader: VolumeReader | None = None):
         self._loaded = loaded
         self._reader = reader or SlicerReader()
+        self._answering = AnsweringFolders(_PATIENCE_SECONDS)
+
+    def loadMatch(self, match: Match, contents: IndexContents) -> Any:
+        """The volume node; RuntimeError with what to do if the volume cannot be had. `contents` are those of the open
+        database's index; a match of another one says itself where its files are."""
+        if not OtherIndex.isElsewhere(match, contents.folder):
+            return self.load(match.volume_id, contents)
+        volume = OtherIndex.volumeOf(match)
+        if (node := self._loaded.find(volume)) is not None:
+            return node
+        try:
+            self._answering.check(volume.files[0].parent)
+        except NotAnsweringError as error:
+            text = _("The folder of this volume does not answer: {folder}. Is its server on, and connected?")
+            raise RuntimeError(text.format(folder=volume.files[0].parent)) from error
+        missing = _missing(volume)
+        if missing:
+            text = _(
+                "{count} of {total} files of this volume are not here, for example {file}. That is where the index "
+                "{index} has them: connect that share or drive at the same path, or load the volume from where it is."
+            )
+            raise RuntimeError(
+                text.format(count=len(missing), total=len(volume.files), file=missing[0], index=match.store)
+            )
+        return self._readAndNote(volume)
 
     def load(self, volumeID: str, contents: IndexContents) -> Any:
         """The volume node; RuntimeError with what to do if the volume cannot be had any more."""
@@ -65,19 +96,22 @@ class MatchLoader:
             raise RuntimeError(_("The index can no longer be read: update it, and search again.")) from error
         if (node := self._loaded.find(volume)) is not None:
             return node
-        missing = [file for file in volume.files if not file.is_file()]
+        missing = _missing(volume)
         if missing:
             text = _("{count} of {total} files of this volume are missing, for example {file}. Update the index.")
             raise RuntimeError(text.format(count=len(missing), total=len(volume.files), file=missing[0]))
-        node = self._read(volume)
-        self._loaded.noteLoaded(node, volume.volumeID)
-        return node
+        return self._readAndNote(volume)
 
     def loadFiles(self, files: Sequence[str]) -> Any:
         """The volume node of the files of a series that is not in the index; RuntimeError if they are none."""
         node = self._reader.load(files)
         if node is None:
             raise RuntimeError(_("Slicer finds no volume of just these files: {file} ...").format(file=files[0]))
+        return node
+
+    def _readAndNote(self, volume: IndexedVolume) -> Any:
+        node = self._read(volume)
+        self._loaded.noteLoaded(node, volume.volumeID)
         return node
 
     def _read(self, volume: IndexedVolume) -> Any:
@@ -92,6 +126,19 @@ class MatchLoader:
                 ).format(folder=volume.files[0].parent)
             )
         return node
+
+
+def _missing(volume: IndexedVolume) -> list[Path]:
+    """Its files that are not where the index has them."""
+    return [file for file in volume.files if not _isThere(file)]
+
+
+def _isThere(file: Path) -> bool:
+    """A relative path is one whose folder the index does not know."""
+    try:
+        return file.is_absolute() and file.is_file()
+    except OSError:  # not for this account, or on a share that has gone
+        return False
 
 
 def _volumeAmong(identifiers: Sequence[str]) -> Any:

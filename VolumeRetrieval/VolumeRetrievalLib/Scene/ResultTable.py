@@ -37,6 +37,8 @@ def make(matches: Sequence[Match], describe: Callable[[Match], MatchDescription]
         _("SeriesInstanceUID"): [match.series_uid for match in matches],
         _("Path"): [match.path for match in matches],
     }
+    if any(match.store for match in matches):
+        columns[_("Index")] = [match.store for match in matches]
     for name, values in columns.items():
         column = vtk.vtkStringArray()
         column.SetName(name)

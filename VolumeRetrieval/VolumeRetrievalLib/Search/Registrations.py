@@ -51,7 +51,7 @@ class Registrations:
         """
         name = (last.result.search_id, match.key)
         folder = self._folders.make()
-        params: dict[str, Any] = {"search": name[0], "key": name[1], "encoder": last.storeName}
+        params: dict[str, Any] = {**last.worker, "key": match.key}
         try:
             params |= self._query(last, folder)
         except BaseException:

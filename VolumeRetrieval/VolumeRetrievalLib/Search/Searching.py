@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.query.stack_geometry import StackGeometry
 from VolumeRetrievalEngine.searching.match import Match, SearchResult
 
+from ..Database import OtherIndex
 from ..Database.DatabaseIndex import DatabaseIndex
 from ..Processes.EngineErrors import EngineError
 from ..Processes.PrivateFolders import PrivateFolders
@@ -36,12 +39,15 @@ class Searching:
         loaded: LoadedVolumes,
         folders: PrivateFolders,
         client: SearchWorkerClient,
+        others: Callable[[Sequence[str] | None], list[str]] = lambda stores: [],
         loadSettings: Callable[[], Settings] = Settings.load,
     ):
+        """`others` says which index folders are searched together with the database's (IndexFolders.others)."""
         self._index = index
         self._loaded = loaded
         self._folders = folders
         self._client = client
+        self._others = others
         self._loadSettings = loadSettings
         # The panel lists what it has found while a script searches for something else.
         self._done: deque[LastSearch] = deque(maxlen=_REMEMBERED)
@@ -65,8 +71,24 @@ class Searching:
     def _find(self, match: Match) -> LastSearch | None:
         return next((one for one in self._done if one.found(match)), None)
 
-    def start(self, query: Any, region: SceneRegion | None, criteria: SearchCriteria, answer: Callbacks) -> Request:
-        """Search with a volume node or a SeriesInstanceUID.
+    def isElsewhere(self, match: Match) -> bool:
+        """Whether a match is from another index than the open database's."""
+        return not self._index.directory or OtherIndex.isElsewhere(match, self._index.folder)
+
+    def picture(self, match: Match) -> bytes:
+        """The JPEG of the best slice of a match of another index, which came with it; b"" if there is none."""
+        found = self._find(match)
+        return found.pictures.get(match.key, b"") if found is not None else b""
+
+    def start(
+        self,
+        query: Any,
+        region: SceneRegion | None,
+        criteria: SearchCriteria,
+        answer: Callbacks,
+        stores: Sequence[str] | None = None,
+    ) -> Request:
+        """Search with a volume node or a SeriesInstanceUID; `stores` as RetrievalLogic.search() takes them.
 
         Whether the stored embeddings of a node can be used depends on its voxels being as they were indexed
         (LoadedVolumes.indexedVolume). That its own series is left out does not: it is asked of the node itself, however
@@ -79,12 +101,16 @@ class Searching:
             text = _("{region} is not a region: expected a SceneRegion of VolumeRetrievalLib.Values.")
             raise TypeError(text.format(region=repr(region)))
         settings = self._loadSettings()
+        others = self._others(stores)
+        searched = (str(self._index.folder), *others) if others else ()
         folder = self._folders.make()
         try:
-            params, source = self._query(query, folder)
+            params, source = self._query(query, folder, searched)
             params["region"] = self._region(query, region, folder)
             params["options"] = self._options(query, criteria, settings)
             params["encoder"] = self._index.storeName
+            if searched:
+                params |= {"stores": list(searched), "pictures": True}
             self._client.configure(serveArguments(self._index.folder, settings))
         except BaseException:
             self._folders.remove(folder)
@@ -92,7 +118,8 @@ class Searching:
 
         def finished(values: dict[str, Any]) -> None:
             self._folders.remove(folder)
-            self._finish(values, lambda result: LastSearch(result, params["encoder"], **source), answer)
+            remember = partial(LastSearch, storeName=params["encoder"], stores=searched, **source)
+            self._finish(values, remember, answer)
 
         def failed(error: Exception) -> None:
             self._folders.remove(folder)
@@ -124,28 +151,25 @@ class Searching:
             except (ValueError, TypeError, RuntimeError) as problem:
                 answer.failed(problem)
 
-        params = {
-            "search": result.search_id,
-            "options": self._options(query, criteria, self._loadSettings()),
-            "encoder": last.storeName,
-        }
+        params = {**last.worker, "options": self._options(query, criteria, self._loadSettings())}
         callbacks = Callbacks(
-            lambda values: self._finish(values, lambda found: replace(last, result=found), answer),
+            lambda values: self._finish(values, partial(replace, last), answer),
             failed,
             answer.cancelled,
             answer.progress,
         )
         return self._client.request("search_again", params, callbacks)
 
-    def _finish(
-        self, values: dict[str, Any], remember: Callable[[SearchResult], LastSearch], answer: Callbacks
-    ) -> None:
+    def _finish(self, values: dict[str, Any], remember: Callable[..., LastSearch], answer: Callbacks) -> None:
+        """`remember` gets the result and its pictures."""
         try:
+            encoded = values.pop("pictures", {})
+            pictures = {int(key): base64.b64decode(one) for key, one in encoded.items()}
             result = SearchResult.from_dict(values)
         except (KeyError, TypeError, ValueError) as error:
             answer.failed(EngineError(_("The answer of the search cannot be read: {error}").format(error=error)))
             return
-        self._done.appendleft(remember(result))
+        self._done.appendleft(remember(result=result, pictures=pictures))
         answer.finished(result)
 
     def _options(self, query: Any, criteria: SearchCriteria, settings: Settings) -> dict[str, Any]:
@@ -165,10 +189,10 @@ class Searching:
         """The stack that slice numbers of this query count (QueryStack.stackOf)."""
         return QueryStack.stackOf(query, self._index, self._loaded)
 
-    def _query(self, query: Any, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The query as parameters of a search, and as LastSearch remembers it."""
+    def _query(self, query: Any, folder: Path, searched: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The query as parameters of a search in these index folders, and as LastSearch remembers it."""
         if isinstance(query, str):
-            return self._seriesQuery(query)
+            return self._seriesQuery(query, searched)
         QueryVolume.check(query)
         indexed = self._loaded.indexedVolume(query, self._index.contents)
         if indexed is not None:
@@ -177,17 +201,29 @@ class Searching:
             params = {"volume": QueryVolume.write(query, folder)}
         return {**params, "name": query.GetName()}, {"nodeID": query.GetID()}
 
-    def _seriesQuery(self, uid: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _seriesQuery(self, uid: str, searched: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         if not uid.strip():
             raise ValueError(_("There is no query: load a volume, or name a series by its SeriesInstanceUID."))
         volumes = self._index.contents.volumesOfSeries(str(uid))
         if volumes:
             volumeID = getattr(uid, "volumeID", "") or volumes[0].volumeID  # an IndexedVolume says which
             return {"query": volumeID}, {"volumeID": volumeID}
+        match = self._matchElsewhere(uid)
+        if match is not None and match.store in searched:
+            return {"query": match.volume_id}, {"volumeID": match.volume_id, "match": match}
         files = tuple(self._index.series.files(uid))
+        if not files and match is not None:  # its index is no longer searched
+            files = tuple(str(one) for one in match.file_paths)
+            return {"files": list(files)}, {"match": match, "files": files}
         if not files:
             raise ValueError(_("The DICOM database has no files of the series {uid}.").format(uid=uid))
         return {"files": list(files)}, {"files": files}
+
+    def _matchElsewhere(self, uid: str) -> Match | None:
+        """The match of the last searches that an IndexedVolume is, where it is from another index."""
+        volumeID = getattr(uid, "volumeID", "")
+        matches = (match for last in self._done for match in last.result.matches)
+        return next((one for one in matches if one.volume_id == volumeID and self.isElsewhere(one)), None)
 
     def _leftOut(self, query: Any, criteria: SearchCriteria) -> list[str]:
         """The series that are not to be found: those that have gone from the database, the query's own, and those of

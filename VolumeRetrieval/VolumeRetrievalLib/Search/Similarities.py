@@ -52,5 +52,5 @@ class Similarities:
                 error = EngineError(_("The search process no longer knows this search: search again."), error.type)
             answer.failed(error)
 
-        params = {"search": name[0], "key": name[1], "encoder": last.storeName}
+        params = {**last.worker, "key": match.key}
         return self._client.request("similarity", params, Callbacks(finished, failed, answer.cancelled))

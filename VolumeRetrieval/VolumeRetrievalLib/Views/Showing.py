@@ -131,6 +131,8 @@ class Showing:
                 self._display.folder.discard(node)
 
     def _query(self, last: LastSearch) -> Any:
+        if last.match is not None:
+            return self._volume(last.match)
         if last.volumeID:
             return self._loader.load(last.volumeID, self._contents())
         if last.files:
@@ -141,7 +143,7 @@ class Showing:
         return node
 
     def _volume(self, match: Match) -> Any:
-        return self._loader.load(match.volume_id, self._contents())
+        return self._loader.loadMatch(match, self._contents())
 
     def _name(self, match: Match) -> str:
         """Whose volume it is, or else what it is."""

@@ -116,4 +116,5 @@ def _parsed(path: Path, values: Mapping[str, Any]) -> Description:
 
 
 def _remedy(path: Path) -> str:
-    return "install the extension again" if path.parent == FOLDER else "copy it again from where it was made"
+    ships = path.is_relative_to(FOLDER)
+    return "install the extension again" if ships else "copy it again from where it was made"

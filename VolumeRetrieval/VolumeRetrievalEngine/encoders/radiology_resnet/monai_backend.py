@@ -10,6 +10,7 @@ from ..networks.monai_network import MonaiNetwork
 from ..networks.tensors import fit, read_tensors
 from .architecture import radiology_resnet
 from .description import NAME, read_description
+from .editions import read_edition
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +28,7 @@ class RadiologyResNet(MonaiNetwork):
 def monai_radiology_resnet(
     weights: Path | None = None,
     *,
+    edition: str = "",
     device: str | None = None,
     precision: str | None = None,
     batch_size: int | None = None,
@@ -36,6 +38,7 @@ def monai_radiology_resnet(
 
     Args:
         weights: a file of weights of this network, with its JSON next to it; None for those that ship.
+        edition: of those that ship, the ones with this sha256 (editions.py); "" for the current ones.
         device, precision, batch_size, threads: as for `Network` (networks/network.py).
 
     Raises:
@@ -43,7 +46,7 @@ def monai_radiology_resnet(
         MissingPackageError: torch, MONAI or safetensors is not installed.
     """
     require_torch(f"the encoder {NAME}")
-    described = read_description(weights)
+    described = read_edition(edition) if weights is None else read_description(weights)
     described.check(described.tensors_path)
     module = radiology_resnet(described.layers, described.widths, described.dimension, described.grid)
     fit(module, read_tensors(described.tensors_path), described.tensors_path)

@@ -14,6 +14,7 @@ from ..networks.device import available_cores, concurrent_calls
 from ..networks.input_spec import InputSpec
 from ..unit_rows import unit_rows
 from .description import NAME, Description, read_description
+from .editions import read_edition
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -95,14 +96,16 @@ class OnnxRadiologyResNet:
             )
 
 
-def onnx_radiology_resnet(weights: Path | None = None, **settings: Any) -> OnnxRadiologyResNet:
+def onnx_radiology_resnet(weights: Path | None = None, *, edition: str = "", **settings: Any) -> OnnxRadiologyResNet:
     """The encoder by onnxruntime.
 
     Args:
         weights: the JSON of a file of weights of this network; None for those that ship.
+        edition: of those that ship, the ones with this sha256 (editions.py); "" for the current ones.
         settings: batch_size, threads and backend_reason, as for :class:`OnnxRadiologyResNet`.
     """
-    return OnnxRadiologyResNet(read_description(weights), **settings)
+    described = read_edition(edition) if weights is None else read_description(weights)
+    return OnnxRadiologyResNet(described, **settings)
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
