@@ -116,6 +116,20 @@ def test_as_many_are_compared_as_results_are_asked_for(many, kind, score):
     np.testing.assert_allclose(found.scores[:103], exact.scores[:103], atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["hnsw", "ivf-sq8"])
+def test_what_is_like_a_marked_volume_is_found_whatever_the_index(many, kind):
+    pytest.importorskip("faiss")
+    found = []
+    for one in ("numpy", kind):
+        with SearchSession(many, one) as opened:
+            records = opened.store.listing()
+            query = query_from_store(opened.store, records[0], "query")
+            result = search(opened, query, like=(records[70].volume_id,))
+            found.append([match.volume_id for match in result.matches])
+    assert found[0] == found[1]
+    assert records[70].volume_id in found[0]
+
+
 def test_candidates_by_slices_are_enough_to_ask_their_neighbors(many):
     with SearchSession(many, "numpy") as opened:
         query = query_from_store(opened.store, opened.store.listing()[0], "query")

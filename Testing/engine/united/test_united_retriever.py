@@ -12,6 +12,7 @@ import pytest
 from engine.archives import a_scan, write_scan
 from engine.commands import run
 from VolumeRetrievalEngine.errors import StoreError, UnknownVolumeError
+from VolumeRetrievalEngine.phantoms import write_archive
 from VolumeRetrievalEngine.reading import MetadataTable
 from VolumeRetrievalEngine.retriever import Retriever
 from VolumeRetrievalEngine.searching.match import SearchResult
@@ -93,7 +94,7 @@ def test_a_store_that_cannot_be_opened_is_named_and_the_others_answer(base, tmp_
     with open_stores([tmp_path / "gone", base / "store-a", other]) as several:
         notes = several.search(base / "b" / "head-3.nii.gz").notes
     assert any(str(tmp_path / "gone") in note and "is not searched: no store" in note for note in notes)
-    assert any(str(other) in note and "other settings" in note for note in notes)
+    assert any(str(other) in note and "other weights or settings" in note for note in notes)
     with pytest.raises(StoreError, match="no store can be searched"):
         open_stores([tmp_path / "gone", tmp_path / "lost"])
 
@@ -125,6 +126,25 @@ def test_a_store_that_comes_back_is_searched_again_and_the_matches_say_which_sto
     assert [match.key for match in after.matches] == [match.key for match in before.matches]
     assert [one.problem for one in after.stores] == ["", ""]
     assert SearchResult.from_dict(before.to_dict()) == before
+
+
+def test_a_volume_that_is_in_several_stores_is_found_once_and_takes_no_room(tmp_path):
+    series = write_archive(tmp_path / "archive", 4, fields_of_view=("head",), spacing_mm=(10.0, 12.0))
+    for name, numbers in (("first", (0, 1, 2)), ("second", (0, 1, 2, 3)), ("all", (0, 1, 2, 3))):
+        Retriever.create(tmp_path / name, "descriptor").add([series[number].folder for number in numbers])
+    options, query = SearchOptions(top=2), series[0].folder
+    with open_stores([tmp_path / "first", tmp_path / "second"]) as several, Retriever.open(tmp_path / "all") as one:
+        found, expected = several.search(query, options=options), one.search(query, options=options)
+        everything = several.search(query)
+        again = several.search_again(found.search_id, options)
+        assert several.similarity(found.search_id, found.matches[1].key).shape[1] == found.matches[1].n_rows
+        several.refined(found.search_id, found.matches[1].key)
+    for result in (found, again):
+        assert [(match.rank, match.series_uid) for match in result.matches] == [
+            (match.rank, match.series_uid) for match in expected.matches
+        ]
+    stores = {match.series_uid: Path(match.store).name for match in everything.matches}
+    assert stores == {one.series_uid: "first" for one in series[1:3]} | {series[3].series_uid: "second"}
 
 
 def test_a_folder_that_hangs_is_waited_for_once_and_the_others_answer(base, tmp_path):

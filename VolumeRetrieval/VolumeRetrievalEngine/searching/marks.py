@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UnknownVolumeError
 from ..method.feedback import with_marks
-from ..method.filtering import candidates_by_pooled
+from ..method.filtering import RERANK
 from ..method.likeness import likeness_scores
 from ..method.pooling import pool
 from ..query.query import Query
@@ -108,10 +108,7 @@ def _with_those_like(
     known = set(ranking.keys.tolist())
     new: set[int] = set()
     for rows in fitting:
-        positions = np.arange(len(rows)) * 1e6  # pooled already: each row stays a group of its own
-        found = candidates_by_pooled(
-            session.pooled, rows, positions, _LIKE_EACH, allowed_keys=allowed, score=scoring.by_index
-        )
+        found = scoring.nearest(session, rows, allowed, RERANK).best(_LIKE_EACH)
         new.update(set(found.keys.tolist()) - known)
     best = _taken(ranking, np.arange(min(len(ranking.keys), _RANKED)))
     if not new:

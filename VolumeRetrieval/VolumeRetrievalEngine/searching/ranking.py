@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from ..method.baselines import rank_by
-from ..method.filtering import Candidates, FilterName, candidates_by_pooled, candidates_by_slices, filter_for
+from ..method.filtering import FilterName, candidates_by_slices, filter_for
 from ..method.pooling import pool
 from ..method.reciprocal import NODES
 from ..method.reranking import rerank
@@ -85,29 +85,13 @@ def rank_volumes(
         n_results = len(candidates)
     else:
         compared = max(options.rerank, _CANDIDATES_PER_RESULT * options.top)
-        candidates = _by_pooled(session, query, allowed, distinct, compared, scoring)
+        candidates = scoring.nearest(session, _pooled(query), allowed, max(distinct, compared))
         if asks_neighbors:
             scoring = scoring.with_neighbors(session.store, _pooled(query), candidates)
             candidates = scoring.again(candidates)
         candidates, n_results = candidates.best(compared), options.top
     keys, scores, first_stage = rerank(candidates, partial(scoring.exact, session, rows), n_results)
     return Ranking(keys, scores, first_stage, scoring, name)
-
-
-def _by_pooled(
-    session: SearchSession, query: Query, allowed: np.ndarray, distinct: int, compared: int, scoring: Scoring
-) -> Candidates:
-    """Candidates by pooled rows: all volumes, or those that a search of the nearest rows comes upon.
-
-    Such a search knows of each volume only what is near: all of their pooled rows are compared. How far it has to go,
-    and why no fewer are compared: ENGINES.md, Growth.
-    """
-    index, positions = session.pooled, query.table.position
-    if index.compares_all:
-        return candidates_by_pooled(index, query.embeddings, positions, None, distinct, allowed, score=scoring.by_index)
-    pooled = _pooled(query)
-    found = candidates_by_slices(index, pooled, max(distinct, compared), allowed)
-    return scoring.pooled(session, pooled, found.keys)
 
 
 def _asks_neighbors(options: SearchOptions, query: Query) -> bool:

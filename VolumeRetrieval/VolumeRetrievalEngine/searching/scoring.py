@@ -10,7 +10,7 @@ import numpy as np
 
 from ..method import reciprocal
 from ..method.directions import combined, scores_in_both_directions
-from ..method.filtering import Candidates, ranked
+from ..method.filtering import Candidates, candidates_by_slices, ranked
 from ..method.late_interaction import score_segments
 from ..method.modality import with_preference
 from ..method.row_search import VolumeScores
@@ -130,6 +130,21 @@ class Scoring:
     def pooled(self, session: SearchSession, pooled: np.ndarray, keys: np.ndarray) -> Candidates:
         """All of these volumes by their pooled rows."""
         return ranked(*self.by_index(session.rows("pooled"), pooled, keys))
+
+    def nearest(self, session: SearchSession, pooled: np.ndarray, allowed: np.ndarray, distinct: int) -> Candidates:
+        """All of the allowed volumes by their pooled rows, or those that a search of the nearest rows comes upon.
+
+        Such a search knows of each volume only what is near: all of their pooled rows are compared. How far it has to
+        go, and why no fewer are compared: ENGINES.md, Growth.
+
+        Args:
+            pooled: float32 [m, d], pooled rows to search with.
+            distinct: volumes that each of them searches for, where not all are compared.
+        """
+        index = session.pooled
+        if not index.compares_all:
+            allowed = candidates_by_slices(index, pooled, distinct, allowed).keys
+        return self.pooled(session, pooled, allowed)
 
     def again(self, candidates: Candidates) -> Candidates:
         """Candidates that were scored without the neighbors, with them."""

@@ -25,6 +25,7 @@ from ..retriever import Retriever
 from ..searching.match import SearchResult
 from ..searching.opened_store import known_record
 from ..searching.options import SearchOptions
+from ..searching.search import search_store
 from ..searching.searched_store import SearchedStore
 from ..searching.session import SearchSession
 from ..store.folder import StoreFolder
@@ -36,6 +37,7 @@ from .answering import AnsweringFolders
 from .elsewhere import Elsewhere, answers
 from .keys import own, part_of
 from .query_identities import QueryIdentities
+from .repeats import without_repeats
 from .store_choice import chosen_store
 from .united_session import UnitedSession, not_searched
 
@@ -285,8 +287,21 @@ class UnitedRetriever(Retriever):
             self._lost.pop(number, None)
             self._united = None
 
+    def _once(self, result: SearchResult, options: SearchOptions) -> SearchResult:
+        """The result with each volume once, and with as many as were asked for; those of several stores take room."""
+        if len(without_repeats(result.matches)) == len(result.matches):
+            return result
+        query, wider = self._recent.query(result.search_id), replace(options, top=options.top * len(self.folders))
+        found = self._despite_losses(
+            lambda: search_store(self._session(), query, wider, self.path_of, encoder=result.encoder)
+        )
+        matches = without_repeats(found.matches)[: options.top]
+        same = {name: getattr(result, name) for name in ("search_id", "seconds", "query_thumbnail")}
+        return self._recent.keep(replace(found, matches=matches, **same), query)
+
     def _with_stores(self, result: SearchResult, options: SearchOptions) -> SearchResult:
         """Of each match the store that it is from, and of each store what came of it."""
+        result = self._once(result, options)
         session = cast(UnitedSession, self._session())
         named = bool(options.exclude_series)
         strangers = session.without_patient(named) if "patient" in options.exclude else []

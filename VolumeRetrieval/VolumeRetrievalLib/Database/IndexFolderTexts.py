@@ -30,7 +30,7 @@ def problem(kind: str, text: str, fields: Mapping[str, Any]) -> tuple[str, str]:
         )
     if kind == "OtherRecipeError":
         encoders = ", ".join(EncoderTexts.short(EncoderTexts.title(one)) for one in fields.get("encoders", ()))
-        if fields.get("encoders") == [fields.get("expected")]:
+        if fields.get("expected") in fields.get("encoders", ()):
             sentence = _(
                 "Made with {encoder}, but other settings (slice step, weights, or an earlier version): not searched."
             )
