@@ -62,6 +62,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         folders = [Path(folder) / str(number) for number in range(options.stores)]
         ids = [one for number, each in enumerate(folders) for one in _build(each, number, options)]
+        middle = options.slices // 2
+        regions = {"whole volume": None, "region of 11 slices": SliceRange(middle - 5, middle + 5)}
         chosen = [ids[place] for place in np.linspace(0, len(ids) - 1, options.queries).astype(int)]
         with (
             mock.patch.object(dask_store, "StoreOnWorker", Counted),
@@ -69,10 +71,7 @@ def main() -> None:
             UnitedRetriever.of(folders) as here,
             open_stores_on(client, [f"{number}:{each}" for number, each in enumerate(folders)]) as held,
         ):
-            rows = [
-                _compare(here, held, chosen, title, region, options.stores)
-                for title, region in (("whole volume", None), ("region of 11 slices", SliceRange(40, 50)))
-            ]
+            rows = [_compare(here, held, chosen, title, region, options.stores) for title, region in regions.items()]
             part = held._parts[0]._remote.store
             asked = [_seconds(lambda: part.thumbnail(1, 0))[0] for _ in range(50)]
     print_table(

@@ -243,7 +243,7 @@ class Retriever(OpenedStore):
     def update_indexes(self, store: VolumeStore, progress: ProgressCallback | None = None) -> bool:
         """Bring up to date what searches need of a store that :meth:`writing` has opened (searching/upkeep.py).
 
-        Returns False if `progress` (stage "build", volumes) raised Cancelled: the next run goes on.
+        Returns False if `progress` (stage "build", volumes) raised Cancelled: the next run makes what is missing.
         """
         return update_derived(store, self._index_kind, progress)
 

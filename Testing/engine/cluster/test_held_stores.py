@@ -322,7 +322,7 @@ def test_a_worker_that_is_killed_is_named_and_the_others_answer(client, base, li
         if moment == "between searches":
             worker.kill()
         else:
-            lines[1].interrupt = lambda question: worker.kill() if question == "index" else None
+            lines[1].interrupt = lambda question: worker.kill() if question in ("index", "rows") else None
         result = held.search(volume_id(3), options=SearchOptions(top=40))
         assert {one.store for one in result.matches} == {stores[0]}
         assert len(result.matches) == len(FIRST) - 1

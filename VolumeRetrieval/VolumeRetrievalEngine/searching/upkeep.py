@@ -26,7 +26,7 @@ def update_derived(store: VolumeStore, index_kind: str, progress: ProgressCallba
         progress: called where much is built (stage "build", volumes); may raise Cancelled.
 
     Returns:
-        False if it was stopped; the next run goes on.
+        False if it was stopped; the next run makes what is missing, and searches until then make it for themselves.
     """
     keep_mean(store)
     kind = kept_kind(store, index_kind)

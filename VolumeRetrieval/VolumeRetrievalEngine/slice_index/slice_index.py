@@ -35,8 +35,8 @@ FLAT_BYTES = {"slices": 400 << 20, "pooled": 100 << 20}
 HNSW_BYTES = {"slices": 2 << 30, "pooled": 0}
 
 #: A file that is large enough to be mapped (index_file.py) is not written again before more than this share of its rows
-#: is new or dead. Adding 100 volumes to 100,000 would otherwise mean to write gigabytes; what is new is added in memory
-#: by whoever searches: of 1000 volumes in half a second.
+#: is new or dead. Adding 100 volumes to 100,000 would otherwise mean to write gigabytes; whoever searches adds what is
+#: new in memory.
 BEHIND_SHARE = 0.01
 
 #: Rows that the lists of an IVF index are trained on, at most.
