@@ -96,7 +96,7 @@ def test_folding_batch_normalisation_changes_nothing(by_monai):
     from VolumeRetrievalEngine.encoders.radiology_resnet.architecture import radiology_resnet
 
     described = description.read_description()
-    module = radiology_resnet(described.layers, described.widths, described.dimension).eval()
+    module = radiology_resnet(described.layers, described.widths, described.dimension, described.grid).eval()
     fit(module, read_tensors(described.tensors_path), described.tensors_path)
     slices = smooth_slices(8, size=SIZE)
     with torch.inference_mode():
