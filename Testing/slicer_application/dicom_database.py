@@ -10,7 +10,7 @@ emitted, only databaseChanged (ctkDICOMIndexer.cpp:90).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class ctkDICOMDatabase(QtCore.QObject):
     def __init__(self):
         super().__init__()
         self._file = None
+        self._tagCache = {}
 
     @pyqtSlot(str, result=bool)
     def openDatabase(self, file):
@@ -65,6 +66,7 @@ class ctkDICOMDatabase(QtCore.QObject):
                 connection.executescript(_SCHEMA)
         connection.close()
         self._file = path
+        self._tagCache = {}
         self.opened.emit()
         return True
 
@@ -151,10 +153,49 @@ class ctkDICOMDatabase(QtCore.QObject):
 
     @pyqtSlot(str, result=str)
     def seriesForFile(self, file):
+        return self._field("Images", "Filename", "SeriesInstanceUID", self._internalPath(file))
+
+    @pyqtSlot(str, result=str)
+    def instanceForFile(self, file):
+        return self._field("Images", "Filename", "SOPInstanceUID", self._internalPath(file))
+
+    def _internalPath(self, file):
         path = Path(file)
         if self._file and path.is_relative_to(self._file.parent):
             path = path.relative_to(self._file.parent)
-        return self._field("Images", "Filename", "SeriesInstanceUID", str(path))
+        return str(path)
+
+    # Tags (ctkDICOMDatabase.cpp: fileValue, instanceValue, readValueFromFile): of a file that the database does not
+    # hold, the value is read each time; of an instance that it does not hold, only the cache knows anything.
+
+    @pyqtSlot(str, str, result=str)
+    def fileValue(self, file, tag):
+        instance = self.instanceForFile(file)
+        known = self._tagCache.get((instance, tag.upper())) if instance else None
+        return self._readValue(file, instance, tag) if known is None else known
+
+    @pyqtSlot(str, str, result=str)
+    def instanceValue(self, instance, tag):
+        known = self._tagCache.get((instance, tag.upper()))
+        if known is not None:
+            return known
+        file = self.fileForInstance(instance)
+        return self._readValue(file, instance, tag) if file else ""
+
+    @pyqtSlot(str, str, str, result=bool)
+    def cacheTag(self, instance, tag, value):
+        if self._file is None:
+            return False
+        self._tagCache[instance, tag.upper()] = value
+        return True
+
+    def _readValue(self, file, instance, tag):
+        group, element = (int(part, 16) for part in tag.split(","))
+        found = pydicom.dcmread(file, stop_before_pixels=True).get((group, element))
+        value = "" if found is None or found.value is None else found.value
+        text = value if isinstance(value, str) or not isinstance(value, Sequence) else "\\".join(map(str, value))
+        self.cacheTag(instance, tag, str(text))
+        return str(text)
 
     @pyqtSlot(result=int)
     def seriesCount(self):

@@ -37,7 +37,8 @@ class DatabaseStatus:
     they are not found, and the next update removes them. `volumes` of `expected` are indexed with the chosen encoder.
     `encoder` is the title of the encoder that the index was made with, or would be; `madeOn` how many volumes by what
     ran it; `better` names the one that a better index could be made with here, and `isEarlier` says that an earlier
-    version prepared the slices of this one, `isEarlierEdition` that an earlier edition of the encoder made it.
+    version prepared the slices of this one, `isEarlierEdition` that an earlier edition of the encoder made it. `store`
+    is the name of the store's folder, which says what the index was made with; "" if there is none.
     `sliceStepMm` is the distance of the index's slices (0: every slice), `nextSliceStepMm` what the next update makes
     an index with.
 
@@ -59,6 +60,7 @@ class DatabaseStatus:
     better: str = ""
     isEarlier: bool = False
     isEarlierEdition: bool = False
+    store: str = ""
     skipped: tuple[SkippedSeries, ...] = ()
     reading: bool = False
     series: int = 0

@@ -97,6 +97,19 @@ def test_a_filter_applies_inside_and_leaves_k_results(
     assert all(len(set(one)) == 12 for one in names(hits))
 
 
+def test_lists_are_searched_further_where_few_volumes_may_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss")
+    store = archive(volumes=200)
+    index, allowed = SliceIndex.open(None, store, kind="ivf-sq8"), np.array(store.keys[::20])
+    queries = np.concatenate([store.embeddings(key)[:1] for key in store.keys[1:40]])
+    found = {}
+    for probes in (2, 10_000):  # the second searches all lists
+        monkeypatch.setattr(faiss_index, "IVF_PROBES", probes)
+        found[probes] = names(index.search(queries, 5, allowed))
+    shared = [len(set(few) & set(every)) for few, every in zip(*found.values(), strict=True)]
+    assert np.mean(shared) >= 0.8 * 5
+
+
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_fewer_rows_than_asked_for_are_padded(kind: str, store: MemoryStore, queries: np.ndarray) -> None:
     index = SliceIndex.open(None, store, kind=kind)

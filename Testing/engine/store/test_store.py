@@ -434,6 +434,7 @@ def test_lists_of_keys_follow_the_store(store: VolumeStore) -> None:
             lists = (reader.keys(), reader.keys(without_one), reader.keys_of_other_modality("ct"))
             return (*(one.tolist() for one in lists), reader.owners())
 
+        assert reader.ids_of_series() == {key: volume_id(number) for number, key in enumerate(ct)}
         assert lists() == lists() == (ct, [ct[0], ct[2]], [], {ct[0]: "1.2.0", ct[1]: "t", ct[2]: "t"})
         mr = store.add(new_volume(3, attributes=Attributes(modality="MR")))
         assert lists()[:3] == ([*ct, mr], [ct[0], ct[2], mr], [mr])

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from engine.archives import a_scan, write_scan
 from engine.commands import run
@@ -21,6 +22,8 @@ from VolumeRetrievalEngine.united.answering import AnsweringFolders
 from VolumeRetrievalEngine.united.store_state import states
 from VolumeRetrievalEngine.united.united_retriever import UnitedRetriever, open_stores
 from VolumeRetrievalEngine.volume import Volume
+
+DESCRIPTOR = ("--encoder", "descriptor")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,29 @@ def test_the_querys_patient_of_a_table_is_known_in_every_store(base, tmp_path):
         again = several.search_again(found.search_id, SearchOptions(exclude=frozenset({"patient"})))
     for result in (found, again):
         assert {Path(match.path).name for match in result.matches} == {"head-1.nii.gz", "head-3.nii.gz"}
+
+
+def test_volumes_of_two_archives_that_have_the_same_id_are_not_taken_for_each_other(tmp_path):
+    for site in ("a", "b"):  # ids are made from the root's name and the path below it
+        for case in (0, 1):
+            scan = a_scan(2 * case + (site == "b"), "head")
+            write_scan(tmp_path / site / "images" / f"case{case}.nii.gz", scan)
+        table = tmp_path / f"{site}.csv"
+        table.write_text(f"path,patient\n{site}/images/case0.nii.gz,{site}\n{site}/images/case1.nii.gz,{site}\n")
+        run(
+            "index", tmp_path / site / "images", "--store", tmp_path / f"store-{site}", "--metadata", table, *DESCRIPTOR
+        )
+    stores = [tmp_path / "store-a", tmp_path / "store-b"]
+    others = {"a": ["b0", "b1"], "b": ["a0", "a1"]}
+    options = SearchOptions(exclude=frozenset({"patient"}))
+    with open_stores(stores) as several, Retriever.open(stores[0]) as first:
+        for query, site in ((tmp_path / "b/images/case0.nii.gz", "b"), (first.listing()[0].volume_id, "a")):
+            found = several.search(query)
+            assert max(match.score for match in found.matches) < 0.999  # the other one was not searched with
+            assert len(found.matches) == 3
+            strangers = several.search(query, options=options).matches
+            names = [f"{Path(one.path).parts[-3]}{Path(one.path).name[4]}" for one in strangers]
+            assert sorted(names) == others[site]
 
 
 def test_volumes_are_named_as_in_one_store_and_nothing_but_searching_is_done(base):
@@ -145,6 +171,16 @@ def test_a_volume_that_is_in_several_stores_is_found_once_and_takes_no_room(tmp_
         ]
     stores = {match.series_uid: Path(match.store).name for match in everything.matches}
     assert stores == {one.series_uid: "first" for one in series[1:3]} | {series[3].series_uid: "second"}
+
+
+def test_copies_in_another_store_are_not_what_is_usual(tmp_path):
+    series = write_archive(tmp_path / "archive", 18, fields_of_view=("head",), spacing_mm=(10.0, 12.0))
+    for name, numbers in (("first", range(17)), ("second", range(18)), ("all", range(18))):
+        Retriever.create(tmp_path / name, "descriptor").add([series[number].folder for number in numbers])
+    with open_stores([tmp_path / "first", tmp_path / "second"]) as several, Retriever.open(tmp_path / "all") as one:
+        united, alone = several._session().neighbor_levels(), one._session().neighbor_levels()
+    assert united.n_volumes == alone.n_volumes == len(series)
+    assert np.sort(united.whole, axis=0) == pytest.approx(np.sort(alone.whole, axis=0), abs=1e-5)
 
 
 def test_a_folder_that_hangs_is_waited_for_once_and_the_others_answer(base, tmp_path):

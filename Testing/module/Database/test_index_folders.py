@@ -156,7 +156,7 @@ def test_with_nothing_indexed_here_the_other_indexes_answer(makeLogic, share, tm
     notes = IndexFolderTexts.notes(result.stores)
     assert notes[0].startswith("Nothing of this database is indexed yet")
     assert notes[1] == (
-        "The query's patient is not known in share/index: volumes of the same patient there cannot be told."
+        "The query's patient is not known in share/index: volumes of the same patient there are not left out."
     )
     assert isinstance(logic.loadMatch(result.matches[0]).GetID(), str)
 
@@ -184,16 +184,17 @@ def test_plain_files_of_two_archives_with_the_same_relative_path_are_not_taken_f
     assert [logic.loadMatch(match) for match in found] == loaded
 
 
-def test_the_list_is_kept_for_the_next_start(makeLogic, databaseFolder, tmp_path):
+def test_the_list_is_kept_for_the_next_start(makeLogic, databaseFolder, tmp_path, monkeypatch):
     openDatabase(databaseFolder)
+    monkeypatch.chdir(tmp_path)
     folders = (IndexFolder(str(tmp_path / "a")), IndexFolder(str(tmp_path / "b"), isSearched=False))
     first = makeLogic()
-    first.setIndexFolders([*folders, replace(folders[0], path=f"{folders[0].path}/")])
+    first.setIndexFolders([*folders, replace(folders[0], path=f"{folders[0].path}/"), "a"])
     Settings().save()  # of the panel, which keeps values of its own
     second = makeLogic()
     assert second.indexFolders() == folders
     assert second._indexFolders.others() == [folders[0].path]
-    assert second._indexFolders.others([second._index.folder, tmp_path / "c"]) == [str(tmp_path / "c")]
+    assert second._indexFolders.others([second._index.folder, tmp_path / "c", "c"]) == [str(tmp_path / "c")]
 
 
 def _pretendAnotherEncoder(folder: Path) -> None:

@@ -201,7 +201,7 @@ class TestChanges:
         indexDatabase(database, "radiology-resnet")
         logic = makeLogic()
         assert (logic.status(wait=True).better, logic.status().isEarlierEdition) == ("", False)
-        old = logic._index.presentStore()
+        old = logic.status().store
 
         bundle(monkeypatch, copy_edition(tmp_path / "later"))  # the extension is updated
         indexDatabase(database, chosen)  # at Slicer's next start
@@ -209,7 +209,7 @@ class TestChanges:
         logic = makeLogic()
         status = logic.status(wait=True)
         assert (status.better, status.isEarlierEdition, status.isEarlier) == ("radiology-resnet", True, False)
-        assert (logic._index.presentStore(), status.volumes, status.notIndexed) == (old, 2, 0)
+        assert (status.store, status.volumes, status.notIndexed) == (old, 2, 0)
         assert "newer edition" in Texts.databaseStatus(status) and "A new index" in Texts.databaseStatus(status)
         assert "an earlier edition" in Texts.indexDetails(status)
 
@@ -218,7 +218,7 @@ class TestChanges:
         assert logic.refresh()
         status = logic.status()
         assert (status.better, status.isEarlierEdition, status.volumes) == ("", False, 2)
-        assert logic._index.presentStore() != old
+        assert status.store != old
         assert logic.stores() == []  # no setting tells the two apart
 
     def test_an_index_that_was_deleted_or_moved_is_a_sentence(self, makeLogic, database, archive):

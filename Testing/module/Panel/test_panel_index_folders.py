@@ -111,6 +111,28 @@ def test_the_folders_are_looked_at_again_when_they_have_to_fit_to_another_index(
     assert len(logic.looks) == count + 1
     logic.looks[count - 1].callbacks.finished([])  # an answer that comes too late
     assert rows(listed)[0][2] == "looking..."
+    logic.changeStatus(replace(READY, encoder="Radiology ResNet", store="radiology-resnet-1a2b3c4d"))
+    assert len(logic.looks) == count + 2  # of another edition, or with other weights
+
+
+def test_a_look_ends_the_one_before_and_what_went_wrong_is_said_until_one_succeeds(listed, logic):
+    (first,) = logic.looks
+    listed.folders.look()
+    assert not first.isRunning and rows(listed)[0][2] == "looking..."
+    logic.looks[-1].fail("Could not look at the index folders.")
+    assert listed.ui.indexFoldersInfoLabel.text == "Could not look at the index folders."
+    listed.folders.look()
+    logic.looks[-1].finish([aState(), aState("/home/me/old", 17)])
+    assert listed.ui.indexFoldersInfoLabel.text == "" and rows(listed)[0][2] == "1,204 volumes"
+
+
+def test_after_the_panel_is_cleaned_up_nothing_is_added_or_shown(panel, logic):
+    panel.folders.add("/mnt/radiology")
+    shown = panel.ui.indexFoldersInfoLabel.text
+    panel.cleanUp()
+    assert not logic.looks[-1].isRunning and panel.ui.indexFoldersInfoLabel.text == shown
+    logic.looks[-1].callbacks.finished([aState()])  # of a process that had just ended
+    assert not logic.folders and panel.ui.indexFoldersInfoLabel.text == shown
 
 
 def test_with_no_folders_nothing_is_asked(panel, logic):
@@ -165,7 +187,7 @@ def test_what_was_not_searched_is_said_above_the_results_and_in_the_list(listed,
     listed.ui.searchButton.click()
     logic.jobs[-1].finish(aUnitedResult(knows_patient=False))
     assert note.text == (
-        "The query's patient is not known in radiology/index: volumes of the same patient there cannot be told."
+        "The query's patient is not known in radiology/index: volumes of the same patient there are not left out."
     )
     assert rows(listed)[0][2] == "looking..."  # it is there again
     listed.forgetResult()

@@ -35,7 +35,7 @@ _OPEN: dict[tuple[Path, str], Retriever] = {}
 SentKeys = np.ndarray | Literal["last"] | None
 
 #: What is asked of the store's reader as it is.
-_READ = ("keys_of_other_modality", "owners", "slices", "outlines", "files", "thumbnail", "meta")
+_READ = ("keys_of_other_modality", "owners", "ids_of_series", "slices", "outlines", "files", "thumbnail", "meta")
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,9 @@ class RemoteReader(Elsewhere):
     def owners(self) -> dict[int, str]:
         return self.once("owners")
 
+    def ids_of_series(self) -> dict[int, str]:
+        return self.once("ids_of_series")
+
     def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
         return self._records("filter", keep)
 

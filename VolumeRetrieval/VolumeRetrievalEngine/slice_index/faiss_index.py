@@ -8,6 +8,7 @@ which kind it is. Inner product on unit rows throughout.
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from collections.abc import Callable
 from types import ModuleType
@@ -35,7 +36,7 @@ HNSW_EF_CONSTRUCTION = 80
 _HNSW_ROWS_AT_A_TIME = 4096
 #: Steps in which the lists of an IVF index are trained; what faiss.Level1Quantizer does in one call.
 _TRAINING_STEPS = 10
-#: Lists of an IVF index that each query visits, at least.
+#: Lists of an IVF index that each query visits, at least: more where fewer rows are allowed.
 IVF_PROBES = 16
 #: Bits of a hash for each dimension of a row.
 LSH_BITS_PER_DIMENSION = 4
@@ -218,7 +219,7 @@ class FaissIndex:
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """HNSW or IVF: queries that found fewer than k rows search on with four times the effort."""
-        effort, most = self._effort(k)
+        effort, most = self._effort(k, allowed)
         similarity, row = self._index.search(queries, k, params=self._parameters(effort, allowed))
         while (short := np.flatnonzero(row[:, -1] < 0)).size and effort < most:
             effort = min(4 * effort, most)
@@ -228,11 +229,15 @@ class FaissIndex:
             similarity[short], row[short] = nearest_rows(queries[short], self._stored(), k, allowed)
         return similarity, row
 
-    def _effort(self, k: int) -> tuple[int, int]:
+    def _effort(self, k: int, allowed: np.ndarray | None) -> tuple[int, int]:
         """Where to begin, and where every reachable row is searched."""
         if self.kind == "hnsw":
             return max(HNSW_EF_SEARCH, k), max(HNSW_EF_SEARCH, 16 * k)
-        return min(IVF_PROBES, self._index.nlist), int(self._index.nlist)
+        # The nearest of few rows are farther away, in other lists, which cost little where most is left out: with 16
+        # lists for whatever selection, recall@10 was .72 where 1 in 100 volumes may be found, in the same time.
+        share = 1.0 if allowed is None else float(allowed.mean())
+        most = int(self._index.nlist)
+        return min(math.ceil(IVF_PROBES / share), most), most
 
     def _parameters(self, effort: int, allowed: np.ndarray | None) -> Any:
         faiss = load_faiss()

@@ -153,6 +153,10 @@ class StoreReader:
         sql = "SELECT key, patient_token, series_uid FROM volumes ORDER BY key"
         return {key: token or series for key, token, series in self._all(sql)}
 
+    def ids_of_series(self) -> dict[int, str]:
+        """The id of each volume of a DICOM series, by key: in every store, it is the id of this volume and no other."""
+        return dict(self._all("SELECT key, volume_id FROM volumes WHERE series_uid <> '' ORDER BY key"))
+
     def count_of_precision(self, precision: str) -> int:
         """How many volumes' embeddings were made in this precision."""
         return int(self._only("SELECT COUNT(*) FROM volumes WHERE precision = ?", precision)[0])

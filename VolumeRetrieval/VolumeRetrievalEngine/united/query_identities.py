@@ -42,9 +42,14 @@ class QueryIdentities:
         self._known: dict[int, Identity] = dict(resolved or {})
         self._volume_ids = {number: one.volume_id for number, one in self._known.items()}
 
-    def volume_id(self, number: int) -> str:
-        """The id of the query's own volume in a store; it differs for files below another root."""
-        return self._volume_ids.get(number, "")
+    def volume_id(self, number: int, asked: str) -> str:
+        """The id of the query's own volume in a store, which is asked for by an id; it differs for files below another
+        root. Empty where this id is that of another volume."""
+        if number in self._volume_ids:
+            return self._volume_ids[number]
+        store = self._stores().get(number)
+        record = None if store is None else store.find(asked)
+        return asked if record is None or self._is_query(record) else ""
 
     def of(self, number: int) -> Identity:
         """What the query is in a store; without tokens where its patient and study are not known there."""
@@ -74,6 +79,12 @@ class QueryIdentities:
 
     def _record(self, store: StoreReader) -> VolumeRecord | None:
         """The query as it is indexed in a store, or another volume of its series."""
-        series = self._query.series_uid
         record = store.find(self._query.volume_id)
-        return record if record is not None or not series else next(iter(store.find_series(series)), None)
+        if record is not None and self._is_query(record):
+            return record
+        return next(iter(store.find_series(self._query.series_uid)), None)
+
+    def _is_query(self, record: VolumeRecord) -> bool:
+        """Whether a volume with the query's id is the query. Ids of files that are not DICOM are made from paths below
+        a named root: in two archives, one id can be two volumes'."""
+        return bool(record.series_uid) or record.fingerprint == self._query.fingerprint

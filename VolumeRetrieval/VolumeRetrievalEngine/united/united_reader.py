@@ -62,11 +62,18 @@ class UnitedReader:
         return self._keys(lambda _, part: part.keys_of_other_modality(modality))
 
     def owners(self) -> dict[int, str]:
-        """See StoreReader."""
+        """See StoreReader; of a DICOM volume that several stores have, only that in the first one, and its patient has
+        one name. Else copies would be the nearest neighbors of each other, as of two patients."""
+        found = answers(self.parts, lambda _, part: (part.owners(), part.ids_of_series()))
         owners: dict[int, str] = {}
-        for number, found in answers(self.parts, lambda _, part: part.owners()).items():
-            keys = moved(np.fromiter(found, np.int64, len(found)), number).tolist()
-            owners.update(zip(keys, found.values(), strict=True))
+        first: dict[str, str] = {}  # the owner of each DICOM volume
+        for number, (by_key, ids) in found.items():
+            repeats = {key: first[one] for key, one in ids.items() if one in first}
+            names = {by_key[key]: name for key, name in repeats.items()}
+            kept = {key: names.get(owner, owner) for key, owner in by_key.items() if key not in repeats}
+            first.update({ids[key]: owner for key, owner in kept.items() if key in ids})
+            moved_keys = moved(np.fromiter(kept, np.int64, len(kept)), number).tolist()
+            owners.update(zip(moved_keys, kept.values(), strict=True))
         return owners
 
     def listing(self, keep: AttributeFilter | None = None) -> list[VolumeRecord]:
@@ -123,11 +130,10 @@ class UnitedReader:
         """The filter with the query's id, and the hashes of its patient and study, that this part knows them by."""
         if keep is None or not (keep.not_volume_id or keep.not_patient_token or keep.not_study_token):
             return keep
-        own_id = self.identities.volume_id(number)
         hashes = self.identities.of(number) if keep.not_patient_token or keep.not_study_token else UNKNOWN
         return replace(
             keep,
-            not_volume_id=keep.not_volume_id and (own_id or keep.not_volume_id),
+            not_volume_id=keep.not_volume_id and self.identities.volume_id(number, keep.not_volume_id),
             not_patient_token=hashes.patient_token if keep.not_patient_token else "",
             not_study_token=hashes.study_token if keep.not_study_token else "",
         )

@@ -103,8 +103,8 @@ class UnitedRetriever(Retriever):
         self._answering = answering
         self._elsewhere = dict(elsewhere or {})
         self._united: UnitedSession | None = None
-        #: What the last queries are in each store, by id: a table may have said it.
-        self._identities: dict[str, QueryIdentities] = {}
+        #: What the last queries are in each store, by id and fingerprint: a table may have said it.
+        self._identities: dict[tuple[str, str], QueryIdentities] = {}
 
     @classmethod
     def of(
@@ -187,10 +187,17 @@ class UnitedRetriever(Retriever):
                 part._session().store, path, part._tokens(), volume=volume, metadata=metadata, modality=modality
             ),
         )
-        known = next((one.volume_id for one in found.values() if isinstance(one, VolumeRecord)), None)
-        query = known or next(one for one in found.values() if isinstance(one, VolumeSource)).read()
-        query_id = query if isinstance(query, str) else query.identity.volume_id
-        identity = Identity(query_id, "") if isinstance(query, str) else query.identity
+        known = {number: one for number, one in found.items() if isinstance(one, VolumeRecord)}
+        query: Volume | str
+        if known:
+            number, record = next(iter(known.items()))
+            identity, query = record.identity, record.volume_id
+            # An id means the volume of the first store that has it: another one, or this one before it changed.
+            if next(iter(cast(UnitedSession, self._session()).store.finds(query)), number) != number:
+                query = self._parts[number].read_again(record)
+        else:
+            query = next(one for one in found.values() if isinstance(one, VolumeSource)).read()
+            identity = query.identity
         self._remember(identity, str(path), {number: self._trusted(number, one) for number, one in found.items()})
         return query
 
@@ -338,7 +345,7 @@ class UnitedRetriever(Retriever):
         return found
 
     def _tell_whose(self, query: Query, session: SearchSession) -> None:
-        known = self._identities.get(query.identity.volume_id)
+        known = self._identities.get(_name(query.identity))
         if known is None:
             known = self._remember(query.identity, query.path)
         cast(UnitedSession, session).store.identities = known
@@ -350,8 +357,8 @@ class UnitedRetriever(Retriever):
             return {number: part._session().store for number, part in self._reached().items()}
 
         made = QueryIdentities(stores, lambda number: self._parts[number].folder.tokens, query, path, resolved)
-        self._identities.pop(query.volume_id, None)
-        self._identities[query.volume_id] = made
+        self._identities.pop(_name(query), None)
+        self._identities[_name(query)] = made
         while len(self._identities) > _QUERIES_KEPT:
             del self._identities[next(iter(self._identities))]
         return made
@@ -369,6 +376,10 @@ class UnitedRetriever(Retriever):
         """The store of a volume, and its record there."""
         key = np.array([record.key])
         return self._parts[int(part_of(key)[0])], replace(record, key=int(own(key)[0]))
+
+
+def _name(query: Identity) -> tuple[str, str]:
+    return query.volume_id, query.fingerprint
 
 
 def _distinct(

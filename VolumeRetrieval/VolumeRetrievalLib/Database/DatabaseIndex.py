@@ -138,6 +138,7 @@ class DatabaseIndex:
             better=self._better(summary),
             isEarlier=summary.isEarlier,
             isEarlierEdition=summary.isEarlierEdition,
+            store=summary.name,
             skipped=tuple(self._skipped(summary)),
             reading=self.watcher.present is None,
             series=len(present),

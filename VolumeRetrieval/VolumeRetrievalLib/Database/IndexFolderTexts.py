@@ -71,7 +71,7 @@ def notes(stores: Sequence[SearchedStore]) -> list[str]:
     if lost:
         lines.append(_("Not searched: {indexes}.").format(indexes=", ".join(lost)))
     if strangers:
-        text = _("The query's patient is not known in {indexes}: volumes of the same patient there cannot be told.")
+        text = _("The query's patient is not known in {indexes}: volumes of the same patient there are not left out.")
         lines.append(text.format(indexes=", ".join(strangers)))
     return lines
 

@@ -10,6 +10,7 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from VolumeRetrievalEngine.roots import absolute_path
 
 from ..Processes.ChildProcess import ProcessProtocol
 from ..Processes.EngineJob import EngineJob
@@ -36,7 +37,7 @@ def load() -> tuple[IndexFolder, ...]:
 
 def save(folders: Iterable[IndexFolder]) -> None:
     """Keep this list; a folder that is in it twice counts once."""
-    kept = {str(Path(one.path).expanduser()): one.isSearched for one in folders}
+    kept = {str(absolute_path(one.path)): one.isSearched for one in folders}
     listed = [{"path": path, "isSearched": isSearched} for path, isSearched in kept.items()]
     qt.QSettings().setValue(_SETTING, json.dumps(listed))
 
@@ -61,7 +62,7 @@ class IndexFolders:
         chosen = [one.path for one in load() if one.isSearched] if folders is None else folders
         if isinstance(chosen, str | Path):
             chosen = [chosen]
-        paths = dict.fromkeys(str(Path(one).expanduser()) for one in chosen)
+        paths = dict.fromkeys(str(absolute_path(one)) for one in chosen)
         return [one for one in paths if not self._index.directory or one != str(self._index.folder)]
 
     def examine(self, paths: Sequence[str], answer: Callbacks) -> EngineJob:

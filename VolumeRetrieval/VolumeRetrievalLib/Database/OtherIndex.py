@@ -14,6 +14,12 @@ def isElsewhere(match: Match, folder: Path) -> bool:
     return match.store not in ("", str(folder))
 
 
+def archiveOf(match: Match) -> Path:
+    """The folder that its index was made of, as far as it is known: the one that paths are relative to."""
+    file = match.file_paths[0]
+    return file.parents[len(Path(match.files.paths[0]).parts) - 1]
+
+
 def volumeOf(match: Match) -> IndexedVolume:
     """Where its files are, as its index says, and the instances of the first and the last matching slice.
 

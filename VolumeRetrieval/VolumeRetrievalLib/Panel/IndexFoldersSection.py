@@ -31,9 +31,10 @@ class IndexFoldersSection:
         self._asked: tuple[Any, ...] | None = None
         self._fitting: tuple[Any, ...] = ()
         self._questions = 0
+        self._isOver = False
         self._job: Job | None = None
         self._adding: Job | None = None
-        self._news = ""
+        self._news = self._failure = ""
         self._info = WrappedLabel(ui.indexFoldersInfoLabel)
         self._addButton = EnabledReason(ui.addIndexFolderButton)
         self._removeButton = EnabledReason(ui.removeIndexFolderButton)
@@ -71,7 +72,7 @@ class IndexFoldersSection:
             self._folders = folders
             self._fill()
         status = self.logic.status()
-        fitting = (status.directory, status.encoder, status.sliceStepMm, status.isEarlier, bool(status.volumes))
+        fitting = (status.directory, status.store, status.encoder)
         if self._folders and self._asked is not None and (fitting, self._paths) != self._asked:
             self._ask(fitting)
         self._fitting = fitting
@@ -85,14 +86,17 @@ class IndexFoldersSection:
 
     def noteResult(self, result: SearchResult) -> None:
         """A search has come upon a folder that it could not search, or on one that is there again."""
+        isBack = False
         for one in result.stores:
             known = self._states.get(one.folder)
             if one.problem:
                 short, details = IndexFolderTexts.problem(one.problem_type, one.problem, one.problem_fields)
                 state = replace(known or IndexFolderState(one.folder, one.folder), problem=short, details=details)
                 self._states[one.folder] = state
-            elif known is not None and known.problem:
-                self.look()
+            else:
+                isBack |= known is not None and bool(known.problem)
+        if isBack:
+            self.look()
         self._showStates()
         self._update()
 
@@ -104,7 +108,15 @@ class IndexFoldersSection:
     def add(self, folder: str) -> None:
         """Add this folder, or the index folder that it means, if there is an index."""
         self._say(_("Looking at {folder}...").format(folder=folder))
-        callbacks = Callbacks(self._onLooked, lambda error: self._endAdding(str(error)), lambda: self._endAdding(""))
+
+        def ifWanted(tell: Callable[..., None]) -> Callable[..., None]:
+            return lambda *values: None if self._isOver else tell(*values)
+
+        callbacks = Callbacks(
+            ifWanted(self._onLooked),
+            ifWanted(lambda error: self._endAdding(str(error))),
+            ifWanted(lambda: self._endAdding("")),
+        )
         job = cast(Job, self.logic.examineIndexFolders([folder], callbacks))
         self._adding = job if job.isRunning else None
         self._update()
@@ -114,12 +126,13 @@ class IndexFoldersSection:
         item = self._selected()
         if item is not None:
             path = item.data(0, qt.Qt.UserRole)
-            self._news = ""
+            self._news = self._failure = ""
             self._keep([one for one in self._folders if one.path != path])
 
     def cleanUp(self) -> None:
         """Nobody waits for answers any more."""
         self._questions += 1
+        self._isOver = True
         for job in (self._job, self._adding):
             if job is not None and job.isRunning:
                 job.cancel()
@@ -141,6 +154,8 @@ class IndexFoldersSection:
         self._asked = fitting, self._paths
         self._questions += 1
         number = self._questions
+        if self._job is not None and self._job.isRunning:
+            self._job.cancel()  # its answer is not waited for any more
 
         def ifLatest(tell: Callable[..., None]) -> Callable[..., None]:
             return lambda *values: tell(*values) if number == self._questions else None
@@ -152,6 +167,7 @@ class IndexFoldersSection:
 
     def _onStates(self, states: Sequence[IndexFolderState]) -> None:
         self._job = None
+        self._failure = ""
         self._states = {one.path: one for one in states}
         self._showStates()
         self._update()
@@ -159,8 +175,9 @@ class IndexFoldersSection:
 
     def _onNoStates(self, error: Exception | None = None) -> None:
         self._job = None
+        self._failure = "" if error is None else str(error)
         self._showStates()
-        self._say("" if error is None else str(error))
+        self._update()
 
     def _onLooked(self, states: Sequence[IndexFolderState]) -> None:
         (state,) = states
@@ -244,7 +261,9 @@ class IndexFoldersSection:
         self._removeButton.update("" if self._selected() is not None else _("Select a folder in the list."))
         problems = [f"{state.path}: {state.details}" for state in lost]
         empty = _("Add the index of another database or of a server to search it together with that of this database.")
-        self._info.text = "\n".join(filter(None, [self._news, *problems])) or ("" if self._folders else empty)
+        self._info.text = "\n".join(filter(None, [self._news, self._failure, *problems])) or (
+            "" if self._folders else empty
+        )
 
     def _title(self, count: int, reached: int) -> str:
         if not count:

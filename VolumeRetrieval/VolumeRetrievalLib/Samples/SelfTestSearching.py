@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
+from VolumeRetrievalEngine.searching.match import Match
 from VolumeRetrievalEngine.slicer_database.series_list import INDEX_FOLDER
 
 from ..Processes import ProcessIDs
@@ -39,7 +41,7 @@ class SearchingSteps:
             ("its patient is known for Exclude this patient", self.excludePatient),
             ("filters leave out what does not pass, also everything", self.filter),
             (
-                "another index folder is searched, too, and what is found there is loaded from its files",
+                "another index folder is searched, too, and what is found there is loaded from outside the database",
                 self.otherIndex,
             ),
             ("a search can be canceled, and the next one works", self.cancel),
@@ -153,7 +155,8 @@ class SearchingSteps:
         expect("two of them", len(story.logic.search(story.query, criteria=SearchCriteria(top=2)).matches), 2)
 
     def otherIndex(self) -> None:
-        """A copy of the index is the other one, and only there is a series that is taken out of the database's."""
+        """A copy of the index is the other one, and only there is a series that is taken out of the database's. It is
+        loaded from copies of its files, which the database does not know."""
         story, moved = self.story, self.story.series[-1]
         with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath, ignore_cleanup_errors=True) as scratch:
             index = Path(slicer.dicomDatabase.databaseDirectory) / INDEX_FOLDER
@@ -167,8 +170,9 @@ class SearchingSteps:
                 expect("where it is from", match.store, other)
                 expect("it has a picture", bool(story.logic.thumbnails([match])[0]), True)
                 with story.watch.paused():
-                    node = story.logic.loadMatch(match)
+                    node = story.logic.loadMatch(_moved(match, Path(scratch) / "archive"))
                 expect("the node's series", seriesUID(node), moved)
+                expect("its slices", node.GetImageData().GetDimensions()[2], len(match.files.paths))
                 slicer.mrmlScene.RemoveNode(node)
             finally:
                 story.logic.indexSeries([moved])
@@ -255,3 +259,11 @@ class SearchingSteps:
             expect(f"{what}: there is a text", bool(str(error)), True)
         else:
             raise AssertionError(f"{what} was searched with")
+
+
+def _moved(match: Match, folder: Path) -> Match:
+    """This match, as if its archive were in this folder: with copies of its files there."""
+    for file, path in zip(match.file_paths, match.files.paths, strict=True):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / path)
+    return replace(match, path=str(folder / match.files.label))

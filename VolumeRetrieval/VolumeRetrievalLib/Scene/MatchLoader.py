@@ -19,6 +19,11 @@ from .LoadedVolumes import LoadedVolumes
 #: Loading stops the application anyway, but not for ever where a share hangs.
 _PATIENCE_SECONDS = 5.0
 
+_SOP_INSTANCE_UID = "0008,0018"
+
+#: Position, orientation and pixel spacing: what sliceCornersFromDICOM (DICOMScalarVolumePlugin.py) asks for.
+_GEOMETRY = ("0020,0032", "0020,0037", "0028,0030")
+
 
 class VolumeReader(Protocol):
     """What is asked of Slicer's readers."""
@@ -41,6 +46,7 @@ class SlicerReader:
     def load(self, files: Sequence[str]) -> Any:
         from DICOMLib import DICOMUtils
 
+        _cacheGeometry(files)
         byPlugin, _enabled = DICOMUtils.getLoadablesFromFileLists([list(files)], ["DICOMScalarVolumePlugin"])
         wanted = {Path(file) for file in files}
         for plugin, loadables in byPlugin.items():
@@ -71,7 +77,8 @@ class MatchLoader:
         if (node := self._loaded.find(volume)) is not None:
             return node
         try:
-            self._answering.check(volume.files[0].parent)
+            # Of a whole archive, which is waited for once, and not for each of its series.
+            self._answering.check(OtherIndex.archiveOf(match))
         except NotAnsweringError as error:
             text = _("The folder of this volume does not answer: {folder}. Is its server on, and connected?")
             raise RuntimeError(text.format(folder=volume.files[0].parent)) from error
@@ -126,6 +133,24 @@ class MatchLoader:
                 ).format(folder=volume.files[0].parent)
             )
         return node
+
+
+def _cacheGeometry(files: Sequence[str]) -> None:
+    """Let the database know where the slices in those files lie that it does not hold.
+
+    The plugin reads files, whether the database holds them or not (ctkDICOMDatabase::fileValue). But where slices are
+    unevenly spaced, or the gantry was tilted, it corrects the volume by what the database knows of *instances*
+    (instanceValue): of others nothing, so that such a volume would be loaded uncorrected. The tag cache is asked first.
+    """
+    database = slicer.dicomDatabase
+    if database is None or not database.isOpen:
+        return
+    for file in files:
+        if database.instanceForFile(file):
+            continue
+        if instance := database.fileValue(file, _SOP_INSTANCE_UID):
+            for tag in _GEOMETRY:
+                database.cacheTag(instance, tag, database.fileValue(file, tag))
 
 
 def _missing(volume: IndexedVolume) -> list[Path]:
