@@ -33,7 +33,7 @@ help:
 	@echo "make totalsegmentator DATA=DIR, make mir3d DATA=DIR TABLES=DIR"
 	@echo "                 the papers' experiments on public data that you downloaded (docs/PAPERS.md)"
 	@echo "make fuzz        mutated files and killed runs against the rules of reading and storing; hours"
-	@echo "make train       train the default encoder again on the volumes in ../shared; about an hour on two cores"
+	@echo "make train       train the default encoder again on the volumes in ../shared; less than an hour on two cores"
 	@echo "make venv        only the Python environment ($(VENV)) with everything for the tests"
 	@echo "make clean       remove what the targets made, but not the environment ($(VENV))"
 
