@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -281,6 +282,23 @@ def test_a_folder_that_cannot_be_written_is_no_error(
         index = SliceIndex.open(tmp_path / "absent", store, kind="flat", writable=True)
     assert "not saved" in caplog.text
     assert_exact(index, store, queries)
+
+
+def test_no_unfinished_file_is_left_behind(store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss")
+    (tmp_path / "slices.index.4711.tmp").write_bytes(b"of a process that was killed")
+
+    def stopped(index: object, file: BinaryIO) -> int:
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(faiss_index.FaissIndex, "write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            SliceIndex.open(tmp_path, store, kind="flat", writable=True)
+    assert list(tmp_path.iterdir()) == []
+    SliceIndex.open(tmp_path, store, kind="flat", writable=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["slices.index"]
 
 
 @pytest.mark.parametrize("kind", ["ivf-sq8", "flat"])

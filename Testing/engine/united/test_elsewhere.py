@@ -37,3 +37,23 @@ def test_an_error_of_a_part_elsewhere_is_raised_and_nothing_goes_on_in_the_backg
     with pytest.raises(StoreLostError, match="gone"):
         answers({0: There(), 1: There(), 2: "here"}, ask)
     assert sorted(finished) == [1, 2]
+
+
+def test_a_person_who_interrupts_does_not_wait_for_what_goes_on_elsewhere():
+    asked, end, finished = threading.Event(), threading.Event(), threading.Event()
+
+    def ask(number: int, part: object) -> None:
+        if isinstance(part, There):
+            asked.set()
+            end.wait(30)
+            finished.set()
+        else:
+            asked.wait(30)
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            answers({0: There(), 1: "here"}, ask)
+        assert not finished.is_set()
+    finally:
+        end.set()

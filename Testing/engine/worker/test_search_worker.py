@@ -285,6 +285,20 @@ def test_the_first_store_decides_on_the_encoder_as_soon_as_it_has_one(tmp_path):
     pool.close()
 
 
+def test_a_worker_keeps_the_sets_of_stores_open_that_were_searched_last(tmp_path):
+    write_archive(tmp_path / "archive", seeds=range(1))
+    stores = [str(tmp_path / name) for name in "abcd"]
+    for store in stores:
+        Retriever.create(store, "descriptor").add([tmp_path / "archive"])
+    pool = RetrieverPool(tmp_path / "a")
+    first, second = pool.united(stores[:1]), pool.united(stores[:2])
+    assert pool.united(stores[:1]) is first
+    pool.united(stores[:3])
+    assert pool.united(stores[:1]) is first
+    assert pool.united(stores[:2]) is not second
+    pool.close()
+
+
 def test_lines_are_split_whatever_the_chunks():
     messages = [{"n": number, "text": "Größe 胸部 " * number} for number in range(5)]
     data = b"".join(encode(message) for message in messages)

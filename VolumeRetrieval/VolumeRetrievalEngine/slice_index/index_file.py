@@ -45,6 +45,7 @@ def write_index_file(path: Path, index: FaissIndex, rows: RowMap, store_id: str)
     )
     content = table.getvalue()
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    _remove_left_behind(path)
     try:
         with temporary.open("wb") as file:
             checksum = index.write(file)
@@ -55,11 +56,20 @@ def write_index_file(path: Path, index: FaissIndex, rows: RowMap, store_id: str)
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        _remove_left_behind(path)
         logger.warning("%s: the index was not saved and will be made again when needed (%s)", path, error)
         return False
+    except BaseException:  # Ctrl-C
+        _remove_left_behind(path)
+        raise
     return True
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove unfinished files (gigabytes), also those of a process that was killed. There is one writer at most."""
+    with contextlib.suppress(OSError):
+        for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
+            unfinished.unlink()
 
 
 def read_index_file(path: Path, store_id: str, map_large: bool) -> tuple[FaissIndex, RowMap] | None:

@@ -22,7 +22,14 @@ def answers(parts: Mapping[int, P], ask: Callable[[int, P], T]) -> dict[int, T]:
     elsewhere = {number: part for number, part in parts.items() if isinstance(part, Elsewhere)}
     if not elsewhere or len(parts) == 1:
         return {number: ask(number, part) for number, part in parts.items()}
-    with ThreadPoolExecutor(len(elsewhere), thread_name_prefix="store-elsewhere") as pool:
+    pool = ThreadPoolExecutor(len(elsewhere), thread_name_prefix="store-elsewhere")
+    is_interrupted = False
+    try:
         waiting = {number: pool.submit(ask, number, part) for number, part in elsewhere.items()}
         here = {number: ask(number, part) for number, part in parts.items() if number not in elsewhere}
         return {number: here[number] if number in here else waiting[number].result() for number in parts}
+    except KeyboardInterrupt:  # by a person, who need not wait for an index that takes minutes to be built there
+        is_interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not is_interrupted)

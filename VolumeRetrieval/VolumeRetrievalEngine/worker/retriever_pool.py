@@ -13,6 +13,9 @@ from ..store.folder import StoreFolder
 from ..united.answering import AnsweringFolders
 from ..united.united_retriever import UnitedRetriever
 
+#: Sets of stores that stay open. Each has its indexes in memory, and whoever edits the list makes another at each step.
+SETS_KEPT = 2
+
 
 class RetrieverPool:
     """Opens retrievers when they are first needed, and keeps them warm.
@@ -53,7 +56,9 @@ class RetrieverPool:
             StoreError: none of them can be searched.
         """
         key = (encoder, *stores)
-        known = self._united.get(key)
+        known = self._united.pop(key, None)
+        if known is not None:
+            self._united[key] = known  # as the one used last
         if known is not None and (is_asked_again or not self._has_another_recipe(known, encoder)):
             return known
         request = replace(self._settings, name=encoder)
@@ -61,6 +66,8 @@ class RetrieverPool:
         if known is not None:
             known.close()
         self._united[key] = made
+        while len(self._united) > SETS_KEPT:
+            self._united.pop(next(iter(self._united))).close()
         return made
 
     def _has_another_recipe(self, known: UnitedRetriever, encoder: str) -> bool:
