@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 #: Terms of the loss, in the order of objectives.py.
-_TERMS = ("anatomy", "modality", "teacher", "regression")
+_TERMS = ("anatomy", "modality", "volume", "patient", "teacher", "regression", "description")
 #: Each point is the mean of this many lines of the log: batches differ in how hard they are.
 _AVERAGED = 5
 
@@ -16,7 +16,7 @@ def draw_curves(logs: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    figure = Figure(figsize=(20, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, term in zip(figure.subplots(1, len(_TERMS)), _TERMS, strict=True):
         for log in sorted(logs.glob("*.jsonl")):
