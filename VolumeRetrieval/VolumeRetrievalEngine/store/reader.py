@@ -19,19 +19,9 @@ from ..volume import Attributes, SliceTable, SourceFiles
 from .attribute_filter import AttributeFilter
 from .codec import checksum, normalize_rows, unpack_outlines, unpack_slices, unpack_texts
 from .key_lists import KeyLists
-from .records import Changes, StoredVolume, StoreStatistics, VolumeRecord
+from .records import ATTRIBUTE_COLUMNS, Changes, StoredVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, translated_errors
 from .verify import find_problems
-
-ATTRIBUTE_COLUMNS = (
-    "modality",
-    "modality_from",
-    "body_part",
-    "study_date",
-    "manufacturer",
-    "contrast_agent",
-    "series_description",
-)
 
 _RECORD_COLUMNS = (
     "key, volume_id, generation, fingerprint, series_uid, patient_token, study_token, root, label, n_files, "

@@ -15,6 +15,17 @@ from ..volume import Attributes, Identity, SliceTable, SourceFiles
 
 _PART = re.compile(r"one of \d+ volumes of its series, divided by (.*)")
 
+#: Of the table of volumes, in the order of Attributes.
+ATTRIBUTE_COLUMNS = (
+    "modality",
+    "modality_from",
+    "body_part",
+    "study_date",
+    "manufacturer",
+    "contrast_agent",
+    "series_description",
+)
+
 
 @dataclass(frozen=True)
 class NewVolume:

@@ -44,8 +44,8 @@ from ..writer_lock import WriterLock
 from .attribute_filter import AttributeFilter
 from .codec import checksum, pack_outlines, pack_rows, pack_slices, pack_texts, storable
 from .key_lists import KeyLists
-from .reader import ATTRIBUTE_COLUMNS, StoreReader
-from .records import Changes, NewVolume, StoreStatistics, VolumeRecord
+from .reader import StoreReader
+from .records import ATTRIBUTE_COLUMNS, Changes, NewVolume, StoreStatistics, VolumeRecord
 from .schema import STORE_FILE, check_version, connect, create_tables, is_absent, migrate, translated_errors
 
 __all__ = ["AttributeFilter", "Changes", "NewVolume", "StoreStatistics", "VolumeRecord", "VolumeStore"]

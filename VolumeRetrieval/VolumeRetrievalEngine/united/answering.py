@@ -7,7 +7,7 @@ thread of its own, which is left to itself.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import NotAnsweringError
@@ -47,6 +47,22 @@ class AnsweringFolders:
             )
         del self._asked[folder]
         return question.answer
+
+    def distinct(
+        self, stores: Sequence[Path], elsewhere: Collection[Path] = ()
+    ) -> tuple[dict[int, Path], dict[int, Exception]]:
+        """The folders by number, each once however it is named; and those of this computer that do not answer."""
+        self.ask(store for store in stores if store not in elsewhere)
+        folders: dict[Path, Path] = {}
+        silent: dict[Path, Exception] = {}
+        for store in stores:
+            try:
+                folders.setdefault(store if store in elsewhere else self.check(store), store)
+            except NotAnsweringError as error:
+                folders.setdefault(store, store)
+                silent[store] = error
+        numbered = dict(enumerate(folders.values()))
+        return numbered, {number: silent[store] for number, store in numbered.items() if store in silent}
 
     def _question(self, folder: Path) -> _Question:
         if folder not in self._asked:

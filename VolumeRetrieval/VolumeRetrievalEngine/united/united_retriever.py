@@ -6,7 +6,7 @@ recipe, because embeddings of two recipes are never compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar, cast
 import numpy as np
 
 from ..encoders.request import EncoderRequest
-from ..errors import NotAnsweringError, StoreError, StoreLostError, UnknownVolumeError, VolumeRetrievalError
+from ..errors import StoreError, StoreLostError, UnknownVolumeError, VolumeRetrievalError
 from ..progress import ProgressCallback
 from ..query.files import indexed_or_found
 from ..query.query import Query
@@ -69,7 +69,7 @@ def open_stores(
         StoreError: none of them can be opened.
     """
     answering = AnsweringFolders()
-    folders, _ = _distinct([Path(one) for one in stores], answering)
+    folders, _ = answering.distinct([Path(one) for one in stores])
     if len(folders) == 1:
         return Retriever.open(folders[0], encoder, index_kind=index_kind)
     return UnitedRetriever.of(list(folders.values()), encoder, index_kind=index_kind, answering=answering)
@@ -123,7 +123,7 @@ class UnitedRetriever(Retriever):
         """
         request, answering = EncoderRequest.of(encoder), answering or AnsweringFolders()
         elsewhere = elsewhere or {}
-        folders, lost = _distinct([Path(one) for one in stores], answering, elsewhere)
+        folders, lost = answering.distinct([Path(one) for one in stores], elsewhere)
         parts: dict[int, Retriever] = {}
         for number, folder in folders.items():
             if number in lost:
@@ -380,23 +380,6 @@ class UnitedRetriever(Retriever):
 
 def _name(query: Identity) -> tuple[str, str]:
     return query.volume_id, query.fingerprint
-
-
-def _distinct(
-    stores: Sequence[Path], answering: AnsweringFolders, elsewhere: Collection[Path] = ()
-) -> tuple[dict[int, Path], dict[int, Exception]]:
-    """The folders by number, each once however it is named; and those of this computer that do not answer."""
-    answering.ask(store for store in stores if store not in elsewhere)
-    folders: dict[Path, Path] = {}
-    silent: dict[Path, Exception] = {}
-    for store in stores:
-        try:
-            folders.setdefault(store if store in elsewhere else answering.check(store), store)
-        except NotAnsweringError as error:
-            folders.setdefault(store, store)
-            silent[store] = error
-    numbered = dict(enumerate(folders.values()))
-    return numbered, {number: silent[store] for number, store in numbered.items() if store in silent}
 
 
 def open_store(folder: Path, request: EncoderRequest, index_kind: str, recipe: Recipe | None) -> Retriever:
