@@ -47,7 +47,7 @@ def searching(client, tmp_path):
     )
     loaded = SimpleNamespace(indexedVolume=lambda node, contents: SimpleNamespace(volumeID="indexed"))
     folders = SimpleNamespace(make=lambda: tmp_path, remove=lambda folder: None)
-    return Searching(index, loaded, folders, client, Settings)
+    return Searching(index, loaded, folders, client, loadSettings=Settings)
 
 
 @pytest.fixture
