@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from .differences import paired_difference
-from .edition_bars import edition_bars
+from .edition_bars import Line, edition_bars
 from .markdown import markdown
 from .places import BODY, CONTEXT, HEIGHT, MIDDLE, NEAR_MM, REFINED, SHUFFLED, PlaceScore
 from .questions import HEAD_AND_NECK
@@ -21,9 +21,6 @@ from .unusualness import WHOLE, auroc
 #: By how much the mAP of whole volumes without head and neck is to be above the paper's score.
 _GAINS = {FOLDS: 0.03, REFERENCES[0]: 0.05, REFERENCES[1]: 0.05}
 
-#: What a row says: what is meant, the bar, what was reached, and whether that is enough.
-Line = tuple[str, str, str, bool]
-
 
 def bars_section(rows: Mapping[str, Results], earlier: Results | None = None) -> str:
     """A line for each bar.
@@ -34,11 +31,11 @@ def bars_section(rows: Mapping[str, Results], earlier: Results | None = None) ->
     """
     lines = []
     references = [rows[name] for name in REFERENCES if name in rows]
-    if FOLDS in rows:
-        found = edition_bars(rows[FOLDS], earlier, *references) if len(references) == len(REFERENCES) else []
-        lines += [[rows[FOLDS].name, what, bar, here, "yes" if kept else "**no**"] for what, bar, here, kept in found]
     for asked in (asked for asked in _GAINS if asked in rows):
-        found = [*(_places(rows[asked]) if asked == FOLDS else ()), *_scores(rows[asked], _GAINS[asked])]
+        found = [*_scores(rows[asked], _GAINS[asked])]
+        if asked == FOLDS:
+            edition = edition_bars(rows[asked], earlier, *references) if len(references) == len(REFERENCES) else ()
+            found = [*edition, *_places(rows[asked]), *found]
         lines += [[rows[asked].name, what, bar, here, "yes" if kept else "**no**"] for what, bar, here, kept in found]
     return f"## Bars\n\n{markdown(['method', 'what', 'bar', 'here', 'reached'], lines)}\n" if lines else ""
 

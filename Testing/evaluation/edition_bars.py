@@ -13,33 +13,33 @@ from .questions import HEAD_AND_NECK
 from .results import Results
 from .score_tables import precisions
 from .tables import pooled
-from .whole_volume import ATTRIBUTES
+from .whole_volume import ATTRIBUTES, RANKINGS, Table
 
 #: What a row says: what is meant, the bar, what was reached, and whether that is enough.
 Line = tuple[str, str, str, bool]
 
 _GAIN, _BY_REGION, _OVERLAP = 0.03, 0.03, 0.74
+_RANKING = next(iter(RANKINGS))
 
 
 def edition_bars(ours: Results, earlier: Results | None, descriptor: Results, mobilenet: Results) -> Iterator[Line]:
     """A line for each bar; those against the earlier edition only where that is at hand."""
-    body_part, region = (
-        {name: one.whole_volume[attribute]["two-stage"] for name, one in _named(ours, descriptor, mobilenet).items()}
-        for attribute in ATTRIBUTES
-    )
+    tables = {attribute: ours.whole_volume[attribute][_RANKING] for attribute in ATTRIBUTES}
     if earlier is not None:
-        before = earlier.whole_volume["body_part"]["two-stage"]
-        found = _difference(precisions(pooled(body_part["ours"], harder=True)), precisions(pooled(before, harder=True)))
+        before = earlier.whole_volume["body_part"][_RANKING]
+        harder = (precisions(pooled(table, harder=True)) for table in (tables["body_part"], before))
+        found = _difference(*harder)
         yield "mAP without head and neck, minus the first edition", f"at least +{_GAIN}", *_told(found, _GAIN)
-    for name, reference in (("MobileNetV2", "mobilenet"), ("descriptor", "descriptor")):
+    for name, reference in (("MobileNetV2", mobilenet), ("descriptor", descriptor)):
         worse = [
             f"{' '.join(group)} {found.mean:+.2f}"
-            for table in (body_part, region)
-            for group, scores in table["ours"].items()
-            if (found := _difference(precisions(scores), precisions(table[reference][group]))).high < 0
+            for attribute, table in tables.items()
+            for group, found in _by_group(table, reference.whole_volume[attribute][_RANKING]).items()
+            if found.high < 0
         ]
         yield f"groups below {name} by more than the interval", "none", "; ".join(worse) or "none", not worse
-    found = _difference(*(precisions(pooled(region[name])) for name in ("ours", "mobilenet")))
+    by_region = (tables["region"], mobilenet.whole_volume["region"][_RANKING])
+    found = _difference(*(precisions(pooled(table)) for table in by_region))
     yield "mAP by region, minus MobileNetV2", f"at least +{_BY_REGION}", *_told(found, _BY_REGION)
     overlap = float(np.mean([one.overlap for one in _shown(ours)]))
     yield "organs' IoU of the extents, mean", f"at least {_OVERLAP}", f"{overlap:.3f}", overlap >= _OVERLAP
@@ -57,10 +57,6 @@ def edition_bars(ours: Results, earlier: Results | None, descriptor: Results, mo
         )
 
 
-def _named(ours: Results, descriptor: Results, mobilenet: Results) -> dict[str, Results]:
-    return {"ours": ours, "descriptor": descriptor, "mobilenet": mobilenet}
-
-
 def _told(found: Difference, least: float) -> tuple[str, bool]:
     return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})", found.mean >= least
 
@@ -69,6 +65,10 @@ def _difference(ours: Values, theirs: Values) -> Difference:
     found = paired_difference(ours, theirs)
     assert found is not None
     return found
+
+
+def _by_group(ours: Table, theirs: Table) -> dict[tuple[str, str], Difference]:
+    return {group: _difference(precisions(scores), precisions(theirs[group])) for group, scores in ours.items()}
 
 
 def _shown(one: Results) -> Sequence[PlaceScore]:
