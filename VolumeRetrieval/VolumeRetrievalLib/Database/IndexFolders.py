@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from VolumeRetrievalEngine.roots import absolute_path
 
 from ..Processes.ChildProcess import ProcessProtocol
-from ..Processes.EngineJob import EngineJob
+from ..Processes.EngineJob import EngineJob, RunningJobs
 from ..Processes.EngineProcess import EngineCommand
 from ..Settings import PREFIX
 from ..Values import Callbacks, IndexFolder, IndexFolderState
@@ -55,7 +55,7 @@ class IndexFolders:
         self._index = index
         self._makeCommand = makeCommand
         self._makeProcess = makeProcess
-        self._jobs: list[EngineJob] = []
+        self._jobs = RunningJobs()
 
     def others(self, folders: Iterable[str | Path] | None = None) -> list[str]:
         """Those that are searched, without that of the open database; by default those that the user has checked."""
@@ -75,7 +75,7 @@ class IndexFolders:
             self._makeProcess(),
             _CANCEL_MILLISECONDS,
         )
-        self._jobs = [one for one in self._jobs if one.isRunning] + [job]
+        self._jobs.add(job)
         arguments = ["stores", "--json"]
         if self._index.directory:
             arguments += ["--encoder", self._index.storeName, str(self._index.folder)]
@@ -90,16 +90,12 @@ class IndexFolders:
 
     def stop(self) -> None:
         """End what is running and wait until it is gone."""
-        for job in self._running():
-            job.stop()
+        self._jobs.stop()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Of the processes that may be running."""
-        return tuple(pid for job in self._running() for pid in job.pids)
-
-    def _running(self) -> list[EngineJob]:
-        return [one for one in self._jobs if one.isRunning]
+        return self._jobs.pids
 
 
 def _state(path: str, values: dict[str, Any], own: str) -> IndexFolderState:

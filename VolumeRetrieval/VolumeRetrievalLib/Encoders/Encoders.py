@@ -10,7 +10,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ..Processes.ChildProcess import ProcessProtocol, QtProcess
-from ..Processes.EngineJob import EngineJob
+from ..Processes.EngineJob import EngineJob, RunningJobs
 from ..Processes.EngineProcess import EngineCommand
 from ..Settings import Settings
 from ..Values import Callbacks, EncoderChoice, WeightsInfo
@@ -48,7 +48,7 @@ class Encoders:
         self._makeCommand = makeCommand
         self._makeProcess = makeProcess
         self.job: EngineJob | None = None
-        self._others: list[EngineJob] = []
+        self._jobs = RunningJobs()
         self._known: dict[str, tuple[Any, Any]] = {}
 
     @property
@@ -88,7 +88,7 @@ class Encoders:
             self._makeProcess(),
             _CANCEL_MILLISECONDS,
         )
-        self._others = [one for one in self._others if one.isRunning] + [job]
+        self._jobs.add(job)
         job.start(["encoders", "--json"])
         return job
 
@@ -128,6 +128,7 @@ class Encoders:
             self._makeProcess(),
             _CANCEL_MILLISECONDS,
         )
+        self._jobs.add(job)
         job.start(arguments)
         return job
 
@@ -156,16 +157,12 @@ class Encoders:
 
     def stop(self) -> None:
         """End what is running and wait until it is gone."""
-        for job in self._running():
-            job.stop()
+        self._jobs.stop()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Of the processes that may be running."""
-        return tuple(pid for job in self._running() for pid in job.pids)
-
-    def _running(self) -> list[EngineJob]:
-        return [one for one in (*self._others, *([self.job] if self.job is not None else [])) if one.isRunning]
+        return self._jobs.pids
 
     def _ending(self, tell: Callable[..., None]) -> Callable[..., None]:
         def end(*values: Any) -> None:

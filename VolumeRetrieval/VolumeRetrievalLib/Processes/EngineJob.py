@@ -98,3 +98,27 @@ class EngineJob:
             logging.warning(f"VolumeRetrieval, {self.name} ended unexpectedly: {problem or 'exit code 0'}")
             text = self._endedText.format(problem=problem or _("exit code 0"))
             self._answer.failed(EngineError(text, EngineError.ENDED))
+
+
+class RunningJobs:
+    """The jobs that were started and are not over."""
+
+    def __init__(self) -> None:
+        self._jobs: list[EngineJob] = []
+
+    def add(self, job: EngineJob) -> None:
+        """A job that is about to start."""
+        self._jobs = [*self._running(), job]
+
+    def stop(self) -> None:
+        """End what is running and wait until it is gone."""
+        for job in self._running():
+            job.stop()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the processes that may be running."""
+        return tuple(pid for job in self._running() for pid in job.pids)
+
+    def _running(self) -> list[EngineJob]:
+        return [one for one in self._jobs if one.isRunning]
