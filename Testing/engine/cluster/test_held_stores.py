@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from engine.archives import a_scan, write_scan
 from engine.commands import PACKAGES, run
-from engine.store_samples import RECIPE, new_volume, unit_rows, volume_id
+from engine.store_samples import RECIPE, unit_rows, volume_id
+from engine.two_stores import FIRST, SEARCHES, SECOND, a_volume
 from VolumeRetrievalEngine.cluster import dask_store, held_store
 from VolumeRetrievalEngine.cluster.connection import connected
 from VolumeRetrievalEngine.cluster.dask_store import Place, StoreOnWorker, open_stores_on
@@ -33,28 +34,20 @@ from VolumeRetrievalEngine.store import VolumeStore
 from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 from VolumeRetrievalEngine.store.folder import StoreFolder
 from VolumeRetrievalEngine.united.united_retriever import open_stores
-from VolumeRetrievalEngine.volume import Attributes
 
 pytest.importorskip("dask", reason="needs Dask: pip install 'VolumeRetrievalEngine[cluster]'")
 distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'VolumeRetrievalEngine[cluster]'")
 
-#: Volumes of the two stores; 30 and 31 have the embeddings of 3 and 24 (the other store's), so that there are equals.
-FIRST, SECOND = range(0, 20), range(20, 32)
-TWINS = {30: 3, 31: 24}
+
+OPTIONS = SEARCHES | {"other patients": {"exclude": frozenset({"volume", "patient"}), "top": 40}}
 
 
 def a_store(folder: Path, numbers: range) -> Path:
     path = StoreFolder(folder).path_for(RECIPE)
     with VolumeStore.create(path, RECIPE) as store:
         for number in numbers:
-            add(store, number)
+            store.add(a_volume(number))
     return folder
-
-
-def add(store: VolumeStore, number: int) -> None:
-    modality = Attributes(modality="MR" if number % 5 == 0 else "CT", modality_from="dicom")
-    seed = TWINS.get(number, number)
-    store.add(new_volume(number, rows=26, attributes=modality, patient_token=f"patient {number % 7}", seed=seed))
 
 
 @pytest.fixture(scope="module")
@@ -96,20 +89,7 @@ def found(retriever: Retriever, query: str, options: SearchOptions, region: Slic
 
 
 @pytest.mark.parametrize("region", [None, SliceRange(8, 14)], ids=["whole", "region"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"score": "paper"},
-        {"ranking": "exhaustive"},
-        {"ranking": "count"},
-        {"filter": "slices", "distinct": 3},
-        {"attributes": AttributeFilter.parse(["modality=CT"]), "top": 40},
-        {"attributes": AttributeFilter.parse(["series_uid=1.2.7,1.2.8,1.2.9"]), "like": (volume_id(25),)},
-        {"exclude": frozenset({"volume", "patient"}), "top": 40},
-    ],
-    ids=["default", "paper", "exhaustive", "count", "slices", "filtered", "of one store alone", "other patients"],
-)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_results_are_those_of_the_same_stores_opened_here(pair, region, options):
     here, held = pair
     asked = SearchOptions(**{"top": 12, **options})
@@ -223,7 +203,7 @@ def test_a_volume_that_is_added_or_removed_meanwhile_is_seen(client, tmp_path, l
     with open_stores_on(client, [f"0:{folder}"]) as held:
         assert len(held.search(volume_id(3)).matches) == 7
         with VolumeStore.open(path, writable=True) as store:
-            add(store, 8)
+            store.add(a_volume(8))
         assert len(held.search(volume_id(3)).matches) == 8
 
         def remove(question: str) -> None:

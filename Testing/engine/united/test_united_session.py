@@ -7,7 +7,8 @@ from typing import cast
 
 import numpy as np
 import pytest
-from engine.store_samples import RECIPE, new_volume, volume_id
+from engine.store_samples import RECIPE, volume_id
+from engine.two_stores import FIRST, SEARCHES, SECOND, a_volume
 from VolumeRetrievalEngine.errors import StoreError, UnknownVolumeError
 from VolumeRetrievalEngine.patients import PatientTokens
 from VolumeRetrievalEngine.query.query import query_from_store
@@ -16,26 +17,9 @@ from VolumeRetrievalEngine.searching.options import SearchOptions
 from VolumeRetrievalEngine.searching.search import search_store
 from VolumeRetrievalEngine.searching.session import SearchSession
 from VolumeRetrievalEngine.store import VolumeStore
-from VolumeRetrievalEngine.store.attribute_filter import AttributeFilter
 from VolumeRetrievalEngine.united.query_identities import QueryIdentities
 from VolumeRetrievalEngine.united.united_session import UnitedSession
-from VolumeRetrievalEngine.volume import Attributes, Identity
-
-#: Volumes of the two stores; 30 and 31 have the embeddings of 3 and 24 (the other store's), so that there are equals.
-FIRST, SECOND = range(0, 20), range(20, 32)
-TWINS = {30: 3, 31: 24}
-ROWS = 26
-
-
-def a_volume(number: int) -> object:
-    modality = "MR" if number % 5 == 0 else "CT"
-    return new_volume(
-        number,
-        rows=ROWS,
-        attributes=Attributes(modality=modality, modality_from="dicom"),
-        patient_token=f"patient {number % 7}",
-        seed=TWINS.get(number, number),
-    )
+from VolumeRetrievalEngine.volume import Identity
 
 
 @pytest.fixture(scope="module")
@@ -92,19 +76,7 @@ def found(session: SearchSession, number: int, region: SliceRange | None, option
 
 
 @pytest.mark.parametrize("region", [None, SliceRange(8, 14)], ids=["whole", "region"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"score": "paper"},
-        {"ranking": "exhaustive"},
-        {"ranking": "count"},
-        {"filter": "slices", "distinct": 3},
-        {"attributes": AttributeFilter.parse(["modality=CT"]), "top": 40},
-        {"attributes": AttributeFilter.parse(["series_uid=1.2.7,1.2.8,1.2.9"]), "like": (volume_id(25),)},
-    ],
-    ids=["default", "paper", "exhaustive", "count", "slices", "filtered", "of one store alone"],
-)
+@pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES)
 def test_several_stores_answer_as_one(sessions, region, options):
     one, united = sessions
     asked = SearchOptions(**{"top": 12, **options})
